@@ -1,0 +1,547 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{JobIdentity, Mode, Tier, Time};
+
+/// One record of what happened in a job.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Event {
+    /// The place of this event in its job's record: starts at 1 and grows by 1.
+    pub seq: u64,
+    /// When it happened, by the kernel's clock at the hook.
+    pub time: Time,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// Names one process of a job, for as long as the job lives.
+///
+/// Process ids of the kernel are used again; this number is not. It is given by the sensor when the process is
+/// forked, stays the same over exec, and is shared by the threads of the process.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct ProcessId(pub u64);
+
+/// Names one connection (or one UDP peer of one socket) of a job; never used again inside the job.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct ConnectionId(pub u64);
+
+/// What happened; `kind` in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Body {
+    /// The first event of a job.
+    JobStart(Box<JobStart>),
+    /// The last event of a job.
+    JobEnd(JobEnd),
+    /// A process made another. Threads are not recorded.
+    ProcessFork(ProcessFork),
+    /// A process began to run another program.
+    ProcessExec(Box<ProcessExec>),
+    /// A process ended: its last thread is gone.
+    ProcessExit(ProcessExit),
+    /// A DNS message left or reached a socket.
+    Dns(Box<Dns>),
+    /// A process asked for a connection, or sent its first datagram to a peer.
+    Connect(Connect),
+    /// A connection ended, or could not be made.
+    ConnectClose(ConnectClose),
+    /// A file came into being under a new name.
+    FileCreate(Box<FileChange>),
+    /// A file that was open for writing was closed, or was truncated, with its content possibly changed.
+    FileWrite(Box<FileChange>),
+    /// A file got another name; what had that name before is replaced.
+    FileRename(Box<FileChange>),
+    /// A name of a file was removed.
+    FileDelete(Box<FileChange>),
+    /// Events of one kind were lost.
+    Lost(Lost),
+    /// A kind that this version does not know. Never written.
+    #[serde(skip)]
+    Unknown(String),
+}
+
+/// A kind of event, without its content: the key of every loss counter.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// `process_fork`
+    ProcessFork,
+    /// `process_exec`
+    ProcessExec,
+    /// `process_exit`
+    ProcessExit,
+    /// `dns`
+    Dns,
+    /// `connect`
+    Connect,
+    /// `connect_close`
+    ConnectClose,
+    /// Any of `file_create`, `file_write`, `file_rename` and `file_delete`.
+    File,
+    /// Events that were seen but could not be written to `events.jsonl`.
+    Written,
+}
+
+impl EventKind {
+    /// Every kind that can be lost, in the order of reports.
+    pub const ALL: [EventKind; 8] = [
+        EventKind::ProcessFork,
+        EventKind::ProcessExec,
+        EventKind::ProcessExit,
+        EventKind::Dns,
+        EventKind::Connect,
+        EventKind::ConnectClose,
+        EventKind::File,
+        EventKind::Written,
+    ];
+
+    /// The name as it stands in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::ProcessFork => "process_fork",
+            EventKind::ProcessExec => "process_exec",
+            EventKind::ProcessExit => "process_exit",
+            EventKind::Dns => "dns",
+            EventKind::Connect => "connect",
+            EventKind::ConnectClose => "connect_close",
+            EventKind::File => "file",
+            EventKind::Written => "written",
+        }
+    }
+}
+
+/// The first event of a job: what is recorded, where, and in which mode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobStart {
+    /// [`crate::FORMAT_VERSION`] of the writer.
+    pub format: u32,
+    /// The version of Runward that wrote this.
+    pub runward: String,
+    /// Who the job is.
+    pub identity: JobIdentity,
+    /// The command and its arguments.
+    pub args: Vec<String>,
+    /// The working directory that the command starts in.
+    pub cwd: String,
+    /// The folder whose files are watched.
+    pub workspace: String,
+    /// How many files git tracks in the workspace; missing when there is no git index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracked_files: Option<u64>,
+    /// Whether file changes are recorded; the reason stands in `notes` when they are not.
+    pub files_watched: bool,
+    /// What was asked for.
+    pub requested_mode: Mode,
+    /// What is in force.
+    pub effective_mode: Mode,
+    /// What the kernel allows.
+    pub tier: Tier,
+    /// The kernel's release, as `uname -r` prints it.
+    pub kernel: String,
+    /// What a reader should know about this record, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Originals of texts that were not UTF-8; see [`crate::Texts`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub raw: BTreeMap<String, String>,
+}
+
+/// The last event of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JobEnd {
+    /// The command's exit code, as a shell tells it: 128 + signal for a command that a signal ended.
+    pub exit_code: i32,
+    /// The signal that ended the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// From start to end, in nanoseconds.
+    pub duration_ns: u64,
+    /// Processes of the job that were still running.
+    pub still_running: u64,
+}
+
+/// A process made another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessFork {
+    /// The new process.
+    pub process: ProcessId,
+    /// Its process id, as the agent's pid namespace numbers it.
+    pub pid: u32,
+    /// The process that made it. Missing when that is not known (the event of its birth was lost).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ProcessId>,
+    /// The process id of its parent.
+    pub ppid: u32,
+}
+
+/// A process began to run another program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessExec {
+    /// The process.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// The process that made this one; missing when not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ProcessId>,
+    /// The process id of its parent.
+    pub ppid: u32,
+    /// The program that runs, with symbolic links followed; for a script, its interpreter. As the process sees it.
+    pub exe: String,
+    /// The path that was handed to `execve`: for a script, the script.
+    pub path: String,
+    /// The arguments, read from the new image's own argument area.
+    pub args: Vec<String>,
+    /// The working directory, as the process sees it.
+    pub cwd: String,
+    /// The effective user id.
+    pub uid: u32,
+    /// The effective group id.
+    pub gid: u32,
+    /// The path of its control group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cgroup: String,
+    /// The id of the container it runs in, from the control group's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The variables of its environment that tell its CI step and the dependency being installed, and no others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<AttributionVar, String>,
+    /// The fields that are incomplete: `args`, `exe`, `path`, `cwd`, `cgroup`, `env`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub truncated: Vec<String>,
+    /// Originals of texts that were not UTF-8; see [`crate::Texts`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub raw: BTreeMap<String, String>,
+}
+
+/// A variable of a process's environment that an event may carry. Anything else never leaves the sensor.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the serialised name is the variable's own")]
+pub enum AttributionVar {
+    #[serde(rename = "GITHUB_ACTION")]
+    GithubAction,
+    #[serde(rename = "GITHUB_STEP_SUMMARY")]
+    GithubStepSummary,
+    #[serde(rename = "GITHUB_JOB")]
+    GithubJob,
+    #[serde(rename = "CI_JOB_ID")]
+    CiJobId,
+    #[serde(rename = "CI_JOB_STAGE")]
+    CiJobStage,
+    #[serde(rename = "CI_JOB_NAME")]
+    CiJobName,
+    #[serde(rename = "npm_package_name")]
+    NpmPackageName,
+    #[serde(rename = "npm_package_version")]
+    NpmPackageVersion,
+    #[serde(rename = "npm_lifecycle_event")]
+    NpmLifecycleEvent,
+    #[serde(rename = "CARGO_PKG_NAME")]
+    CargoPkgName,
+    #[serde(rename = "CARGO_PKG_VERSION")]
+    CargoPkgVersion,
+    #[serde(rename = "CARGO_MANIFEST_DIR")]
+    CargoManifestDir,
+    #[serde(rename = "PIP_BUILD_TRACKER")]
+    PipBuildTracker,
+    #[serde(rename = "PEP517_BUILD_BACKEND")]
+    Pep517BuildBackend,
+    #[serde(rename = "MAVEN_PROJECTBASEDIR")]
+    MavenProjectbasedir,
+    /// A name that a newer writer knows.
+    #[serde(other)]
+    Unknown,
+}
+
+impl AttributionVar {
+    /// Every variable that the sensor keeps, with its name.
+    pub const NAMES: [(&'static str, AttributionVar); 15] = [
+        ("GITHUB_ACTION", AttributionVar::GithubAction),
+        ("GITHUB_STEP_SUMMARY", AttributionVar::GithubStepSummary),
+        ("GITHUB_JOB", AttributionVar::GithubJob),
+        ("CI_JOB_ID", AttributionVar::CiJobId),
+        ("CI_JOB_STAGE", AttributionVar::CiJobStage),
+        ("CI_JOB_NAME", AttributionVar::CiJobName),
+        ("npm_package_name", AttributionVar::NpmPackageName),
+        ("npm_package_version", AttributionVar::NpmPackageVersion),
+        ("npm_lifecycle_event", AttributionVar::NpmLifecycleEvent),
+        ("CARGO_PKG_NAME", AttributionVar::CargoPkgName),
+        ("CARGO_PKG_VERSION", AttributionVar::CargoPkgVersion),
+        ("CARGO_MANIFEST_DIR", AttributionVar::CargoManifestDir),
+        ("PIP_BUILD_TRACKER", AttributionVar::PipBuildTracker),
+        ("PEP517_BUILD_BACKEND", AttributionVar::Pep517BuildBackend),
+        ("MAVEN_PROJECTBASEDIR", AttributionVar::MavenProjectbasedir),
+    ];
+
+    /// The variable called `name`, if events may carry it.
+    pub fn from_name(name: &[u8]) -> Option<AttributionVar> {
+        AttributionVar::NAMES
+            .iter()
+            .find(|(n, _)| n.as_bytes() == name)
+            .map(|(_, var)| *var)
+    }
+}
+
+/// A process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessExit {
+    /// The process.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// What it returned; missing when a signal ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+}
+
+/// A DNS message that a socket of the job sent or received.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Dns {
+    /// The process that owns the socket.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// Question or answer.
+    pub message: DnsMessageKind,
+    /// How it travelled.
+    pub transport: DnsTransport,
+    /// The server's address.
+    pub ip: IpAddr,
+    /// The server's port.
+    pub port: u16,
+    /// The message's transaction id.
+    pub id: u16,
+    /// The name asked for, in lower case, without the last dot. Bytes outside printable ASCII show as `\DDD`.
+    pub name: String,
+    /// The type of record asked for (`A`, `AAAA`, `TXT`).
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// The server's verdict (`NOERROR`, `NXDOMAIN`); missing in a query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rcode: Option<String>,
+    /// The records that came as the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<DnsAnswer>,
+    /// The fields that are incomplete: `answers`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub truncated: Vec<String>,
+}
+
+/// One record of a DNS answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DnsAnswer {
+    /// The owner of the record, written as in [`Dns::name`].
+    pub name: String,
+    /// The record's type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// How long it may be kept, in seconds.
+    pub ttl: u32,
+    /// Its content as text: an address, a name, or the presentation form of the type.
+    pub data: String,
+}
+
+/// Question or answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DnsMessageKind {
+    /// A question to a server.
+    Query,
+    /// A server's answer.
+    Answer,
+}
+
+/// How a DNS message travelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DnsTransport {
+    /// In a datagram.
+    Udp,
+    /// In a stream, with a length before each message.
+    Tcp,
+}
+
+/// Which way a packet goes, seen from the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Away from the job.
+    Egress,
+    /// To the job.
+    Ingress,
+}
+
+/// A process asked for a connection, or sent its first datagram to a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Connect {
+    /// Names the connection in its later events.
+    pub connection: ConnectionId,
+    /// The process that asked.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The peer's address. A v4-mapped IPv6 address is written as the IPv4 address that it is.
+    pub ip: IpAddr,
+    /// The peer's port; 0 for protocols without ports.
+    pub port: u16,
+    /// The name that the job looked up to get this address, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What was decided.
+    pub status: Status,
+    /// Whether an IPv6 socket was used for an IPv4 address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub v4_mapped: bool,
+}
+
+/// A transport protocol.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP and ICMPv6.
+    Icmp,
+    /// SCTP.
+    Sctp,
+    /// A raw IP socket of another protocol.
+    Raw,
+    /// Anything else.
+    #[serde(other)]
+    Other,
+}
+
+/// What was decided about a connection.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It went ahead.
+    Allowed,
+    /// It was stopped.
+    Blocked,
+    /// It went ahead, and is new for this job.
+    Anomalous,
+}
+
+/// A connection ended, or could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectClose {
+    /// The connection that [`Connect`] named.
+    pub connection: ConnectionId,
+    /// The process that owned it.
+    pub process: ProcessId,
+    /// What became of it.
+    pub outcome: ConnectOutcome,
+    /// Payload that the job sent, in bytes, retransmissions not counted.
+    pub bytes_sent: u64,
+    /// Payload that the job received, in bytes.
+    pub bytes_received: u64,
+    /// From the request to the end, in nanoseconds.
+    pub duration_ns: u64,
+}
+
+/// What became of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectOutcome {
+    /// It was made, and has ended.
+    Established,
+    /// It was never made: refused, unreachable, or given up.
+    Failed,
+    /// It has no handshake (UDP, ICMP): datagrams went, whether anyone listened or not.
+    Datagrams,
+}
+
+/// A change of a file in the workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileChange {
+    /// The process that did it; missing when it is not one of the job's or not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessId>,
+    /// Its process id; 0 when not known.
+    pub pid: u32,
+    /// The file, relative to the workspace, with `/` between parts.
+    pub path: String,
+    /// For a rename, the name before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Whether git tracked this path when the job started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tracked: bool,
+    /// For a tracked file, the hash of its content when the job started, as `git hash-object` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_before: Option<String>,
+    /// For a tracked file, the hash of its content now; missing when it is gone or could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_after: Option<String>,
+    /// Whether this was found by comparing at the end of the job, because no event told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub found_at_end: bool,
+    /// Originals of texts that were not UTF-8; see [`crate::Texts`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub raw: BTreeMap<String, String>,
+}
+
+/// Events of one kind were lost between the last loss marker of that kind and this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lost {
+    /// The kind of the events.
+    pub lost: EventKind,
+    /// How many.
+    pub count: u64,
+    /// Why.
+    pub reason: LossReason,
+}
+
+/// Why events were lost.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LossReason {
+    /// The ring buffer was full.
+    RingFull,
+    /// The kernel could not keep the state that the event needs.
+    NoMemory,
+    /// The kernel ran out of places for file events; `count` is the number of times that it said so.
+    QueueOverflow,
+    /// The record could not be written: disk full or another error.
+    WriteFailed,
+    /// The event was malformed.
+    Malformed,
+    /// The kernel skipped a program because it was already running on that processor.
+    Recursion,
+    /// A reason that a newer writer knows.
+    #[serde(other)]
+    Other,
+}

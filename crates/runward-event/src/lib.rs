@@ -1,0 +1,31 @@
+//! What Runward records: the versioned event model and its NDJSON form.
+//!
+//! One [`Event`] is one line of `events.jsonl`: a JSON object with `seq`, `time` and `kind`, and the fields of
+//! that kind beside them. Everything else in Runward (tree, detections, report, server) is a function of these.
+//!
+//! **Compatibility.** A name, once written by a release, keeps its meaning for ever and is never used for
+//! something else. New kinds and new fields may appear at any time: readers skip what they do not know
+//! ([`Body::Unknown`]). [`FORMAT_VERSION`] changes only when an old reader would *misread* a new file.
+//!
+//! **Architecture invariant.** This crate does no I/O, has no clock and imports no other crate of the workspace.
+
+mod codec;
+mod job;
+mod kinds;
+mod schema;
+mod text;
+mod time;
+
+pub use codec::{LineError, parse_line, write_line};
+pub use job::{JobIdentity, Mode, Provider, Tier};
+pub use kinds::{
+    AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction, Dns,
+    DnsAnswer, DnsMessageKind, DnsTransport, Event, EventKind, FileChange, JobEnd, JobStart,
+    LossReason, Lost, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Status,
+};
+pub use schema::event_schema;
+pub use text::Texts;
+pub use time::Time;
+
+/// The version of the event format, written in every `job_start` event as `format`.
+pub const FORMAT_VERSION: u32 = 1;
