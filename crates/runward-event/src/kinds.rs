@@ -254,6 +254,8 @@ pub enum AttributionVar {
     NpmPackageVersion,
     #[serde(rename = "npm_lifecycle_event")]
     NpmLifecycleEvent,
+    #[serde(rename = "npm_package_json")]
+    NpmPackageJson,
     #[serde(rename = "CARGO_PKG_NAME")]
     CargoPkgName,
     #[serde(rename = "CARGO_PKG_VERSION")]
@@ -273,7 +275,7 @@ pub enum AttributionVar {
 
 impl AttributionVar {
     /// Every variable that the sensor keeps, with its name.
-    pub const NAMES: [(&'static str, AttributionVar); 15] = [
+    pub const NAMES: [(&'static str, AttributionVar); 16] = [
         ("GITHUB_ACTION", AttributionVar::GithubAction),
         ("GITHUB_STEP_SUMMARY", AttributionVar::GithubStepSummary),
         ("GITHUB_JOB", AttributionVar::GithubJob),
@@ -283,6 +285,7 @@ impl AttributionVar {
         ("npm_package_name", AttributionVar::NpmPackageName),
         ("npm_package_version", AttributionVar::NpmPackageVersion),
         ("npm_lifecycle_event", AttributionVar::NpmLifecycleEvent),
+        ("npm_package_json", AttributionVar::NpmPackageJson),
         ("CARGO_PKG_NAME", AttributionVar::CargoPkgName),
         ("CARGO_PKG_VERSION", AttributionVar::CargoPkgVersion),
         ("CARGO_MANIFEST_DIR", AttributionVar::CargoManifestDir),
