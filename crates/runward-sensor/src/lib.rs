@@ -1,1 +1,25 @@
-//! runward-sensor
+//! The sensor: sees what a job does, in the kernel, and tells it as events.
+//!
+//! Two halves. The BPF half ([`Sensor`]) records processes, connections and DNS messages; its programs are C in
+//! `bpf/`. The other half ([`files`]) records changes of files.
+//!
+//! **Architecture invariant.** This is the only crate with `unsafe`, each block with its reason. It knows nothing of
+//! reports, policies of a CI system or the process tree: it numbers processes and says what they did.
+
+mod abi;
+mod capabilities;
+mod clock;
+mod container;
+mod decode;
+mod dns;
+mod error;
+pub mod files;
+mod flags;
+mod load;
+mod sensor;
+
+pub use capabilities::Capabilities;
+pub use clock::Clock;
+pub use decode::SensorEvent;
+pub use error::SensorError;
+pub use sensor::{Loss, Sensor, SensorOptions};

@@ -1,1 +1,29 @@
-fn main() {}
+//! `runward`: watches what a build really does.
+
+mod cli;
+mod doctor;
+mod exit;
+mod invoker;
+mod launch;
+mod output;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::refuse(&error),
+    };
+    match cli.command {
+        Command::Run(options) => run::run(options),
+        Command::Report(options) => report::report(&options),
+        Command::Doctor(options) => doctor::doctor(&options),
+        Command::Launch(options) => launch::launch(&options),
+    }
+}

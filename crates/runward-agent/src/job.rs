@@ -1,0 +1,185 @@
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+
+use runward_event::{Body, FORMAT_VERSION, JobEnd, JobIdentity, JobStart, Mode, Texts};
+use runward_report::Report;
+use runward_sensor::{Clock, Sensor, SensorError, SensorOptions};
+
+use crate::folder::{EVENTS, FolderError, ReportFolder};
+use crate::recorder::Recorder;
+
+/// The number of the job inside its sensor; `runward run` has one job.
+const JOB: u64 = 1;
+/// How many full batches one tick takes, so that a storm cannot keep the caller from its signals for long.
+const BATCHES: usize = 32;
+/// How many ticks pass between two looks at the loss counters.
+const LOSS_TICKS: u32 = 16;
+
+/// What a job is, before it starts.
+#[derive(Clone, Debug)]
+pub struct JobOptions {
+    /// Who it is.
+    pub identity: JobIdentity,
+    /// The command and its arguments, as bytes.
+    pub args: Vec<Vec<u8>>,
+    /// The working directory of the command.
+    pub cwd: PathBuf,
+    /// The folder whose files are watched.
+    pub workspace: PathBuf,
+    /// What was asked for.
+    pub requested_mode: Mode,
+    /// What a reader should know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Why a job could not be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The kernel's side.
+    #[error(transparent)]
+    Sensor(#[from] SensorError),
+    /// The record's side.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// A job under watch: one thread, driven by the caller's ticks.
+pub struct Job {
+    sensor: Sensor,
+    recorder: Recorder,
+    start: JobStart,
+    started_boot_ns: u64,
+    ticks: u32,
+}
+
+/// What is left when a job has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The report.
+    pub report: Report,
+    /// `events.jsonl`, open.
+    pub events: File,
+    /// Why `events.jsonl` is incomplete, if it is.
+    pub write_failure: Option<std::io::Error>,
+}
+
+impl Job {
+    /// Makes everything ready: after this, nothing but the command itself is missing.
+    pub fn prepare(options: JobOptions, folder: &ReportFolder) -> Result<Job, JobError> {
+        let events = folder.create_file(EVENTS)?;
+        let sensor = Sensor::open(SensorOptions::default())?;
+        let clock = Clock::new();
+        let recorder = Recorder::new(clock, JOB, events);
+        let start = job_start(&options, &sensor);
+        Ok(Job {
+            sensor,
+            recorder,
+            start,
+            started_boot_ns: Clock::boot_ns(),
+            ticks: 0,
+        })
+    }
+
+    /// Puts the command's process into the job. It must wait: only after this may it run code of the job.
+    pub fn start(&mut self, pid: u32) -> Result<(), JobError> {
+        self.started_boot_ns = Clock::boot_ns();
+        let clock = self.recorder.clock();
+        self.recorder.record(
+            clock.wall(self.started_boot_ns),
+            Body::JobStart(Box::new(self.start.clone())),
+        );
+        self.sensor.start_job(JOB, pid)?;
+        Ok(())
+    }
+
+    /// Readable when so much waits that [`Job::tick`] should not wait for the timer.
+    pub fn urgent_fd(&self) -> BorrowedFd<'_> {
+        self.sensor.as_fd()
+    }
+
+    /// Takes in what happened since the last tick. Returns whether anything did.
+    pub fn tick(&mut self) -> Result<bool, JobError> {
+        let busy = self.drain(BATCHES)?;
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(LOSS_TICKS) {
+            self.note_losses()?;
+        }
+        self.recorder.flush();
+        Ok(busy)
+    }
+
+    fn drain(&mut self, batches: usize) -> Result<bool, JobError> {
+        let mut busy = false;
+        for _ in 0..batches {
+            let recorder = &mut self.recorder;
+            if self.sensor.drain(&mut |event| recorder.observe(event))? == 0 {
+                break;
+            }
+            busy = true;
+        }
+        Ok(busy)
+    }
+
+    fn note_losses(&mut self) -> Result<(), JobError> {
+        for loss in self.sensor.losses()? {
+            self.recorder.lose(loss);
+        }
+        Ok(())
+    }
+
+    /// Ends the watch: takes in what is left, and gives the report.
+    pub fn finish(mut self, exit_code: i32, signal: Option<i32>) -> Result<Finished, JobError> {
+        // Processes that outlive the command may keep the ring busy; what was there when it ended fits in this.
+        self.drain(BATCHES * 64)?;
+        self.note_losses()?;
+        let end = Body::JobEnd(JobEnd {
+            exit_code,
+            signal,
+            duration_ns: Clock::boot_ns().saturating_sub(self.started_boot_ns),
+            still_running: self.recorder.alive(),
+        });
+        let (report, events, write_failure) = self.recorder.finish(end);
+        Ok(Finished {
+            report,
+            events,
+            write_failure,
+        })
+    }
+}
+
+fn job_start(options: &JobOptions, sensor: &Sensor) -> JobStart {
+    use std::os::unix::ffi::OsStrExt;
+    let mut texts = Texts::default();
+    let args = options
+        .args
+        .iter()
+        .enumerate()
+        .map(|(index, arg)| texts.text(|| format!("/args/{index}"), arg))
+        .collect();
+    let cwd = texts.text(|| "/cwd".to_owned(), options.cwd.as_os_str().as_bytes());
+    let workspace = texts.text(
+        || "/workspace".to_owned(),
+        options.workspace.as_os_str().as_bytes(),
+    );
+    JobStart {
+        format: FORMAT_VERSION,
+        runward: env!("CARGO_PKG_VERSION").to_owned(),
+        identity: options.identity.clone(),
+        args,
+        cwd,
+        workspace,
+        tracked_files: None,
+        files_watched: false,
+        requested_mode: options.requested_mode,
+        // Audit is all there is until the fence exists; `block` never comes this far.
+        effective_mode: Mode::Audit,
+        tier: sensor.tier(),
+        kernel: rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
+        notes: options.notes.clone(),
+        raw: texts.into_raw(),
+    }
+}

@@ -1,0 +1,135 @@
+//! From what the sensor tells to the record and the report.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+use runward_event::{Body, Event, EventKind, LossReason, Lost, ProcessId, Time, write_line};
+use runward_report::{Report, ReportBuilder};
+use runward_sensor::{Clock, Loss, SensorEvent};
+
+use crate::names::Names;
+use crate::pids::Pids;
+
+/// Numbers events, names connections, writes `events.jsonl` and folds the report, all in one pass.
+pub(crate) struct Recorder {
+    clock: Clock,
+    job: u64,
+    seq: u64,
+    names: Names,
+    pids: Pids,
+    report: ReportBuilder,
+    out: BufWriter<File>,
+    /// Why nothing more is written, and how many events that has cost so far.
+    write_failure: Option<(std::io::Error, u64)>,
+}
+
+impl Recorder {
+    pub(crate) fn new(clock: Clock, job: u64, events: File) -> Recorder {
+        Recorder {
+            clock,
+            job,
+            seq: 0,
+            names: Names::default(),
+            pids: Pids::default(),
+            report: ReportBuilder::new(),
+            out: BufWriter::with_capacity(1 << 16, events),
+            write_failure: None,
+        }
+    }
+
+    /// Takes an event of the sensor.
+    pub(crate) fn observe(&mut self, event: SensorEvent) {
+        let ours = event.job == Some(self.job);
+        if let Body::Dns(dns) = &event.body {
+            self.names.learn(dns, ours.then_some(dns.process));
+        }
+        if ours {
+            self.record(self.clock.wall(event.boot_ns), event.body);
+        }
+    }
+
+    /// Takes note of lost events.
+    pub(crate) fn lose(&mut self, loss: Loss) {
+        let Loss {
+            kind,
+            reason,
+            count,
+        } = loss;
+        self.record(
+            self.clock.now(),
+            Body::Lost(Lost {
+                lost: kind,
+                count,
+                reason,
+            }),
+        );
+    }
+
+    /// Records something.
+    pub(crate) fn record(&mut self, time: Time, mut body: Body) {
+        if let Body::Connect(connect) = &mut body {
+            connect.name = self
+                .names
+                .name(connect.ip, connect.process)
+                .map(str::to_owned);
+        }
+        self.pids.observe(time, &body);
+        self.seq += 1;
+        let event = Event {
+            seq: self.seq,
+            time,
+            body,
+        };
+        self.report.apply(&event);
+        self.write(&event);
+    }
+
+    fn write(&mut self, event: &Event) {
+        if let Some((_, unwritten)) = &mut self.write_failure {
+            *unwritten += 1;
+        } else if let Err(error) = write_line(&mut self.out, event) {
+            self.write_failure = Some((error, 1));
+        }
+    }
+
+    /// Hands what was recorded to the kernel, so that `events.jsonl` can be followed.
+    pub(crate) fn flush(&mut self) {
+        if self.write_failure.is_none()
+            && let Err(error) = self.out.flush()
+        {
+            // How many of the buffered events arrived is not known: at least one is incomplete.
+            self.write_failure = Some((error, 1));
+        }
+    }
+
+    /// The process of the job that a process id means.
+    pub(crate) fn process(&self, pid: u32) -> Option<ProcessId> {
+        self.pids.process(pid, self.clock.now())
+    }
+
+    pub(crate) fn alive(&self) -> u64 {
+        self.pids.alive()
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Ends the record. Gives the report, the file, and why the file is incomplete if it is.
+    pub(crate) fn finish(mut self, end: Body) -> (Report, File, Option<std::io::Error>) {
+        if let Some((_, unwritten)) = self.write_failure {
+            // Counted in the report; the file cannot take it.
+            self.lose(Loss {
+                kind: EventKind::Written,
+                reason: LossReason::WriteFailed,
+                count: unwritten,
+            });
+        }
+        self.record(self.clock.now(), end);
+        self.flush();
+        let failure = self.write_failure.map(|(error, _)| error);
+        // What is still buffered could not be written; into_parts does not try again, as dropping would.
+        let (file, _) = self.out.into_parts();
+        (self.report.finish(), file, failure)
+    }
+}

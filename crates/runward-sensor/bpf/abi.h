@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side and the user side of the sensor say to each other.
+ *
+ * The user side does not repeat these types by hand: the build generates them for Rust from the type information of
+ * the compiled object (see `abi_types` in runward.bpf.c). Sizes are asserted on both sides.
+ *
+ * Integers are in the machine's byte order; ports and addresses too have the order that is said at the field.
+ */
+#ifndef RUNWARD_ABI_H
+#define RUNWARD_ABI_H
+
+/* Numbers of records. Never used again for something else. */
+enum rw_kind {
+	RW_FORK = 1,
+	RW_EXEC = 2,
+	RW_EXIT = 3,
+	RW_CONNECT = 4,
+	RW_CONNECT_CLOSE = 5,
+	RW_DNS = 6,
+	/* A socket with unconnected peers is gone: the user side collects its flows. */
+	RW_SOCKET_GONE = 7,
+	RW_KINDS = 8,
+};
+
+/* Why a record was lost; the loss counters have one slot for each (kind, reason). */
+enum rw_loss {
+	RW_LOSS_RING_FULL = 0,
+	RW_LOSS_NO_MEMORY = 1,
+	RW_LOSSES = 2,
+};
+
+#define RW_PATH_MAX 4096
+#define RW_CGROUP_MAX 1024
+/* Arguments are complete up to this many bytes, the NUL after each included. */
+#define RW_ARGS_MAX 131072
+/* The environment is searched for attribution variables up to this many bytes. */
+#define RW_ENV_MAX 32768
+#define RW_DNS_MAX 4096
+
+/* rw_head.flags of RW_EXEC: fields that are incomplete. */
+#define RW_CUT_ARGS (1 << 0)
+#define RW_CUT_EXE (1 << 1)
+#define RW_CUT_PATH (1 << 2)
+#define RW_CUT_CWD (1 << 3)
+#define RW_CUT_CGROUP (1 << 4)
+#define RW_CUT_ENV (1 << 5)
+
+/* rw_head.flags of RW_CONNECT: a peer of an unconnected socket; its bytes are in the map of flows. */
+#define RW_CONNECT_FLOW (1 << 0)
+
+/* rw_head.flags of RW_DNS */
+#define RW_DNS_INGRESS (1 << 0)
+#define RW_DNS_TCP (1 << 1)
+/* The payload goes on in the next record of the same segment. */
+#define RW_DNS_CUT (1 << 2)
+
+enum rw_outcome {
+	RW_FAILED = 0,
+	RW_ESTABLISHED = 1,
+	RW_DATAGRAMS = 2,
+};
+
+struct rw_head {
+	__u64 boot_ns; /* CLOCK_BOOTTIME */
+	__u64 job; /* 0: not a job's; only for RW_DNS */
+	__u64 process;
+	__u32 pid; /* as the agent's pid namespace numbers it */
+	__u16 kind; /* enum rw_kind */
+	__u16 flags;
+};
+
+struct rw_fork {
+	struct rw_head head;
+	__u64 parent;
+	__u32 ppid;
+	__u32 pad;
+};
+
+/* Followed by path, exe, cwd, cgroup, args, env: each as long as said here, without separators. */
+struct rw_exec {
+	struct rw_head head;
+	__u64 parent; /* 0: not known */
+	__u32 ppid;
+	__u32 uid;
+	__u32 gid;
+	__u32 path_len;
+	__u32 exe_len;
+	__u32 cwd_len;
+	__u32 cgroup_len;
+	__u32 args_len;
+	__u32 env_len;
+	__u32 pad;
+};
+
+struct rw_exit {
+	struct rw_head head;
+	__u32 status; /* as wait(2) tells it */
+	__u32 pad;
+};
+
+struct rw_connect {
+	struct rw_head head;
+	__u64 connection;
+	__u64 cookie; /* of the socket */
+	__u8 addr[16]; /* network order; IPv4 as v4-mapped */
+	__u16 port; /* host order */
+	__u16 family; /* AF_INET or AF_INET6: the socket's */
+	__u16 protocol; /* IPPROTO_* of the socket */
+	__u8 raw; /* a raw socket */
+	__u8 pad;
+};
+
+struct rw_connect_close {
+	struct rw_head head;
+	__u64 connection;
+	__u64 bytes_sent;
+	__u64 bytes_received;
+	__u64 started_boot_ns;
+	__u32 outcome; /* enum rw_outcome */
+	__u32 pad;
+};
+
+/* Followed by `len` bytes of payload. */
+struct rw_dns {
+	struct rw_head head;
+	__u64 cookie;
+	__u8 addr[16]; /* of the server; as in rw_connect */
+	__u16 port; /* of the server; host order */
+	__u16 local_port;
+	__u32 tcp_seq; /* of the first byte of this record's payload; 0 for UDP */
+	__u32 len;
+	__u32 pad;
+};
+
+struct rw_socket_gone {
+	struct rw_head head;
+	__u64 cookie;
+};
+
+/* Key and value of the map of UDP and raw flows without a connected peer. */
+struct rw_flow_key {
+	__u64 cookie;
+	__u8 addr[16]; /* as in rw_connect */
+	__u16 port; /* host order */
+	__u16 pad[3];
+};
+
+struct rw_flow {
+	__u64 connection;
+	__u64 started_boot_ns;
+	__u64 bytes_sent;
+	__u64 bytes_received;
+};
+
+/* A task's place in a job. Value of the task storage, also written by the user side for a job's first process. */
+struct rw_task {
+	__u64 job;
+	__u64 process;
+	__u64 parent;
+	__u32 ppid;
+	__u32 exited;
+};
+
+_Static_assert(sizeof(struct rw_head) == 32, "rw_head");
+_Static_assert(sizeof(struct rw_fork) == 48, "rw_fork");
+_Static_assert(sizeof(struct rw_exec) == 80, "rw_exec");
+_Static_assert(sizeof(struct rw_exit) == 40, "rw_exit");
+_Static_assert(sizeof(struct rw_connect) == 72, "rw_connect");
+_Static_assert(sizeof(struct rw_connect_close) == 72, "rw_connect_close");
+_Static_assert(sizeof(struct rw_dns) == 72, "rw_dns");
+_Static_assert(sizeof(struct rw_socket_gone) == 40, "rw_socket_gone");
+_Static_assert(sizeof(struct rw_flow_key) == 32, "rw_flow_key");
+_Static_assert(sizeof(struct rw_flow) == 32, "rw_flow");
+_Static_assert(sizeof(struct rw_task) == 32, "rw_task");
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What every program of the sensor shares: the maps, the ring, the loss counters, and a task's place in a job.
+ */
+#ifndef RUNWARD_COMMON_H
+#define RUNWARD_COMMON_H
+
+#include "kernel.h"
+#include "abi.h"
+
+/*
+ * Set by the user side before load. The verifier knows these values, so what they turn off is never checked and need
+ * not exist on this kernel.
+ */
+
+/* The depth of the agent's pid namespace: process ids are told as the agent sees them. */
+const volatile __u32 agent_pid_level = 0;
+/* Cgroup programs may read task storage here. If not, trampolines tag the socket before the cgroup hook runs. */
+const volatile bool task_storage_in_cgroup_hooks = true;
+/* The reader is woken when this many bytes wait; below, its own timer drains the ring. */
+const volatile __u64 wakeup_bytes = 1 << 20;
+
+/*
+ * The value, or 0 when it is larger than `max` (a constant). In assembly, so that the compiler cannot separate the check
+ * from the use: older verifiers forget what they learnt about a copy.
+ */
+#define bounded(value, max)                                                                                        \
+	({                                                                                                         \
+		__u64 checked = (value);                                                                           \
+		asm volatile("if %0 <= %1 goto +1\n"                                                               \
+			     "%0 = 0\n"                                                                            \
+			     : "+r"(checked)                                                                       \
+			     : "i"(max));                                                                          \
+		checked;                                                                                           \
+	})
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 32 << 20);
+} events SEC(".maps");
+
+/* Counts of what was lost, at [kind * RW_LOSSES + reason]. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, RW_KINDS * RW_LOSSES);
+	__type(key, __u32);
+	__type(value, __u64);
+} losses SEC(".maps");
+
+/* Each thread of a job: inherited at fork, gone with the task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct rw_task);
+} tasks SEC(".maps");
+
+/* Numbers processes and connections; the user side takes the first ones for the jobs that it starts. */
+__u64 last_id = 1 << 16;
+
+static __always_inline __u64 next_id(void)
+{
+	return __sync_fetch_and_add(&last_id, 1) + 1;
+}
+
+static __always_inline void count_loss(__u32 kind, __u32 reason)
+{
+	__u32 slot = kind * RW_LOSSES + reason;
+	__u64 *count = bpf_map_lookup_elem(&losses, &slot);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+/* Waking the reader costs more than most hooks, so records wait for its timer unless many of them do. */
+static __always_inline __u64 wakeup_flag(void)
+{
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wakeup_bytes)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void emit(void *record, __u64 size, __u32 kind)
+{
+	if (bpf_ringbuf_output(&events, record, size, wakeup_flag()))
+		count_loss(kind, RW_LOSS_RING_FULL);
+}
+
+static __always_inline void fill_head(struct rw_head *head, __u16 kind, __u64 job, __u64 process, __u32 pid)
+{
+	head->boot_ns = bpf_ktime_get_boot_ns();
+	head->job = job;
+	head->process = process;
+	head->pid = pid;
+	head->kind = kind;
+	head->flags = 0;
+}
+
+/*
+ * A task's place in a job, or NULL. io_uring's worker threads are made without the fork tracepoint, so they have no
+ * storage of their own: their process's first thread answers for them.
+ */
+static __always_inline struct rw_task *task_place(struct task_struct *task)
+{
+	struct rw_task *place = bpf_task_storage_get(&tasks, task, NULL, 0);
+
+	if (place)
+		return place;
+	return bpf_task_storage_get(&tasks, task->group_leader, NULL, 0);
+}
+
+/* The process id of a task's process, as the agent's pid namespace numbers it. */
+static __always_inline __u32 process_pid(struct task_struct *task)
+{
+	struct pid *pid;
+	int nr = 0;
+
+	if (agent_pid_level == 0)
+		return task->tgid;
+	pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	if (BPF_CORE_READ(pid, level) < agent_pid_level)
+		return 0;
+	bpf_probe_read_kernel(&nr, sizeof(nr), &pid->numbers[agent_pid_level].nr);
+	return nr;
+}
+
+#endif

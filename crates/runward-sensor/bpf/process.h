@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Processes: fork, exec, exit.
+ */
+#ifndef RUNWARD_PROCESS_H
+#define RUNWARD_PROCESS_H
+
+#include "common.h"
+
+#define EXEC_DATA_MAX (3 * RW_PATH_MAX + RW_CGROUP_MAX + RW_ARGS_MAX + RW_ENV_MAX)
+#define NAME_MAX 255
+/* No path of RW_PATH_MAX bytes has more parts; mounts crossed come on top. */
+#define PATH_STEPS 4096
+#define CGROUP_STEPS 32
+
+/*
+ * One processor's workplace for an exec record. A tracepoint program does not run inside itself on one processor (the
+ * kernel skips it and counts that; the user side reads the count), so nobody shares it.
+ */
+struct exec_scratch {
+	struct rw_exec record;
+	char data[EXEC_DATA_MAX];
+	/* Paths are built from their end. The room behind takes a whole name at the last possible place. */
+	char path[RW_PATH_MAX + NAME_MAX + 1];
+	char name[NAME_MAX + 1];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* as many as there are processors: set by the user side */
+	__type(key, __u32);
+	__type(value, struct exec_scratch);
+} exec_scratches SEC(".maps");
+
+static __always_inline struct exec_scratch *exec_scratch(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&exec_scratches, &cpu);
+}
+
+struct path_walk {
+	struct dentry *dentry;
+	struct mount *mount;
+	struct dentry *root_dentry;
+	struct mount *root_mount;
+	__u32 at; /* where the path begins so far */
+	__u32 done;
+};
+
+static __always_inline bool prepend(struct path_walk *walk, const void *name, __u32 len, bool slash)
+{
+	struct exec_scratch *scratch = exec_scratch();
+	__u32 at = walk->at;
+
+	if (!scratch || len > NAME_MAX || at < len + 1)
+		return false;
+	at -= len;
+	if (at > RW_PATH_MAX)
+		return false;
+	bpf_probe_read_kernel(&scratch->path[at], len, name);
+	if (slash) {
+		at -= 1;
+		if (at > RW_PATH_MAX)
+			return false;
+		scratch->path[at] = '/';
+	}
+	walk->at = at;
+	return true;
+}
+
+static long path_step(__u32 step, void *context)
+{
+	struct path_walk *walk = context;
+	struct dentry *dentry = walk->dentry;
+	struct mount *mount = walk->mount;
+	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+	struct dentry *mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
+
+	if (dentry == walk->root_dentry && mount == walk->root_mount) {
+		walk->done = 1;
+		return 1;
+	}
+	if (dentry == mount_root) {
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+		if (above == mount) {
+			walk->done = 1;
+			return 1;
+		}
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = above;
+		return 0;
+	}
+	if (!prepend(walk, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len), dentry != parent))
+		return 1;
+	if (dentry == parent) {
+		/* A file without a place in the tree, such as a memfd: it has a name and nothing above. */
+		walk->done = 1;
+		return 1;
+	}
+	walk->dentry = parent;
+	return 0;
+}
+
+/* Appends scratch->path[from..RW_PATH_MAX] to the record's data; returns the length. */
+static __always_inline __u32 append_path(struct exec_scratch *scratch, __u32 offset, __u32 from, __u32 max)
+{
+	__u64 begin = bounded(from, RW_PATH_MAX);
+	__u64 len = bounded(RW_PATH_MAX - begin, RW_PATH_MAX);
+
+	if (len > max)
+		return 0;
+	if (bpf_probe_read_kernel(&scratch->data[bounded(offset, EXEC_DATA_MAX - RW_PATH_MAX)], len,
+				  &scratch->path[begin]))
+		return 0;
+	return len;
+}
+
+/* Appends a path as the current process sees it. */
+static __always_inline __u32 append_file_path(struct exec_scratch *scratch, __u32 offset, struct path *path,
+					      struct fs_struct *fs, __u16 cut_flag)
+{
+	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
+	struct vfsmount *root = BPF_CORE_READ(fs, root.mnt);
+	struct path_walk walk = {
+		.dentry = BPF_CORE_READ(path, dentry),
+		.mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt),
+		.root_dentry = BPF_CORE_READ(fs, root.dentry),
+		.root_mount = (void *)root - bpf_core_field_offset(struct mount, mnt),
+		.at = RW_PATH_MAX,
+	};
+
+	bpf_loop(PATH_STEPS, path_step, &walk, 0);
+	if (!walk.done)
+		scratch->record.head.flags |= cut_flag;
+	if (walk.done && walk.at == RW_PATH_MAX) {
+		/* Not one part: the root itself. */
+		scratch->path[RW_PATH_MAX - 1] = '/';
+		walk.at = RW_PATH_MAX - 1;
+	}
+	return append_path(scratch, offset, walk.at, RW_PATH_MAX);
+}
+
+struct cgroup_walk {
+	struct path_walk path;
+	struct kernfs_node *node;
+};
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+{
+	struct kernfs_node___v615 *newer = (void *)node;
+
+	if (bpf_core_field_exists(newer->__parent))
+		return BPF_CORE_READ(newer, __parent);
+	return BPF_CORE_READ(node, parent);
+}
+
+static long cgroup_step(__u32 step, void *context)
+{
+	struct cgroup_walk *walk = context;
+	struct exec_scratch *scratch = exec_scratch();
+	struct kernfs_node *node = walk->node;
+	struct kernfs_node *parent = kernfs_parent(node);
+	long len;
+
+	if (!parent || !scratch) {
+		walk->path.done = 1;
+		return 1;
+	}
+	len = bpf_probe_read_kernel_str(scratch->name, sizeof(scratch->name), BPF_CORE_READ(node, name));
+	if (len < 1 || len > sizeof(scratch->name))
+		return 1;
+	if (!prepend(&walk->path, scratch->name, len - 1, true))
+		return 1;
+	walk->node = parent;
+	return 0;
+}
+
+/*
+ * The cgroup2 path; on a machine that still uses version 1 controllers, containers show there only, so a task in
+ * cgroup2's root is named by its pids controller.
+ */
+static __always_inline __u32 append_cgroup(struct exec_scratch *scratch, __u32 offset, struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup_walk walk = {
+		.path.at = RW_PATH_MAX,
+		.node = BPF_CORE_READ(set, dfl_cgrp, kn),
+	};
+
+	if (!kernfs_parent(walk.node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) {
+		__u64 slot = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
+		struct cgroup_subsys_state *pids = NULL;
+
+		bpf_probe_read_kernel(&pids, sizeof(pids), &set->subsys[slot]);
+		if (pids)
+			walk.node = BPF_CORE_READ(pids, cgroup, kn);
+	}
+	bpf_loop(CGROUP_STEPS, cgroup_step, &walk, 0);
+	if (!walk.path.done || walk.path.at < RW_PATH_MAX - RW_CGROUP_MAX)
+		scratch->record.head.flags |= RW_CUT_CGROUP;
+	return append_path(scratch, offset, walk.path.at, RW_CGROUP_MAX);
+}
+
+/*
+ * Appends a range of the new image's own memory. Exec has just written these pages, so reading does not fault; and no
+ * other thread of the process is alive to change them.
+ */
+static __always_inline __u32 append_memory(struct exec_scratch *scratch, __u32 offset, unsigned long start,
+					   unsigned long end, __u32 max, __u16 cut_flag)
+{
+	__u64 len = end - start;
+
+	if (end <= start)
+		return 0;
+	if (len > max) {
+		len = max;
+		scratch->record.head.flags |= cut_flag;
+	}
+	if (bpf_probe_read_user(&scratch->data[bounded(offset, EXEC_DATA_MAX - max)], bounded(len, max),
+				(void *)start)) {
+		scratch->record.head.flags |= cut_flag;
+		return 0;
+	}
+	return len;
+}
+
+/* void sched_process_fork(struct task_struct *parent, struct task_struct *child): parent is the task that called fork,
+ * also under CLONE_PARENT. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct rw_task *place = task_place(parent);
+	struct rw_task new_place = {};
+	struct rw_fork record = {};
+	bool thread;
+
+	if (!place)
+		return 0;
+	thread = child->pid != child->tgid;
+	new_place.job = place->job;
+	if (thread) {
+		new_place.process = place->process;
+		new_place.parent = place->parent;
+		new_place.ppid = place->ppid;
+	} else {
+		new_place.process = next_id();
+		new_place.parent = place->process;
+		new_place.ppid = process_pid(parent);
+	}
+	/* A child that could not be marked is found again at its exec, through its parent. */
+	if (!bpf_task_storage_get(&tasks, child, &new_place, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
+		count_loss(RW_FORK, RW_LOSS_NO_MEMORY);
+		return 0;
+	}
+	if (thread)
+		return 0;
+	fill_head(&record.head, RW_FORK, new_place.job, new_place.process, process_pid(child));
+	record.parent = new_place.parent;
+	record.ppid = new_place.ppid;
+	emit(&record, sizeof(record), RW_FORK);
+	return 0;
+}
+
+/* Finds the place of a task whose fork could not be marked: a child of a job's process belongs to the job. */
+static __always_inline struct rw_task *adopt(struct task_struct *task)
+{
+	struct rw_task *parent = task_place(task->real_parent);
+	struct rw_task place = {};
+
+	if (!parent)
+		return NULL;
+	place.job = parent->job;
+	place.process = next_id();
+	place.parent = parent->process;
+	place.ppid = process_pid(task->real_parent);
+	return bpf_task_storage_get(&tasks, task, &place, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* void sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm) */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	struct rw_task *place = task_place(task);
+	struct exec_scratch *scratch;
+	struct rw_exec *record;
+	struct mm_struct *mm;
+	struct fs_struct *fs;
+	__u32 size = 0;
+	long len;
+
+	if (!place)
+		place = adopt(task);
+	if (!place)
+		return 0;
+	scratch = exec_scratch();
+	if (!scratch)
+		return 0;
+	record = &scratch->record;
+	fill_head(&record->head, RW_EXEC, place->job, place->process, process_pid(task));
+	record->parent = place->parent;
+	record->ppid = place->ppid;
+	record->uid = BPF_CORE_READ(task, cred, euid.val);
+	record->gid = BPF_CORE_READ(task, cred, egid.val);
+	record->pad = 0;
+
+	fs = BPF_CORE_READ(task, fs);
+	len = bpf_probe_read_kernel_str(scratch->data, RW_PATH_MAX, BPF_CORE_READ(bprm, filename));
+	record->path_len = len > 0 && len <= RW_PATH_MAX ? len - 1 : 0;
+	size = record->path_len;
+	record->exe_len = append_file_path(scratch, size, &bprm->file->f_path, fs, RW_CUT_EXE);
+	size += record->exe_len;
+	record->cwd_len = append_file_path(scratch, size, &fs->pwd, fs, RW_CUT_CWD);
+	size += record->cwd_len;
+	record->cgroup_len = append_cgroup(scratch, size, task);
+	size += record->cgroup_len;
+
+	mm = BPF_CORE_READ(task, mm);
+	record->args_len = append_memory(scratch, size, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end),
+					 RW_ARGS_MAX, RW_CUT_ARGS);
+	size += record->args_len;
+	record->env_len = append_memory(scratch, size, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end),
+					RW_ENV_MAX, RW_CUT_ENV);
+	size += record->env_len;
+	emit(scratch, sizeof(*record) + bounded(size, EXEC_DATA_MAX), RW_EXEC);
+	return 0;
+}
+
+/* void sched_process_exit(struct task_struct *p): for each thread. The last one to leave ends the process. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+	struct rw_task *place;
+	struct rw_exit record = {};
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+
+	if (BPF_CORE_READ(signal, live.counter) != 0)
+		return 0;
+	place = bpf_task_storage_get(&tasks, leader, NULL, 0);
+	if (!place)
+		return 0;
+	/* Two threads that leave together may both see that nobody is left; only the first one tells. */
+	if (__sync_lock_test_and_set(&place->exited, 1))
+		return 0;
+	fill_head(&record.head, RW_EXIT, place->job, place->process, process_pid(task));
+	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
+		record.status = BPF_CORE_READ(signal, group_exit_code);
+	else
+		record.status = BPF_CORE_READ(leader, exit_code);
+	emit(&record, sizeof(record), RW_EXIT);
+	return 0;
+}
+
+#endif

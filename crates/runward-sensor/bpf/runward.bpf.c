@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The kernel side of Runward's sensor. One object, one file a subject:
+ *
+ *   abi.h      what both sides say to each other
+ *   kernel.h   the kernel's types, by hand
+ *   common.h   maps, the ring, a task's place in a job
+ *   process.h  fork, exec, exit
+ *   network.h  sockets, connections, DNS messages
+ */
+#include "common.h"
+#include "process.h"
+#include "network.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Makes the build generate the types of abi.h for the user side; holds nothing. */
+const struct {
+	struct rw_fork fork;
+	struct rw_exec exec;
+	struct rw_exit exit;
+	struct rw_connect connect;
+	struct rw_connect_close connect_close;
+	struct rw_dns dns;
+	struct rw_socket_gone socket_gone;
+	struct rw_flow_key flow_key;
+	struct rw_flow flow;
+	struct rw_task task;
+	enum rw_kind kind;
+	enum rw_loss loss;
+	enum rw_outcome outcome;
+} abi_types = {};

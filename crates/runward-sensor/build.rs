@@ -1,0 +1,46 @@
+//! Compiles the kernel side with clang and generates the types that both sides share.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use libbpf_cargo::SkeletonBuilder;
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
+    compile("runward", &out, &arch);
+    compile("probe", &out, &arch);
+    println!("cargo:rerun-if-changed=bpf");
+}
+
+fn compile(name: &str, out: &Path, arch: &str) {
+    // The names that the tracing headers of libbpf use.
+    let libbpf_arch = match arch {
+        "x86_64" => "x86",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let here = env::current_dir().expect("a build script has a working directory");
+    let arguments: Vec<OsString> = [
+        format!("-D__TARGET_ARCH_{libbpf_arch}"),
+        // Debian and Ubuntu keep asm/ below the architecture's folder, which `-target bpf` does not search.
+        format!("-I/usr/include/{arch}-linux-gnu"),
+        "-mcpu=v3".to_owned(),
+        "-Wall".to_owned(),
+        "-Werror".to_owned(),
+        // The same object from every folder.
+        format!("-ffile-prefix-map={}=.", here.display()),
+    ]
+    .into_iter()
+    .map(OsString::from)
+    .collect();
+    SkeletonBuilder::new()
+        .source(format!("bpf/{name}.bpf.c"))
+        .obj(out.join(format!("{name}.bpf.o")))
+        .clang_args(arguments)
+        .build_and_generate(out.join(format!("{name}.skel.rs")))
+        .unwrap_or_else(|error| {
+            panic!("cannot compile bpf/{name}.bpf.c (are clang and libbpf-dev installed? `make setup` does it): {error:#}")
+        });
+}

@@ -1,0 +1,83 @@
+use std::path::Path;
+
+use runward_event::Tier;
+use rustix::process::geteuid;
+
+use crate::SensorError;
+use crate::load;
+
+/// What this machine lets Runward do, each found by trying it. An `Err` holds the kernel's word.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    /// Whether this process is root.
+    pub root: bool,
+    /// Whether the kernel describes its types.
+    pub btf: bool,
+    /// Whether cgroup version 2 is mounted.
+    pub cgroup2: bool,
+    /// BPF on tracepoints with types: processes.
+    pub tracepoints: Result<(), String>,
+    /// State that travels with a task: attribution.
+    pub task_storage: Result<(), String>,
+    /// BPF on cgroups: connections.
+    pub cgroup: Result<(), String>,
+    /// Task storage in cgroup programs: attribution of sockets without trampolines.
+    pub cgroup_task_storage: Result<(), String>,
+    /// BPF trampolines that watch.
+    pub fentry: Result<(), String>,
+    /// BPF trampolines that refuse.
+    pub fmod_ret: Result<(), String>,
+    /// BPF as a security module; useful only where the kernel's list of modules names `bpf`.
+    pub lsm: Result<(), String>,
+}
+
+impl Capabilities {
+    /// Tries everything. Takes some tens of milliseconds; leaves nothing behind.
+    pub fn probe() -> Capabilities {
+        Capabilities {
+            root: geteuid().is_root(),
+            btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
+            cgroup2: load::cgroup2_mount().is_ok(),
+            tracepoints: load::probe(c"probe_tracepoint", true),
+            task_storage: load::probe(c"probe_task_storage", false),
+            cgroup: load::probe(c"probe_cgroup", false),
+            cgroup_task_storage: load::probe(c"probe_cgroup_task_storage", false),
+            fentry: load::probe(c"probe_fentry", true),
+            fmod_ret: load::probe(c"probe_fmod_ret", true),
+            lsm: lsm(),
+        }
+    }
+
+    /// The tier that these make. Meaningless when [`Capabilities::check`] fails.
+    pub fn tier(&self) -> Tier {
+        if self.fentry.is_ok() && self.fmod_ret.is_ok() {
+            Tier::A
+        } else {
+            Tier::B
+        }
+    }
+
+    /// Whether the sensor can work at all.
+    pub fn check(&self) -> Result<(), SensorError> {
+        if !self.root {
+            return Err(SensorError::NotRoot);
+        }
+        if !self.btf {
+            return Err(SensorError::NoBtf);
+        }
+        if !self.cgroup2 {
+            return Err(SensorError::NoCgroup2);
+        }
+        Ok(())
+    }
+}
+
+fn lsm() -> Result<(), String> {
+    load::probe(c"probe_lsm", true)?;
+    let modules = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    if modules.trim().split(',').any(|module| module == "bpf") {
+        Ok(())
+    } else {
+        Err("the kernel's list of security modules does not name bpf".to_owned())
+    }
+}

@@ -1,0 +1,252 @@
+//! DNS messages as they pass a socket of the job.
+//!
+//! Anyone can send anything to port 53. What is not a DNS message is left alone here: the connection itself is
+//! recorded elsewhere.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
+
+use hickory_proto::op::{Message, MessageType};
+use hickory_proto::rr::{Name, Record};
+use hickory_proto::serialize::binary::BinDecoder;
+use runward_event::{Direction, Dns, DnsAnswer, DnsMessageKind, DnsTransport, ProcessId};
+
+/// Answers of one message that an event keeps.
+const ANSWERS_MAX: usize = 256;
+/// The longest text of an answer's content.
+const DATA_MAX: usize = 1024;
+/// TCP connections to port 53 that are followed at once; the oldest is let go for a new one.
+const STREAMS_MAX: usize = 1024;
+/// The largest DNS message over TCP, with its length before it.
+const STREAM_BYTES_MAX: usize = 65_535 + 2;
+/// Segments of one stream that may wait for one that comes before them.
+const WAITING_MAX: usize = 64;
+
+/// One piece of what a socket sent to, or received from, a DNS server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Datagram<'a> {
+    pub(crate) process: ProcessId,
+    pub(crate) pid: u32,
+    /// Names the socket.
+    pub(crate) cookie: u64,
+    pub(crate) direction: Direction,
+    pub(crate) transport: DnsTransport,
+    pub(crate) server: IpAddr,
+    pub(crate) port: u16,
+    /// TCP's number of the first byte of `payload`; for UDP the offset inside the datagram.
+    pub(crate) sequence: u32,
+    /// More of the same segment follows.
+    pub(crate) cut: bool,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Turns pieces into messages.
+#[derive(Debug, Default)]
+pub(crate) struct DnsDecoder {
+    streams: HashMap<(u64, Direction), Stream>,
+    /// The keys of `streams`, oldest first.
+    order: VecDeque<(u64, Direction)>,
+}
+
+impl DnsDecoder {
+    /// Takes one piece; tells every message that it completes.
+    pub(crate) fn datagram(&mut self, datagram: &Datagram<'_>, sink: &mut dyn FnMut(Dns)) {
+        match datagram.transport {
+            // The rest of a very large datagram: its beginning told the question already.
+            DnsTransport::Udp if datagram.sequence != 0 => {}
+            DnsTransport::Udp => {
+                if let Some(dns) = message(datagram, datagram.payload) {
+                    sink(dns);
+                }
+            }
+            DnsTransport::Tcp => {
+                let stream = self.stream(datagram);
+                stream.segment(datagram.sequence, datagram.payload);
+                while let Some(bytes) = stream.next_message() {
+                    if let Some(dns) = message(datagram, &bytes) {
+                        sink(dns);
+                    }
+                }
+            }
+        }
+    }
+
+    fn stream(&mut self, datagram: &Datagram<'_>) -> &mut Stream {
+        let key = (datagram.cookie, datagram.direction);
+        if !self.streams.contains_key(&key) {
+            if self.order.len() >= STREAMS_MAX
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.streams.remove(&oldest);
+            }
+            self.order.push_back(key);
+        }
+        self.streams.entry(key).or_default()
+    }
+}
+
+/// One direction of a TCP connection, put back in order.
+///
+/// The sensor knows the socket since before it connected, so the first segment with content begins the stream.
+#[derive(Debug, Default)]
+struct Stream {
+    /// TCP's number of the byte after `buffer`.
+    next: Option<u32>,
+    buffer: Vec<u8>,
+    /// Segments that came too early, by their distance from `next` when they came.
+    waiting: BTreeMap<u32, Vec<u8>>,
+    /// Out of step for good.
+    lost: bool,
+}
+
+impl Stream {
+    fn segment(&mut self, sequence: u32, payload: &[u8]) {
+        if self.lost || payload.is_empty() {
+            return;
+        }
+        let next = *self.next.get_or_insert(sequence);
+        let ahead = sequence.wrapping_sub(next);
+        if ahead == 0 {
+            self.append(payload);
+        } else if ahead < 1 << 31 {
+            // Early: a segment before it is on its way.
+            if self.waiting.len() >= WAITING_MAX || payload.len() > STREAM_BYTES_MAX {
+                self.lost = true;
+            } else {
+                self.waiting.insert(sequence, payload.to_vec());
+            }
+        } else {
+            // Sent before, at least its beginning.
+            let known = usize::try_from(next.wrapping_sub(sequence)).unwrap_or(usize::MAX);
+            if let Some(new) = payload.get(known..).filter(|new| !new.is_empty()) {
+                self.append(new);
+            }
+        }
+        while let Some(next) = self.next
+            && let Some(early) = self.waiting.remove(&next)
+        {
+            self.append(&early);
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        // Whole messages leave the buffer at once, so only garbage grows beyond two of them.
+        if self.buffer.len() + bytes.len() > 2 * STREAM_BYTES_MAX {
+            self.lost = true;
+            self.buffer = Vec::new();
+            return;
+        }
+        self.buffer.extend_from_slice(bytes);
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.next = self.next.map(|next| next.wrapping_add(len));
+    }
+
+    fn next_message(&mut self) -> Option<Vec<u8>> {
+        let (length, rest) = self.buffer.split_first_chunk::<2>()?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        let message = rest.get(..length)?.to_vec();
+        self.buffer.drain(..length + 2);
+        Some(message)
+    }
+}
+
+/// Reads one message. A message whose records are cut off or malformed still tells its question.
+fn message(datagram: &Datagram<'_>, bytes: &[u8]) -> Option<Dns> {
+    let (message, incomplete) = match Message::from_vec(bytes) {
+        Ok(message) => (message, datagram.cut),
+        Err(_) => (question_only(bytes)?, true),
+    };
+    let question = message.queries.first()?;
+    let kind = match message.metadata.message_type {
+        MessageType::Query => DnsMessageKind::Query,
+        MessageType::Response => DnsMessageKind::Answer,
+    };
+    let answered = kind == DnsMessageKind::Answer;
+    let incomplete = answered
+        && (incomplete || message.metadata.truncation || message.answers.len() > ANSWERS_MAX);
+    Some(Dns {
+        process: datagram.process,
+        pid: datagram.pid,
+        message: kind,
+        transport: datagram.transport,
+        ip: datagram.server,
+        port: datagram.port,
+        id: message.metadata.id,
+        name: name_text(&question.name),
+        record_type: question.query_type.to_string(),
+        rcode: answered.then(|| rcode_text(u16::from(message.metadata.response_code))),
+        answers: message
+            .answers
+            .iter()
+            .take(ANSWERS_MAX)
+            .map(answer)
+            .collect(),
+        truncated: if incomplete {
+            vec!["answers".to_owned()]
+        } else {
+            Vec::new()
+        },
+    })
+}
+
+/// The header and the question of a message that does not parse as a whole.
+fn question_only(bytes: &[u8]) -> Option<Message> {
+    const HEADER: usize = 12;
+    let id = u16::from_be_bytes(*bytes.first_chunk()?);
+    let flags = *bytes.get(2)?;
+    let code = *bytes.get(3)?;
+    let kind = if flags & 0x80 == 0 {
+        MessageType::Query
+    } else {
+        MessageType::Response
+    };
+    bytes.get(HEADER..)?;
+    let mut decoder = BinDecoder::new(bytes);
+    decoder.read_slice(HEADER).ok()?;
+    let queries = Message::read_queries(&mut decoder, 1).ok()?;
+    let mut message = Message::new(id, kind, hickory_proto::op::OpCode::Query);
+    message.metadata.response_code = hickory_proto::op::ResponseCode::from(0, code & 0x0f);
+    message.queries = queries;
+    Some(message)
+}
+
+fn answer(record: &Record) -> DnsAnswer {
+    let mut data = record.data.to_string();
+    // Targets (CNAME, NS, PTR) end with the root's dot, which names elsewhere are written without.
+    if data.ends_with('.') && data.len() > 1 {
+        data.pop();
+    }
+    if data.len() > DATA_MAX {
+        data.truncate(data.floor_char_boundary(DATA_MAX));
+    }
+    DnsAnswer {
+        name: name_text(&record.name),
+        record_type: record.record_type().to_string(),
+        ttl: record.ttl,
+        data,
+    }
+}
+
+fn name_text(name: &Name) -> String {
+    let mut text = name.to_lowercase().to_ascii();
+    if text.len() > 1 && text.ends_with('.') {
+        text.pop();
+    }
+    text
+}
+
+/// IANA's mnemonics of response codes.
+fn rcode_text(code: u16) -> String {
+    match code {
+        0 => "NOERROR".to_owned(),
+        1 => "FORMERR".to_owned(),
+        2 => "SERVFAIL".to_owned(),
+        3 => "NXDOMAIN".to_owned(),
+        4 => "NOTIMP".to_owned(),
+        5 => "REFUSED".to_owned(),
+        9 => "NOTAUTH".to_owned(),
+        16 => "BADVERS".to_owned(),
+        23 => "BADCOOKIE".to_owned(),
+        other => format!("RCODE{other}"),
+    }
+}

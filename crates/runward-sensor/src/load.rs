@@ -1,0 +1,227 @@
+//! From the object that the binary carries to programs in the kernel.
+
+use std::ffi::{CStr, OsStr};
+use std::fs::{self, File};
+use std::mem;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use libbpf_rs::{
+    Link, Map, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, set_print,
+};
+
+use crate::SensorError;
+use crate::abi::rodata;
+
+/// Keeps an embedded object where its headers can be read in place.
+#[repr(C, align(8))]
+struct Aligned<Bytes: ?Sized>(Bytes);
+
+static RUNWARD: &Aligned<[u8]> =
+    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/runward.bpf.o")));
+static PROBE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/probe.bpf.o")));
+
+/// How sockets learn whose they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketTagging {
+    /// Cgroup programs read the task's storage themselves.
+    CgroupHooks,
+    /// Trampolines on the security hooks tag the socket first: for kernels whose cgroup programs cannot.
+    Trampolines,
+}
+
+/// What libbpf and the verifier print, until somebody asks.
+static LOG: Mutex<String> = Mutex::new(String::new());
+/// The verifier can print megabytes; its last words tell why it refused.
+const LOG_KEPT: usize = 64 * 1024;
+
+fn keep_log(_: PrintLevel, text: String) {
+    if let Ok(mut log) = LOG.lock() {
+        log.push_str(&text);
+        if log.len() > 2 * LOG_KEPT {
+            let cut = log.floor_char_boundary(log.len() - LOG_KEPT);
+            log.drain(..cut);
+        }
+    }
+}
+
+/// Runs `work` with libbpf's words collected; gives them along with the error.
+fn with_log<T>(
+    work: impl FnOnce() -> libbpf_rs::Result<T>,
+) -> Result<T, (libbpf_rs::Error, String)> {
+    set_print(Some((PrintLevel::Info, keep_log)));
+    if let Ok(mut log) = LOG.lock() {
+        log.clear();
+    }
+    work().map_err(|source| {
+        let log = LOG
+            .lock()
+            .map(|mut log| mem::take(&mut *log))
+            .unwrap_or_default();
+        (source, log)
+    })
+}
+
+fn load_error((source, log): (libbpf_rs::Error, String)) -> SensorError {
+    let log = if log.is_empty() {
+        log
+    } else {
+        format!("\n{}", log.trim_end())
+    };
+    SensorError::Load { source, log }
+}
+
+/// The sensor's object with every program attached. Dropping it detaches them.
+pub(crate) struct Loaded {
+    pub(crate) object: Object,
+    // Fields drop in this order: the links go before the object that owns their programs.
+    _links: Vec<Link>,
+    _cgroup: File,
+}
+
+/// Loads the sensor and attaches it to the root of cgroup2.
+pub(crate) fn load(tagging: SocketTagging, ring_bytes: u32) -> Result<Loaded, SensorError> {
+    let cgroup_path = cgroup2_mount()?;
+    let cgroup = File::open(&cgroup_path).map_err(|source| SensorError::Cgroup {
+        path: cgroup_path,
+        source,
+    })?;
+    let mut open =
+        with_log(|| ObjectBuilder::default().open_memory(&RUNWARD.0)).map_err(load_error)?;
+    configure(&mut open, tagging, ring_bytes)?;
+    let object = with_log(|| open.load()).map_err(load_error)?;
+    let mut links = Vec::new();
+    for program in object.progs_mut() {
+        if !program.autoload() {
+            continue;
+        }
+        let attached = if program.section().as_bytes().starts_with(b"cgroup") {
+            program.attach_cgroup(cgroup.as_raw_fd())
+        } else {
+            program.attach()
+        };
+        links.push(attached.map_err(|source| SensorError::Attach {
+            program: program.name().to_string_lossy().into_owned(),
+            source,
+        })?);
+    }
+    Ok(Loaded {
+        object,
+        _links: links,
+        _cgroup: cgroup,
+    })
+}
+
+fn configure(
+    open: &mut OpenObject,
+    tagging: SocketTagging,
+    ring_bytes: u32,
+) -> Result<(), SensorError> {
+    let processors = libbpf_rs::num_possible_cpus().map_err(|source| SensorError::Map {
+        map: "exec_scratches",
+        source,
+    })?;
+    for mut map in open.maps_mut() {
+        let name = map.name().to_os_string();
+        let configured = match name.as_bytes() {
+            b"exec_scratches" => map.set_max_entries(u32::try_from(processors).unwrap_or(1)),
+            b"events" => map.set_max_entries(ring_bytes),
+            section if section.ends_with(b".rodata") => {
+                let constants = map
+                    .initial_value_mut()
+                    .ok_or(SensorError::Object("constants"))?;
+                set_constants(constants, tagging, ring_bytes)?;
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        configured.map_err(|source| SensorError::Map {
+            map: "of the object",
+            source,
+        })?;
+    }
+    for mut program in open.progs_mut() {
+        let trampoline = program.section().as_bytes().starts_with(b"fentry");
+        program.set_autoload(!trampoline || tagging == SocketTagging::Trampolines);
+    }
+    Ok(())
+}
+
+fn set_constants(
+    constants: &mut [u8],
+    tagging: SocketTagging,
+    ring_bytes: u32,
+) -> Result<(), SensorError> {
+    let mut set = |offset: usize, value: &[u8]| {
+        constants
+            .get_mut(offset..offset + value.len())
+            .map(|place| place.copy_from_slice(value))
+            .ok_or(SensorError::Object("constants"))
+    };
+    set(
+        mem::offset_of!(rodata, agent_pid_level),
+        &agent_pid_level().to_ne_bytes(),
+    )?;
+    let in_hooks = u8::from(tagging == SocketTagging::CgroupHooks);
+    set(
+        mem::offset_of!(rodata, task_storage_in_cgroup_hooks),
+        &[in_hooks],
+    )?;
+    // The reader's timer empties the ring long before in the usual case; this is for storms.
+    set(
+        mem::offset_of!(rodata, wakeup_bytes),
+        &(u64::from(ring_bytes) / 8).to_ne_bytes(),
+    )
+}
+
+/// How many pid namespaces lie between this process and the kernel's first one.
+fn agent_pid_level() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    // One id for each namespace that this process is in, from the one /proc belongs to inwards.
+    let count = ids.map_or(1, |ids| ids.split_whitespace().count());
+    u32::try_from(count.saturating_sub(1)).unwrap_or(0)
+}
+
+/// Where cgroup version 2 is mounted. Hybrid machines have it beside version 1, at a place of their own choice.
+pub(crate) fn cgroup2_mount() -> Result<PathBuf, SensorError> {
+    let mounts = fs::read("/proc/self/mounts").unwrap_or_default();
+    mounts
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| {
+            let mut fields = line.split(|byte| *byte == b' ');
+            let path = fields.nth(1)?;
+            (fields.next()? == b"cgroup2").then(|| Path::new(OsStr::from_bytes(path)).to_path_buf())
+        })
+        .ok_or(SensorError::NoCgroup2)
+}
+
+/// A map of the loaded object, with a descriptor of its own.
+pub(crate) fn map(object: &Object, name: &'static str) -> Result<MapHandle, SensorError> {
+    let map: Map<'_> = object
+        .maps()
+        .find(|map| map.name() == OsStr::new(name))
+        .ok_or(SensorError::Object(name))?;
+    MapHandle::try_from(&map).map_err(|source| SensorError::Map { map: name, source })
+}
+
+/// Tries one program of the probe object: loads it and, if asked, attaches it. The error is the kernel's word.
+pub(crate) fn probe(program_name: &CStr, attach: bool) -> Result<(), String> {
+    let tried = with_log(|| {
+        let mut open = ObjectBuilder::default().open_memory(&PROBE.0)?;
+        for mut program in open.progs_mut() {
+            let wanted = program.name().as_bytes() == program_name.to_bytes();
+            program.set_autoload(wanted);
+        }
+        let object = open.load()?;
+        if attach {
+            for program in object.progs_mut().filter(|program| program.autoload()) {
+                drop(program.attach()?);
+            }
+        }
+        Ok(())
+    });
+    tried.map_err(|(error, _)| error.to_string())
+}

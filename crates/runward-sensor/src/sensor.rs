@@ -1,0 +1,318 @@
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::rc::Rc;
+
+use libbpf_rs::libbpf_sys;
+use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
+use runward_event::{
+    Body, ConnectClose, ConnectOutcome, ConnectionId, EventKind, LossReason, ProcessId, Tier,
+};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::SensorError;
+use crate::abi::{self, rw_flow, rw_flow_key, rw_kind, rw_loss, rw_task};
+use crate::capabilities::Capabilities;
+use crate::decode::{Decoder, Record, SensorEvent};
+use crate::load::{self, Loaded, SocketTagging};
+
+/// How a sensor is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct SensorOptions {
+    /// The size of the ring between the kernel and the reader, in bytes: a power of two. What does not fit is
+    /// counted as lost.
+    pub ring_bytes: u32,
+}
+
+impl Default for SensorOptions {
+    fn default() -> SensorOptions {
+        // A process start takes about 5 KB, most of it environment: room for 6,000 of them between two drains.
+        SensorOptions {
+            ring_bytes: 32 << 20,
+        }
+    }
+}
+
+/// How many events one drain takes at most, so that a storm cannot fill the reader's memory.
+const BATCH: usize = 4096;
+/// Sockets with unconnected peers that are remembered until they close.
+const FLOW_SOCKETS_MAX: usize = 65_536;
+
+/// The BPF half of the sensor: loaded, attached, and watching the jobs that were started.
+///
+/// Dropping it detaches every program; nothing stays behind.
+pub struct Sensor {
+    ring: RingBuffer<'static>,
+    inbox: Rc<RefCell<Inbox>>,
+    tasks: MapHandle,
+    flows: MapHandle,
+    losses: MapHandle,
+    known_losses: HashMap<(EventKind, LossReason), u64>,
+    flow_sockets: HashMap<u64, Vec<rw_flow_key>>,
+    next_process: u64,
+    tier: Tier,
+    // Last, so that nothing above outlives the programs.
+    loaded: Loaded,
+}
+
+/// Events of one kind that were lost since the last time somebody asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The kind.
+    pub kind: EventKind,
+    /// Why.
+    pub reason: LossReason,
+    /// How many.
+    pub count: u64,
+}
+
+#[derive(Default)]
+struct Inbox {
+    decoder: Decoder,
+    records: VecDeque<Record>,
+}
+
+impl Sensor {
+    /// Loads the programs into the kernel and attaches them.
+    pub fn open(options: SensorOptions) -> Result<Sensor, SensorError> {
+        let capabilities = Capabilities::probe();
+        capabilities.check()?;
+        let tagging = if capabilities.cgroup_task_storage.is_ok() {
+            SocketTagging::CgroupHooks
+        } else {
+            SocketTagging::Trampolines
+        };
+        let loaded = load::load(tagging, options.ring_bytes)?;
+        let inbox = Rc::new(RefCell::new(Inbox::default()));
+        let ring = {
+            let events = load::map(&loaded.object, "events")?;
+            let inbox = Rc::clone(&inbox);
+            let mut builder = RingBufferBuilder::new();
+            builder
+                .add(&events, move |bytes| {
+                    let Inbox { decoder, records } = &mut *inbox.borrow_mut();
+                    decoder.record(bytes, &mut |record| records.push_back(record));
+                    0
+                })
+                .map_err(SensorError::Ring)?;
+            builder.build().map_err(SensorError::Ring)?
+        };
+        Ok(Sensor {
+            ring,
+            inbox,
+            tasks: load::map(&loaded.object, "tasks")?,
+            flows: load::map(&loaded.object, "flows")?,
+            losses: load::map(&loaded.object, "losses")?,
+            known_losses: HashMap::new(),
+            flow_sockets: HashMap::new(),
+            next_process: 1,
+            tier: capabilities.tier(),
+            loaded,
+        })
+    }
+
+    /// What this kernel allows.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// Readable when many events wait. Few are left to the caller's timer.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor belongs to `self.ring`, which lives as long as the borrow of `self`. libbpf-rs offers
+        // it as a number only.
+        unsafe { BorrowedFd::borrow_raw(self.ring.epoll_fd()) }
+    }
+
+    /// Puts a process into a job: everything that it starts from now on belongs to it.
+    ///
+    /// The process must have one thread and must not run code of the job yet. `job` is any number but 0.
+    pub fn start_job(&mut self, job: u64, pid: u32) -> Result<ProcessId, SensorError> {
+        let track = |source| SensorError::Track { pid, source };
+        let handle = Pid::from_raw(pid.cast_signed())
+            .ok_or(rustix::io::Errno::SRCH)
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
+            .map_err(|errno| track(errno.into()))?;
+        let process = ProcessId(self.next_process);
+        self.next_process += 1;
+        let place = rw_task {
+            job,
+            process: process.0,
+            ..rw_task::default()
+        };
+        self.tasks
+            .update(
+                &handle.as_fd().as_raw_fd().to_ne_bytes(),
+                abi::bytes_of(&place),
+                MapFlags::ANY,
+            )
+            .map_err(|error| track(std::io::Error::other(error)))?;
+        Ok(process)
+    }
+
+    /// Takes what waits in the ring, oldest first. Returns how many events there were; at the limit of one batch there
+    /// may be more.
+    pub fn drain(&mut self, sink: &mut dyn FnMut(SensorEvent)) -> Result<usize, SensorError> {
+        let taken = self.ring.consume_raw_n(BATCH);
+        if let Ok(errno) = u32::try_from(-i64::from(taken))
+            && errno != 0
+        {
+            let error = std::io::Error::from_raw_os_error(errno.cast_signed());
+            return Err(SensorError::Ring(libbpf_rs::Error::from(error)));
+        }
+        loop {
+            let Some(record) = self.inbox.borrow_mut().records.pop_front() else {
+                break;
+            };
+            match record {
+                Record::Event(event) => sink(event),
+                Record::Flow {
+                    event,
+                    cookie,
+                    addr,
+                    port,
+                } => {
+                    self.remember_flow(cookie, addr, port);
+                    sink(event);
+                }
+                Record::SocketGone {
+                    job,
+                    boot_ns,
+                    process,
+                    cookie,
+                } => {
+                    for body in self.finish_flows(cookie, process, boot_ns) {
+                        sink(SensorEvent { job, boot_ns, body });
+                    }
+                }
+            }
+        }
+        Ok(usize::try_from(taken).unwrap_or(0))
+    }
+
+    fn remember_flow(&mut self, cookie: u64, addr: [u8; 16], port: u16) {
+        if self.flow_sockets.len() < FLOW_SOCKETS_MAX || self.flow_sockets.contains_key(&cookie) {
+            let key = rw_flow_key {
+                cookie,
+                addr,
+                port,
+                ..rw_flow_key::default()
+            };
+            self.flow_sockets.entry(cookie).or_default().push(key);
+        }
+    }
+
+    /// Collects the byte counts of a socket's peers and makes room for others.
+    fn finish_flows(&mut self, cookie: u64, process: ProcessId, boot_ns: u64) -> Vec<Body> {
+        let keys = self.flow_sockets.remove(&cookie).unwrap_or_default();
+        keys.iter()
+            .filter_map(|key| {
+                let value = self.flows.lookup_and_delete(abi::bytes_of(key)).ok()??;
+                let (flow, _) = abi::read::<rw_flow>(&value)?;
+                Some(Body::ConnectClose(ConnectClose {
+                    connection: ConnectionId(flow.connection),
+                    process,
+                    outcome: ConnectOutcome::Datagrams,
+                    bytes_sent: flow.bytes_sent,
+                    bytes_received: flow.bytes_received,
+                    duration_ns: boot_ns.saturating_sub(flow.started_boot_ns),
+                }))
+            })
+            .collect()
+    }
+
+    /// What was lost since the last call, by kind and reason.
+    pub fn losses(&mut self) -> Result<Vec<Loss>, SensorError> {
+        let mut totals = HashMap::new();
+        for (kind_number, kind) in KINDS {
+            for (reason_number, reason) in REASONS {
+                let slot = kind_number.0 * rw_loss::RW_LOSSES.0 + reason_number.0;
+                *totals.entry((kind, reason)).or_default() += self.loss_counter(slot)?;
+            }
+        }
+        for (program, kind) in RECURSIVE {
+            *totals.entry((kind, LossReason::Recursion)).or_default() +=
+                self.recursion_misses(program);
+        }
+        let mut news = Vec::new();
+        for ((kind, reason), total) in totals {
+            let known = self.known_losses.insert((kind, reason), total).unwrap_or(0);
+            if total > known {
+                news.push(Loss {
+                    kind,
+                    reason,
+                    count: total - known,
+                });
+            }
+        }
+        news.sort_by_key(|loss| (loss.kind, loss.reason));
+        Ok(news)
+    }
+
+    fn loss_counter(&self, slot: u32) -> Result<u64, SensorError> {
+        let counts = self
+            .losses
+            .lookup_percpu(&slot.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|source| SensorError::Map {
+                map: "losses",
+                source,
+            })?;
+        let count = |bytes: &Vec<u8>| {
+            bytes
+                .first_chunk()
+                .map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+        };
+        Ok(counts.iter().flatten().map(count).sum())
+    }
+
+    /// How often the kernel skipped a tracepoint program because it was already running on that processor.
+    fn recursion_misses(&self, name: &str) -> u64 {
+        let Some(program) = self
+            .loaded
+            .object
+            .progs_mut()
+            .find(|program| program.name() == name)
+        else {
+            return 0;
+        };
+        let mut info = libbpf_sys::bpf_prog_info::default();
+        let mut len = u32::try_from(size_of_val(&info)).unwrap_or(0);
+        // SAFETY: `info` is a plain struct of integers that asks for no arrays (all its pointers are null), and `len`
+        // is its size. libbpf-rs offers this query only for all programs of the machine at once.
+        let failed = unsafe {
+            libbpf_sys::bpf_prog_get_info_by_fd(
+                program.as_fd().as_raw_fd(),
+                &raw mut info,
+                &raw mut len,
+            )
+        };
+        if failed == 0 {
+            info.recursion_misses
+        } else {
+            0
+        }
+    }
+}
+
+/// The kinds of records that can be lost, and what their loss is called.
+const KINDS: [(rw_kind, EventKind); 7] = [
+    (rw_kind::RW_FORK, EventKind::ProcessFork),
+    (rw_kind::RW_EXEC, EventKind::ProcessExec),
+    (rw_kind::RW_EXIT, EventKind::ProcessExit),
+    (rw_kind::RW_CONNECT, EventKind::Connect),
+    (rw_kind::RW_CONNECT_CLOSE, EventKind::ConnectClose),
+    (rw_kind::RW_DNS, EventKind::Dns),
+    (rw_kind::RW_SOCKET_GONE, EventKind::ConnectClose),
+];
+
+const REASONS: [(rw_loss, LossReason); 2] = [
+    (rw_loss::RW_LOSS_RING_FULL, LossReason::RingFull),
+    (rw_loss::RW_LOSS_NO_MEMORY, LossReason::NoMemory),
+];
+
+/// Programs that the kernel skips when they would run inside themselves.
+const RECURSIVE: [(&str, EventKind); 4] = [
+    ("on_fork", EventKind::ProcessFork),
+    ("on_exec", EventKind::ProcessExec),
+    ("on_exit", EventKind::ProcessExit),
+    ("on_tcp_state", EventKind::ConnectClose),
+];

@@ -1,0 +1,188 @@
+use std::io::Write;
+use std::process::ExitCode;
+
+use runward_sensor::{Capabilities, SensorError};
+use serde::Serialize;
+
+use crate::cli::DoctorOptions;
+use crate::{exit, output};
+
+/// What `runward doctor --json` prints.
+#[derive(Debug, Serialize)]
+struct Diagnosis {
+    /// `A`, `B`, or nothing when Runward cannot work here.
+    tier: Option<runward_event::Tier>,
+    kernel: String,
+    /// Why Runward cannot work here.
+    problem: Option<String>,
+    capabilities: Vec<Finding>,
+}
+
+/// One capability: whether it is there, what its lack costs, and how to get it.
+#[derive(Debug, Serialize)]
+struct Finding {
+    name: &'static str,
+    present: bool,
+    /// The kernel's word when it is not there.
+    reason: Option<String>,
+    /// What its lack costs.
+    cost: &'static str,
+    /// How to get it.
+    remedy: &'static str,
+}
+
+/// `runward doctor`.
+pub(crate) fn doctor(options: &DoctorOptions) -> ExitCode {
+    let capabilities = Capabilities::probe();
+    let diagnosis = diagnose(&capabilities, capabilities.check());
+    let text = if options.json {
+        serde_json::to_string_pretty(&diagnosis).unwrap_or_default() + "\n"
+    } else {
+        page(&diagnosis)
+    };
+    if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
+        output::say(format_args!("cannot print: {error}"));
+    }
+    if diagnosis.problem.is_some() {
+        ExitCode::from(exit::FAILURE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn diagnose(capabilities: &Capabilities, check: Result<(), SensorError>) -> Diagnosis {
+    let problem = check.err().map(|error| error.to_string());
+    let yes = |present: bool, reason: &str| {
+        if present {
+            Ok(())
+        } else {
+            Err(reason.to_owned())
+        }
+    };
+    let finding = |name, result: Result<(), String>, cost, remedy| Finding {
+        name,
+        present: result.is_ok(),
+        reason: result.err(),
+        cost,
+        remedy,
+    };
+    let found = vec![
+        finding(
+            "root",
+            yes(capabilities.root, "this process is not root"),
+            "nothing can be watched",
+            "run with sudo; the command still runs as you",
+        ),
+        finding(
+            "kernel type information",
+            yes(capabilities.btf, "there is no /sys/kernel/btf/vmlinux"),
+            "nothing can be watched",
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+        ),
+        finding(
+            "cgroup version 2",
+            yes(capabilities.cgroup2, "it is not mounted"),
+            "connections cannot be watched",
+            "mount -t cgroup2 none /sys/fs/cgroup/unified",
+        ),
+        finding(
+            "tracepoints",
+            capabilities.tracepoints.clone(),
+            "processes cannot be watched",
+            "use a kernel built with CONFIG_BPF_EVENTS=y, from 5.17 on",
+        ),
+        finding(
+            "task storage",
+            capabilities.task_storage.clone(),
+            "processes cannot be attributed to a job",
+            "use a kernel from 5.17 on",
+        ),
+        finding(
+            "cgroup programs",
+            capabilities.cgroup.clone(),
+            "connections cannot be watched",
+            "use a kernel built with CONFIG_CGROUP_BPF=y",
+        ),
+        finding(
+            "task storage in cgroup programs",
+            capabilities.cgroup_task_storage.clone(),
+            "none where trampolines work: they attribute connections instead",
+            "use a newer kernel, or one with trampolines",
+        ),
+        finding(
+            "trampolines that watch (fentry)",
+            capabilities.fentry.clone(),
+            "tier B: bad acts on files and memory are detected, not prevented",
+            "use a kernel built with CONFIG_FUNCTION_TRACER=y and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y",
+        ),
+        finding(
+            "trampolines that refuse (fmod_ret)",
+            capabilities.fmod_ret.clone(),
+            "tier B: bad acts on files and memory are detected, not prevented",
+            "as for fentry; and CONFIG_FUNCTION_ERROR_INJECTION=y",
+        ),
+        finding(
+            "BPF as a security module",
+            capabilities.lsm.clone(),
+            "none where trampolines that refuse work",
+            "add bpf to the kernel's lsm= list at boot",
+        ),
+    ];
+    Diagnosis {
+        tier: problem.is_none().then(|| capabilities.tier()),
+        kernel: rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
+        problem,
+        capabilities: found,
+    }
+}
+
+fn page(diagnosis: &Diagnosis) -> String {
+    use std::fmt::Write as _;
+    let mut page = String::new();
+    // Writing to a String does not fail.
+    let _ = match (&diagnosis.tier, &diagnosis.problem) {
+        (Some(runward_event::Tier::A), _) => {
+            writeln!(
+                page,
+                "Tier A on Linux {}: everything works.",
+                diagnosis.kernel
+            )
+        }
+        (Some(runward_event::Tier::B), _) => writeln!(
+            page,
+            "Tier B on Linux {}: everything is recorded; bad acts are detected, not prevented.",
+            diagnosis.kernel
+        ),
+        (None, problem) => writeln!(
+            page,
+            "Runward cannot work here (Linux {}): {}.",
+            diagnosis.kernel,
+            problem.as_deref().unwrap_or("unknown reason")
+        ),
+    };
+    page.push('\n');
+    let width = diagnosis
+        .capabilities
+        .iter()
+        .map(|found| found.name.len())
+        .max()
+        .unwrap_or(0);
+    for found in &diagnosis.capabilities {
+        let mark = if found.present { "yes" } else { "no " };
+        let _ = writeln!(page, "  {mark}  {:width$}", found.name);
+        if !found.present {
+            let indent = "       ";
+            let _ = writeln!(
+                page,
+                "{indent}why   {}",
+                found.reason.as_deref().unwrap_or("unknown")
+            );
+            let _ = writeln!(page, "{indent}cost  {}", found.cost);
+            let _ = writeln!(page, "{indent}get   {}", found.remedy);
+        }
+    }
+    page
+}

@@ -1,0 +1,40 @@
+//! What a person sees on the terminal. Standard output belongs to the command; Runward speaks on standard error.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use runward_report::{Report, Style, terminal};
+
+/// Says something in one sentence, after the program's name.
+pub(crate) fn say(sentence: impl std::fmt::Display) {
+    // A closed standard error is no reason to fail.
+    let _ = writeln!(io::stderr(), "runward: {sentence}");
+}
+
+/// Prints the summary of a report.
+pub(crate) fn summary(report: &Report, folder: &Path) {
+    let stderr = io::stderr();
+    let place = folder.join("report.html").display().to_string();
+    let width = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
+    let text = terminal(
+        report,
+        Style {
+            color: stderr.is_terminal() && wants_colour(&|name| std::env::var_os(name).map(drop)),
+            width: if width == 0 { 100 } else { width },
+            report: Some(&place),
+        },
+    );
+    let _ = stderr.lock().write_all(text.as_bytes());
+}
+
+/// Prints the report as one line of JSON.
+pub(crate) fn json(report: &Report) {
+    let mut stderr = io::stderr().lock();
+    let _ = serde_json::to_writer(&mut stderr, report);
+    let _ = writeln!(stderr);
+}
+
+/// Whether the environment leaves colour on (see no-color.org).
+fn wants_colour(has: &dyn Fn(&str) -> Option<()>) -> bool {
+    has("NO_COLOR").is_none()
+}

@@ -1,0 +1,259 @@
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitCode, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use runward_agent::{EVENTS, Finished, Job, JobOptions, ReportFolder};
+use runward_event::Mode;
+use runward_report::Report;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+
+use crate::cli::{EgressPolicy, RunOptions};
+use crate::invoker::Invoker;
+use crate::report::write_reports;
+use crate::{exit, launch, output};
+
+/// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
+/// that fills an eighth of the ring wakes the reader at once.
+const TICK: Duration = Duration::from_millis(25);
+/// How slow the tick gets while nothing happens.
+const IDLE_TICK: Duration = Duration::from_millis(200);
+
+/// `runward run`.
+pub(crate) fn run(options: RunOptions) -> ExitCode {
+    let prepared = match prepare(&options) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            output::say(format_args!("{error:#}"));
+            return ExitCode::from(exit::RUNWARD);
+        }
+    };
+    let folder = prepared.folder;
+    let (status, finished) = match watch(prepared.job, &options, prepared.invoker.as_ref()) {
+        Ok(watched) => watched,
+        Err(error) => {
+            output::say(format_args!("{error:#}"));
+            return ExitCode::from(exit::RUNWARD);
+        }
+    };
+    // From here on, nothing may hide the command's own result.
+    let code = exit::shell_code(status);
+    let Some(finished) = finished else {
+        return ExitCode::from(code);
+    };
+    deliver(&folder, &finished);
+    let report = &finished.report;
+    if options.json {
+        output::json(report);
+    } else if !options.quiet {
+        output::summary(report, folder.path());
+    }
+    folder.finish();
+    if code == 0
+        && let Some(found) = first_found(report, &options.fail_on)
+    {
+        output::say(format_args!("found {found}, which --fail-on names"));
+        return ExitCode::from(exit::FOUND);
+    }
+    ExitCode::from(code)
+}
+
+struct Prepared {
+    job: Job,
+    folder: ReportFolder,
+    invoker: Option<Invoker>,
+}
+
+fn prepare(options: &RunOptions) -> Result<Prepared> {
+    if options.egress_policy == EgressPolicy::Block {
+        bail!(
+            "this version cannot block traffic yet, so it does not start the command; use --egress-policy audit to record it"
+        );
+    }
+    check_detections(&options.fail_on)?;
+    if let Some(policy) = &options.policy {
+        File::open(policy)
+            .with_context(|| format!("cannot read the policy {}", policy.display()))?;
+    }
+    let cwd = std::env::current_dir().context("cannot tell the current folder")?;
+    let workspace = workspace(options, &cwd)?;
+    let invoker = Invoker::find()?;
+    let owner = invoker.as_ref().map(|invoker| (invoker.uid, invoker.gid));
+    let mut notes = Vec::new();
+    if options.policy.is_some() || options.allowed_endpoints.is_some() {
+        notes.push("A policy was given; in audit mode it stops nothing.".to_owned());
+    }
+    if !rustix::process::geteuid().is_root() {
+        // Before the folder is made: nobody wants an empty one.
+        return Err(runward_sensor::SensorError::NotRoot.into());
+    }
+    let folder = ReportFolder::create(&options.report, owner)?;
+    let job = Job::prepare(
+        JobOptions {
+            identity: runward_event::JobIdentity::default(),
+            args: options
+                .command
+                .iter()
+                .map(|arg| arg.as_bytes().to_vec())
+                .collect(),
+            cwd,
+            workspace,
+            requested_mode: Mode::Audit,
+            notes,
+        },
+        &folder,
+    )?;
+    Ok(Prepared {
+        job,
+        folder,
+        invoker,
+    })
+}
+
+fn workspace(options: &RunOptions, cwd: &Path) -> Result<PathBuf> {
+    let wanted = options.workspace.as_deref().unwrap_or(cwd);
+    let workspace = wanted
+        .canonicalize()
+        .and_then(|path| std::fs::read_dir(&path).map(|_| path));
+    workspace.with_context(|| {
+        format!(
+            "cannot read the workspace {}: name a readable folder with --workspace",
+            wanted.display()
+        )
+    })
+}
+
+fn check_detections(wanted: &[String]) -> Result<()> {
+    let known: Vec<&str> = runward_detect::all()
+        .iter()
+        .map(|detection| detection.id())
+        .collect();
+    for id in wanted {
+        if id != "any" && !known.contains(&id.as_str()) {
+            bail!(
+                "--fail-on names `{id}`, which is not a detection; there are: any, {}",
+                known.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Runs the command to its end. An error means that it did not start; `None` in place of a record, that the record was
+/// lost on the way, which has been said.
+fn watch(
+    mut job: Job,
+    options: &RunOptions,
+    invoker: Option<&Invoker>,
+) -> Result<(ExitStatus, Option<Finished>)> {
+    // Before the child exists, so that no signal in between is lost.
+    let mut signals =
+        SignalsInfo::<WithOrigin>::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])
+            .context("cannot handle signals")?;
+    let mut child = launch::start(&options.command, invoker)?;
+    let started = job
+        .start(child.id())
+        .map_err(anyhow::Error::from)
+        .and_then(|()| launch::release(&child))
+        .and_then(|()| {
+            pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
+                .context("cannot wait for the command")
+        });
+    let ended = match started {
+        Ok(ended) => ended,
+        Err(error) => {
+            // It has not run anything yet; without a watch it must not.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error);
+        }
+    };
+
+    let mut failure = None;
+    let mut tick = TICK;
+    loop {
+        let timeout = Timespec::try_from(tick).ok();
+        let mut fds = vec![PollFd::new(&ended, PollFlags::IN)];
+        if failure.is_none() {
+            fds.push(PollFd::from_borrowed_fd(job.urgent_fd(), PollFlags::IN));
+        }
+        // Interrupted by a signal: handled just below.
+        let _ = poll(&mut fds, timeout.as_ref());
+        let over = fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        forward(&mut signals, &child);
+        if failure.is_none() {
+            match job.tick() {
+                Ok(true) => tick = TICK,
+                Ok(false) => tick = (tick * 2).min(IDLE_TICK),
+                Err(error) => failure = Some(error),
+            }
+        }
+        if over {
+            break;
+        }
+    }
+    drop(ended.as_fd());
+    let status = child.wait().context("cannot learn how the command ended")?;
+    let finished = match failure {
+        Some(error) => Err(error),
+        None => job.finish(i32::from(exit::shell_code(status)), signal_of(status)),
+    };
+    match finished {
+        Ok(finished) => Ok((status, Some(finished))),
+        Err(error) => {
+            output::say(format_args!("the record of this run broke off: {error}"));
+            Ok((status, None))
+        }
+    }
+}
+
+fn signal_of(status: ExitStatus) -> Option<i32> {
+    use std::os::unix::process::ExitStatusExt;
+    status.signal()
+}
+
+/// Passes signals on to the command. Those that a terminal sends reach it by themselves, because it is in the same
+/// process group; those that a process sent to us alone do not.
+fn forward(signals: &mut SignalsInfo<WithOrigin>, child: &Child) {
+    for origin in signals.pending() {
+        let from_terminal = origin.process.is_none();
+        if let Some(signal) = Signal::from_named_raw(origin.signal)
+            && !from_terminal
+        {
+            // It may have ended already.
+            let _ = kill_process(Pid::from_child(child), signal);
+        }
+    }
+}
+
+/// Writes what people and machines read. Failures are said, never returned: the command's result stands.
+fn deliver(folder: &ReportFolder, finished: &Finished) {
+    if let Some(error) = &finished.write_failure {
+        output::say(format_args!(
+            "{EVENTS} is incomplete: {error}; make room and run again (the other reports count everything)"
+        ));
+    }
+    match folder.restore(EVENTS, &finished.events) {
+        Ok(false) => {}
+        Ok(true) => output::say(format_args!(
+            "{EVENTS} was replaced during the run; it has been written again"
+        )),
+        Err(error) => output::say(error),
+    }
+    write_reports(folder, &finished.report);
+}
+
+fn first_found<'a>(report: &'a Report, fail_on: &[String]) -> Option<&'a str> {
+    let mut found = report
+        .detections
+        .iter()
+        .map(|detection| detection.detection.as_str());
+    found.find(|id| fail_on.iter().any(|wanted| wanted == "any" || wanted == id))
+}
