@@ -12,11 +12,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Room for a very large build: 200,000 processes and 32 MiB of text.
+    /// 200,000 processes and 16 MiB of text, whichever comes first. That is room for about 50,000 compilers with
+    /// ordinary arguments, and costs at most some 50 MB: the agent has 60 MB for everything.
     fn default() -> Limits {
         Limits {
             processes: 200_000,
-            text_bytes: 32 << 20,
+            text_bytes: 16 << 20,
             images_per_process: 32,
         }
     }

@@ -645,6 +645,9 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
+    // Each case checks the whole tree after every event.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_record_makes_a_sound_tree(
         acts in proptest::collection::vec(act(), 0..200),
