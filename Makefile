@@ -1,0 +1,39 @@
+# One word for each thing that a person does here. Each target sets up what it needs first; that is quick and
+# silent when nothing is missing.
+
+TARGET := x86_64-unknown-linux-gnu
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: build demo test lint bench setup clean
+
+# The release binary, in target/release.
+build:
+	@scripts/setup build
+	cargo build --release --locked --package runward
+	@install -D --mode=755 $(TARGET_DIR)/$(TARGET)/release/runward $(TARGET_DIR)/release/runward
+
+# Watches a real build of packages from three ecosystems and says where the report is.
+demo: build
+	@scripts/setup demo
+	@scripts/demo $(TARGET_DIR)/release/runward
+
+# Everything that can be checked on this machine, virtual machines included. What can't run is skipped by name.
+test:
+	@scripts/setup test
+	@cargo xtask test
+
+# The quick half of `make test`: format and lints.
+lint:
+	@scripts/setup build
+	@cargo xtask lint
+
+# What Runward costs, measured against the bare command.
+bench: build
+	@cargo xtask bench --runward $(TARGET_DIR)/release/runward
+
+# Installs what the machine lacks for all of the above.
+setup:
+	@scripts/setup build test demo
+
+clean:
+	cargo clean
