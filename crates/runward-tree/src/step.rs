@@ -17,12 +17,12 @@ pub struct Step {
 /// The longest name or id kept, in bytes. GitHub limits a step's id to 100 characters, GitLab a job's name to 255.
 const MAX_TEXT: usize = 512;
 
-/// The step that an environment names. Shares `inherited` when it is the same step, which it nearly always is.
+/// The step that an environment names, if any.
 pub(crate) fn step_of(env: &BTreeMap<AttributionVar, String>) -> Option<StepName<'_>> {
     github(env).or_else(|| gitlab(env))
 }
 
-/// A [`Step`] that still borrows from the environment.
+/// A [`Step`] that still borrows from the environment: nearly always it is the parent's, and need not be kept again.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct StepName<'a> {
     name: Cow<'a, str>,
