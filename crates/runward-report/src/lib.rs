@@ -1,1 +1,41 @@
-//! runward-report
+//! Reports: what a job did, as JSON, Markdown, HTML and a summary for a terminal.
+//!
+//! [`ReportBuilder`] folds the events of one job into a [`Report`]; [`json`], [`markdown`], [`html`] and [`terminal`]
+//! write it down. The live agent and `runward report DIR` use the same builder, so that a report can always be made
+//! again from `events.jsonl`.
+//!
+//! Names, arguments and paths come from code that nobody trusts. Every renderer shows them harmlessly: see [`text`].
+//!
+//! **Architecture invariant.** This crate does no I/O and has no clock: a report is a function of its events. What
+//! it keeps is bounded by the constants in [`limits`], whatever the job does, and what had no place is counted in
+//! [`Omitted`], never dropped silently.
+
+mod builder;
+mod destinations;
+mod html;
+mod json;
+pub mod limits;
+mod markdown;
+mod model;
+mod names;
+mod people;
+mod schema;
+mod terminal;
+pub mod text;
+mod verdict;
+
+pub use builder::ReportBuilder;
+pub use html::html;
+pub use json::{json, write_json};
+pub use markdown::markdown;
+pub use model::{
+    Ancestor, Counts, Dependency, Destination, Detection, DnsClient, DnsName, Ecosystem, Exit,
+    FileChangeKind, FileRow, Image, Loss, NetworkRow, Omitted, ProcessDetail, ProcessRow, Report,
+    Statuses,
+};
+pub use schema::report_schema;
+pub use terminal::{Style, terminal};
+
+/// The version of `report.json`, written in it as `format`. It changes only when an old reader would misread a new
+/// file; new fields may appear at any time.
+pub const REPORT_FORMAT: u32 = 1;

@@ -1,0 +1,477 @@
+use std::collections::{BTreeMap, HashMap};
+
+use runward_detect::Finding;
+use runward_event::{
+    Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsMessageKind, Event,
+    EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, Status, Time,
+};
+use runward_tree::{Parent, Process, Tree};
+
+use crate::destinations::{self, Destinations};
+use crate::model::{
+    Detection, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, ProcessRow, Report,
+};
+use crate::names::Names;
+use crate::people::{self, People, clip_args, size_of_args};
+use crate::text::head;
+use crate::{REPORT_FORMAT, limits, verdict};
+
+/// Folds the events of one job, in order, into a [`Report`].
+///
+/// Takes a record as it is: one that breaks off, one with gaps, and one with kinds of events that this version does
+/// not know.
+pub struct ReportBuilder {
+    tree: Tree,
+    detections: Vec<Box<dyn runward_detect::Detection + Send>>,
+    people: People,
+    destinations: Destinations,
+    names: Names,
+    open: HashMap<ConnectionId, Open>,
+    losses: BTreeMap<(EventKind, LossReason), u64>,
+    /// Rows of tracked files beyond the first [`limits::FILE_ROWS`] rows.
+    tracked_rows: usize,
+    /// What is left of [`limits::ROW_PATHS`].
+    paths_left: usize,
+    first_time: Option<Time>,
+    last_time: Option<Time>,
+    end: Option<JobEnd>,
+    started: bool,
+    /// The report as far as it grows with the events.
+    report: Report,
+}
+
+/// A connection that has not ended, and where its end belongs.
+struct Open {
+    row: Option<usize>,
+    destination: Option<usize>,
+}
+
+impl Default for ReportBuilder {
+    fn default() -> ReportBuilder {
+        ReportBuilder::new()
+    }
+}
+
+impl ReportBuilder {
+    /// A builder for one job, with every detection there is.
+    pub fn new() -> ReportBuilder {
+        ReportBuilder {
+            tree: Tree::default(),
+            detections: runward_detect::all(),
+            people: People::new(),
+            destinations: Destinations::default(),
+            names: Names::default(),
+            open: HashMap::new(),
+            losses: BTreeMap::new(),
+            tracked_rows: 0,
+            paths_left: limits::ROW_PATHS,
+            first_time: None,
+            last_time: None,
+            end: None,
+            started: false,
+            report: Report {
+                format: REPORT_FORMAT,
+                lost_events: EventKind::ALL.into_iter().map(|kind| (kind, 0)).collect(),
+                ..Report::default()
+            },
+        }
+    }
+
+    /// The process tree so far.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The findings so far.
+    pub fn detections(&self) -> &[Detection] {
+        &self.report.detections
+    }
+
+    /// Takes the next event.
+    pub fn apply(&mut self, event: &Event) {
+        self.tree.apply(event);
+        self.report.counts.events += 1;
+        self.first_time.get_or_insert(event.time);
+        self.last_time = self.last_time.max(Some(event.time));
+        match &event.body {
+            Body::JobStart(start) => self.job_start(event.time, start),
+            Body::JobEnd(end) => self.end = Some(end.clone()),
+            Body::ProcessFork(fork) => self.people.forget(&self.tree, fork.process),
+            Body::ProcessExec(exec) => {
+                self.report.counts.execs += 1;
+                self.people.forget(&self.tree, exec.process);
+            }
+            Body::ProcessExit(exit) => self.people.forget(&self.tree, exit.process),
+            Body::Dns(dns) => self.dns(event.time, dns),
+            Body::Connect(connect) => self.connect(event.time, connect),
+            Body::ConnectClose(close) => self.close(close),
+            Body::FileCreate(change) => self.file(event.time, FileChangeKind::Create, change),
+            Body::FileWrite(change) => self.file(event.time, FileChangeKind::Write, change),
+            Body::FileRename(change) => self.file(event.time, FileChangeKind::Rename, change),
+            Body::FileDelete(change) => self.file(event.time, FileChangeKind::Delete, change),
+            Body::Lost(lost) => self.lost(lost),
+            Body::Unknown(kind) => self.unknown(kind),
+            // A kind that is newer than this crate.
+            _ => self.unknown("other"),
+        }
+        self.detect(event);
+    }
+
+    /// The report of everything applied so far.
+    pub fn finish(self) -> Report {
+        let ReportBuilder {
+            tree,
+            destinations,
+            names,
+            losses,
+            first_time,
+            last_time,
+            end,
+            started,
+            mut report,
+            ..
+        } = self;
+        report.complete = started && end.is_some();
+        report.start = report.start.or(first_time);
+        match end {
+            Some(end) => {
+                report.exit_code = Some(end.exit_code);
+                report.signal = end.signal;
+                report.still_running = end.still_running;
+                report.duration_seconds = seconds(end.duration_ns);
+            }
+            None => {
+                if let (Some(start), Some(last)) = (report.start, last_time) {
+                    report.duration_seconds = seconds(last.nanos_since(start));
+                }
+            }
+        }
+        report.losses = losses
+            .into_iter()
+            .map(|((kind, reason), count)| Loss {
+                kind,
+                reason,
+                count,
+            })
+            .collect();
+        report.destinations = destinations.into_rows();
+        report.dns_events = names.into_rows();
+        report.counts.destinations = number(report.destinations.len());
+        report.counts.dns_names = number(report.dns_events.len());
+        processes(&tree, &mut report);
+        let notes = verdict::notes(&report);
+        report.notes.extend(notes);
+        report
+    }
+
+    fn job_start(&mut self, time: Time, start: &JobStart) {
+        // A second one would be a mistake of the writer; what came first is what everything after it belongs to.
+        if std::mem::replace(&mut self.started, true) {
+            return;
+        }
+        let report = &mut self.report;
+        report.start = Some(time);
+        report.runward = start.runward.clone();
+        report.job = start.identity.clone();
+        let (command, cut) = clip_args(&start.args, COMMAND);
+        report.command = command;
+        report.cwd = start.cwd.clone();
+        report.workspace = start.workspace.clone();
+        report.requested_mode = Some(start.requested_mode);
+        report.effective_mode = Some(start.effective_mode);
+        report.tier = Some(start.tier);
+        report.kernel = start.kernel.clone();
+        report.files_watched = start.files_watched;
+        report.tracked_files = start.tracked_files;
+        report.notes = start.notes.iter().take(limits::NOTES).cloned().collect();
+        if cut {
+            report.notes.push(
+                "The command is longer than shown here; events.jsonl has all of it.".to_owned(),
+            );
+        }
+    }
+
+    fn dns(&mut self, time: Time, dns: &Dns) {
+        let who = self.people.person(&self.tree, dns.process, dns.pid);
+        if dns.message == DnsMessageKind::Query {
+            self.report.counts.dns_queries += 1;
+        }
+        self.names
+            .message(time, dns, &who, &mut self.report.omitted);
+    }
+
+    fn connect(&mut self, time: Time, connect: &Connect) {
+        let report = &mut self.report;
+        report.counts.connections += 1;
+        report.counts.blocked_connections += u64::from(connect.status == Status::Blocked);
+        let who = self.people.person(&self.tree, connect.process, connect.pid);
+        let destination = self
+            .destinations
+            .connect(time, connect, &who, &mut report.omitted);
+        let row = if report.network_events.len() < limits::NETWORK_ROWS {
+            let who = self.people.person_for_row(
+                &self.tree,
+                connect.process,
+                connect.pid,
+                &mut report.omitted,
+            );
+            report.network_events.push(NetworkRow {
+                time,
+                process: who.detail,
+                destination: destinations::label(connect.name.as_deref(), connect.ip, connect.port),
+                name: connect
+                    .name
+                    .as_deref()
+                    .map(|name| head(name, limits::PATH).0.to_owned()),
+                ip: connect.ip,
+                port: connect.port,
+                protocol: connect.protocol,
+                status: connect.status,
+                outcome: None,
+                bytes_sent: None,
+                bytes_received: None,
+                duration_seconds: None,
+                step: who.step,
+                dependency: who.dependency,
+            });
+            Some(report.network_events.len() - 1)
+        } else {
+            report.omitted.network_events += 1;
+            None
+        };
+        if self.open.len() < limits::OPEN_CONNECTIONS {
+            self.open
+                .insert(connect.connection, Open { row, destination });
+        }
+    }
+
+    fn close(&mut self, close: &ConnectClose) {
+        let report = &mut self.report;
+        report.counts.failed_connections += u64::from(close.outcome == ConnectOutcome::Failed);
+        let Some(open) = self.open.remove(&close.connection) else {
+            report.omitted.connection_ends += 1;
+            return;
+        };
+        if let Some(destination) = open.destination {
+            self.destinations.close(destination, close);
+        }
+        let row = open.row.and_then(|row| report.network_events.get_mut(row));
+        let Some(row) = row else {
+            let bytes = close.bytes_sent.saturating_add(close.bytes_received);
+            report.omitted.network_bytes = report.omitted.network_bytes.saturating_add(bytes);
+            return;
+        };
+        row.outcome = Some(close.outcome);
+        row.bytes_sent = Some(close.bytes_sent);
+        row.bytes_received = Some(close.bytes_received);
+        row.duration_seconds = Some(seconds(close.duration_ns));
+    }
+
+    fn file(&mut self, time: Time, kind: FileChangeKind, change: &FileChange) {
+        let report = &mut self.report;
+        let changed = is_altered(kind, change);
+        report.counts.file_changes += 1;
+        report.counts.tracked_changes += u64::from(changed);
+        if report.file_events.len() >= limits::FILE_ROWS.saturating_add(self.tracked_rows) {
+            if !changed || self.tracked_rows >= limits::TRACKED_ROWS {
+                report.omitted.file_events += 1;
+                return;
+            }
+            self.tracked_rows += 1;
+        }
+        let path = head(&change.path, limits::PATH).0;
+        let from = change.from.as_deref().map(|p| head(p, limits::PATH).0);
+        let size = path.len() + from.map_or(0, str::len);
+        // Altered source files are few (git tracks them) and worth their place.
+        match self.paths_left.checked_sub(size) {
+            Some(left) => self.paths_left = left,
+            None if changed => {}
+            None => {
+                report.omitted.file_events += 1;
+                return;
+            }
+        }
+        let who = change.process.map(|process| {
+            self.people
+                .person_for_row(&self.tree, process, change.pid, &mut report.omitted)
+        });
+        let (process, step, dependency) = match who {
+            Some(who) => (Some(who.detail), who.step, who.dependency),
+            None => (None, None, None),
+        };
+        report.file_events.push(FileRow {
+            time,
+            kind,
+            path: path.to_owned(),
+            from: from.map(str::to_owned),
+            tracked: change.tracked,
+            changed,
+            hash_before: change.hash_before.clone(),
+            hash_after: change.hash_after.clone(),
+            found_at_end: change.found_at_end,
+            process,
+            step,
+            dependency,
+        });
+    }
+
+    fn lost(&mut self, lost: &Lost) {
+        let sum = self.report.lost_events.entry(lost.lost).or_default();
+        *sum = sum.saturating_add(lost.count);
+        let sum = self.losses.entry((lost.lost, lost.reason)).or_default();
+        *sum = sum.saturating_add(lost.count);
+    }
+
+    fn unknown(&mut self, kind: &str) {
+        let kinds = &mut self.report.unknown_events;
+        let kind = head(kind, 100).0;
+        let kind = if kinds.len() < limits::UNKNOWN_KINDS || kinds.contains_key(kind) {
+            kind
+        } else {
+            "other"
+        };
+        *kinds.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    fn detect(&mut self, event: &Event) {
+        let mut findings = Vec::new();
+        for detection in &mut self.detections {
+            detection.observe(event, &self.tree, &mut findings);
+        }
+        for finding in findings {
+            self.report.counts.detections += 1;
+            if self.report.detections.len() >= limits::DETECTIONS {
+                self.report.omitted.detections += 1;
+                continue;
+            }
+            let detection = self.detection(finding);
+            self.report.detections.push(detection);
+        }
+    }
+
+    fn detection(&mut self, finding: Finding) -> Detection {
+        let who = finding.process.map(|id| {
+            let pid = self.tree.process(id).map_or(0, |p| p.pid);
+            self.people.person(&self.tree, id, pid)
+        });
+        let (process, step, dependency) = match who {
+            Some(who) => (Some(who.detail), who.step, who.dependency),
+            None => (None, None, None),
+        };
+        Detection {
+            detection: finding.detection,
+            severity: finding.severity,
+            time: finding.time,
+            seq: finding.seq,
+            message: finding.message,
+            path: finding.path,
+            destination: finding.destination,
+            process,
+            step,
+            dependency,
+        }
+    }
+}
+
+/// Bytes of the job's command that a report gives.
+const COMMAND: usize = 64 << 10;
+
+/// Whether a tracked file is no longer what it was. A hash that is missing is taken for a difference: better one look
+/// too many.
+fn is_altered(kind: FileChangeKind, change: &FileChange) -> bool {
+    change.tracked
+        && (kind == FileChangeKind::Delete
+            || change.hash_before.is_none()
+            || change.hash_before != change.hash_after)
+}
+
+fn processes(tree: &Tree, report: &mut Report) {
+    let mut left = limits::PROCESS_ARGS;
+    // What the tree itself had to give up to stay within its limits is left out here too.
+    let folded = tree.dropped().folded;
+    report.counts.processes = number(tree.len()).saturating_add(folded);
+    report.omitted.processes = folded;
+    for process in tree.processes() {
+        if report.processes.len() >= limits::PROCESS_ROWS {
+            report.omitted.processes += 1;
+            continue;
+        }
+        report.processes.push(process_row(tree, process, &mut left));
+    }
+}
+
+fn process_row(tree: &Tree, process: &Process, left: &mut usize) -> ProcessRow {
+    let (parent, parent_known) = match process.parent {
+        Parent::Root => (None, true),
+        Parent::Known(parent) => (Some(parent), true),
+        Parent::Unknown => (None, false),
+    };
+    let mut row = ProcessRow {
+        process: process.id,
+        pid: process.pid,
+        parent,
+        parent_known,
+        start: process.started,
+        end: process.exit.map(|exit| exit.time),
+        exe: String::new(),
+        args: Vec::new(),
+        cwd: String::new(),
+        uid: None,
+        container: None,
+        forked_only: process.images.is_empty(),
+        earlier: Vec::new(),
+        exit: process.exit.map(|exit| Exit {
+            code: exit.code,
+            signal: exit.signal,
+        }),
+        step: people::step(process),
+        dependency: people::dependency(process),
+        truncated: Vec::new(),
+    };
+    let Some(last) = tree.image(process.id) else {
+        return row;
+    };
+    let image = image(last, left);
+    row.exe = image.exe;
+    row.args = image.args;
+    row.cwd = image.cwd;
+    row.truncated = image.truncated;
+    row.container = last.container.clone();
+    if let Some((last, earlier)) = process.images.split_last() {
+        row.uid = Some(last.uid);
+        if earlier.len() > limits::EARLIER_IMAGES {
+            row.truncated.push("earlier".to_owned());
+        }
+        let skipped = earlier.len().saturating_sub(limits::EARLIER_IMAGES);
+        row.earlier = earlier
+            .iter()
+            .skip(skipped)
+            .map(|earlier| self::image(earlier, left))
+            .collect();
+    }
+    row
+}
+
+fn image(image: &runward_tree::Image, left: &mut usize) -> Image {
+    let (args, cut) = clip_args(&image.args, *left);
+    *left = left.saturating_sub(size_of_args(&args));
+    let mut truncated = image.truncated.clone();
+    if cut && !truncated.iter().any(|field| field == "args") {
+        truncated.push("args".to_owned());
+    }
+    Image {
+        time: image.time,
+        exe: head(&image.exe, limits::PATH).0.to_owned(),
+        args,
+        cwd: head(&image.cwd, limits::PATH).0.to_owned(),
+        truncated,
+    }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+fn number(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

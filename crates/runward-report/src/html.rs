@@ -1,0 +1,285 @@
+mod payload;
+
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use runward_event::{JobIdentity, Provider};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::{Destination, Detection, Report};
+use crate::text::{base_name, bytes, clipped, command_line, count, duration, moment};
+use crate::{markdown, verdict};
+
+/// `report.html`: one file that needs nothing else, for a person.
+///
+/// Its content security policy lets nothing be loaded and lets only the script and the style sheet in it run, each
+/// named by its hash. What the job can influence stands in a block of data that a browser does not execute, and gets
+/// into the page as text only.
+pub fn html(report: &Report) -> String {
+    let (seen, alarming) = verdict::verdict(report);
+    let page = Page {
+        command: command_line(&report.command, 400),
+        title: command_line(&report.command, 60),
+        seen,
+        alarming,
+        facts: facts(report),
+        lost: verdict::lost(report),
+        notes: report
+            .notes
+            .iter()
+            .take(NOTES)
+            .map(|n| clipped(n, 600))
+            .collect(),
+        more_notes: report.notes.len().saturating_sub(NOTES),
+        findings: report
+            .detections
+            .iter()
+            .take(FINDINGS)
+            .map(Finding::new)
+            .collect(),
+        more_findings: more(report.counts.detections, FINDINGS),
+        destinations: report
+            .destinations
+            .iter()
+            .take(DESTINATIONS)
+            .map(Row::new)
+            .collect(),
+        more_destinations: more(report.counts.destinations, DESTINATIONS),
+        sums: sums(report),
+        policy: policy(),
+        style: STYLE,
+        script: SCRIPT,
+        data: payload::payload(report),
+    };
+    // Rendering into memory has nothing that could fail.
+    page.render().unwrap_or_default()
+}
+
+/// Findings that stand on the page.
+const FINDINGS: usize = 200;
+/// Destinations in the table for browsers without scripts.
+const DESTINATIONS: usize = 200;
+const NOTES: usize = 50;
+
+const STYLE: &str = include_str!("../assets/report.css");
+
+/// One script, in the order in which its parts build upon each other.
+const SCRIPT: &str = concat!(
+    include_str!("../assets/js/text.js"),
+    include_str!("../assets/js/model.js"),
+    include_str!("../assets/js/list.js"),
+    include_str!("../assets/js/detail.js"),
+    include_str!("../assets/js/tree.js"),
+    include_str!("../assets/js/timeline.js"),
+    include_str!("../assets/js/tables.js"),
+    include_str!("../assets/js/main.js"),
+);
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    title: String,
+    command: String,
+    seen: String,
+    alarming: String,
+    facts: Vec<(&'static str, String)>,
+    lost: Option<String>,
+    notes: Vec<String>,
+    more_notes: usize,
+    findings: Vec<Finding<'a>>,
+    more_findings: u64,
+    destinations: Vec<Row>,
+    more_destinations: u64,
+    sums: Vec<(String, &'static str)>,
+    policy: String,
+    style: &'static str,
+    script: &'static str,
+    /// JSON without any character that HTML gives a meaning.
+    data: String,
+}
+
+struct Finding<'a> {
+    severity: &'static str,
+    detection: &'a str,
+    about: String,
+    message: String,
+    /// The command and the process id.
+    who: Option<(String, u32)>,
+    up: String,
+    cause: String,
+    /// The process's name in this report; 0 when not known.
+    process: u64,
+}
+
+impl Finding<'_> {
+    fn new(d: &Detection) -> Finding<'_> {
+        let process = d.process.as_deref();
+        Finding {
+            severity: markdown::severity(d.severity),
+            detection: &d.detection,
+            about: clipped(
+                d.path
+                    .as_deref()
+                    .or(d.destination.as_deref())
+                    .unwrap_or_default(),
+                400,
+            ),
+            message: clipped(&d.message, 600),
+            who: process.map(|p| {
+                let mut words = vec![base_name(&p.exe).to_owned()];
+                words.extend(p.args.iter().skip(1).take(64).cloned());
+                (command_line(&words, 200), p.pid)
+            }),
+            up: process.map_or_else(String::new, |p| {
+                clipped(&verdict::way_up(p.lineage.iter().map(AsRef::as_ref)), 200)
+            }),
+            cause: clipped(
+                &verdict::cause(d.step.as_deref(), d.dependency.as_ref()),
+                200,
+            ),
+            process: process.map_or(0, |p| p.process.0),
+        }
+    }
+}
+
+struct Row {
+    destination: String,
+    programs: String,
+    cause: String,
+    connections: String,
+    sent: String,
+    received: String,
+}
+
+impl Row {
+    fn new(d: &Destination) -> Row {
+        Row {
+            destination: clipped(&d.destination, 300),
+            programs: clipped(&verdict::programs(&d.processes), 100),
+            cause: clipped(&verdict::causes(d, true), 200),
+            connections: count(d.connections),
+            sent: bytes(d.bytes_sent),
+            received: bytes(d.bytes_received),
+        }
+    }
+}
+
+fn facts(report: &Report) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("Mode", verdict::mode(report)),
+        (
+            "Tier",
+            verdict::tier(report).trim_start_matches("tier ").to_owned(),
+        ),
+        ("Result", verdict::exit(report)),
+        ("Duration", duration(report.duration_seconds)),
+    ];
+    if let Some(start) = report.start {
+        facts.push(("Started", moment(start)));
+    }
+    let JobIdentity {
+        provider,
+        project,
+        pipeline,
+        job,
+        run,
+        attempt,
+        branch,
+        commit,
+        actor,
+        trigger,
+        ..
+    } = &report.job;
+    let provider = match provider {
+        Provider::Local => None,
+        provider => Some(provider_name(*provider).to_owned()),
+    };
+    let run = run.as_ref().map(|run| match attempt {
+        Some(attempt) if *attempt > 1 => format!("{run}, attempt {attempt}"),
+        _ => run.clone(),
+    });
+    for (label, value) in [
+        ("CI", &provider),
+        ("Project", project),
+        ("Pipeline", pipeline),
+        ("Job", job),
+        ("Run", &run),
+        ("Branch", branch),
+        ("Commit", commit),
+        ("Actor", actor),
+        ("Trigger", trigger),
+    ] {
+        if let Some(value) = value {
+            facts.push((label, clipped(value, 120)));
+        }
+    }
+    if !report.workspace.is_empty() {
+        facts.push(("Workspace", clipped(&report.workspace, 160)));
+    }
+    if !report.kernel.is_empty() {
+        facts.push(("Kernel", clipped(&report.kernel, 80)));
+    }
+    if !report.runward.is_empty() {
+        facts.push(("Runward", clipped(&report.runward, 40)));
+    }
+    facts
+}
+
+fn provider_name(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Local => "none",
+        Provider::Github => "GitHub Actions",
+        Provider::Gitlab => "GitLab CI/CD",
+        Provider::Gitea => "Gitea Actions",
+        Provider::Jenkins => "Jenkins",
+        Provider::Azure => "Azure Pipelines",
+        Provider::Circleci => "CircleCI",
+        Provider::Buildkite => "Buildkite",
+        Provider::Bitbucket => "Bitbucket Pipelines",
+        Provider::Woodpecker => "Woodpecker CI",
+        Provider::Drone => "Drone",
+        _ => "unknown",
+    }
+}
+
+fn sums(report: &Report) -> Vec<(String, &'static str)> {
+    let counts = &report.counts;
+    let one = |n, one, many| (count(n), if n == 1 { one } else { many });
+    vec![
+        one(counts.execs, "program started", "programs started"),
+        one(counts.connections, "connection", "connections"),
+        one(counts.dns_names, "name looked up", "names looked up"),
+        one(counts.file_changes, "file change", "file changes"),
+    ]
+}
+
+fn more(all: u64, shown: usize) -> u64 {
+    all.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX))
+}
+
+fn policy() -> String {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        hash(SCRIPT),
+        hash(STYLE)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_the_page_ends_its_own_block() {
+        for text in [STYLE, SCRIPT] {
+            let lower = text.to_ascii_lowercase();
+            for end in ["</script", "</style", "<!--", "]]>", "\r"] {
+                assert!(
+                    !lower.contains(end),
+                    "{end} would end the block or change its hash"
+                );
+            }
+        }
+    }
+}

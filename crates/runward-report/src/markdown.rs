@@ -1,0 +1,401 @@
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use crate::model::{Destination, Detection, DnsName, FileRow, ProcessDetail, Report};
+use crate::terminal::protocol;
+use crate::text::{base_name, bytes, clipped, command_line, count, counted, duration, visible};
+use crate::verdict;
+
+/// `summary.md`: fit for the job summary of a CI system. Below 1 MB whatever the job did.
+///
+/// Everything that the job can influence stands in code spans, where Markdown has no links, mentions or HTML; the few
+/// sentences that may quote it have every mark of Markdown taken away.
+pub fn markdown(report: &Report) -> String {
+    let mut out = String::new();
+    let (seen, alarming) = verdict::verdict(report);
+    let and = if alarming.is_empty() { "" } else { ", " };
+    let alarming = if alarming.is_empty() {
+        String::new()
+    } else {
+        format!("**{alarming}**")
+    };
+    line(&mut out, &format!("## Runward: {seen}{and}{alarming}"));
+    line(&mut out, "");
+    facts(&mut out, report);
+    caveats(&mut out, report);
+    findings(&mut out, report);
+    destinations(&mut out, report);
+    altered(&mut out, report);
+    names(&mut out, report);
+    out
+}
+
+/// Rows of each table.
+const ROWS: usize = 100;
+/// Characters of each text.
+const TEXT: usize = 160;
+const NOTES: usize = 20;
+
+fn facts(out: &mut String, report: &Report) {
+    let counts = &report.counts;
+    line(out, "| | |");
+    line(out, "|---|---|");
+    row(
+        out,
+        &["Command", &code(&command_line(&report.command, 300))],
+    );
+    row(
+        out,
+        &[
+            "Mode",
+            &format!("{}, {}", verdict::mode(report), verdict::tier(report)),
+        ],
+    );
+    row(out, &["Duration", &duration(report.duration_seconds)]);
+    row(out, &["Result", &verdict::exit(report)]);
+    let sums = [
+        counted(counts.execs, "program started", "programs started"),
+        counted(counts.connections, "connection", "connections"),
+        counted(counts.dns_names, "name looked up", "names looked up"),
+        counted(counts.file_changes, "file change", "file changes"),
+    ];
+    row(out, &["Seen", &sums.join(", ")]);
+}
+
+fn caveats(out: &mut String, report: &Report) {
+    let lost = verdict::lost(report);
+    if lost.is_none() && report.notes.is_empty() {
+        return;
+    }
+    line(out, "");
+    if let Some(lost) = lost {
+        line(
+            out,
+            &format!("- **Lost events**, which this report lacks: {lost}"),
+        );
+    }
+    for note in report.notes.iter().take(NOTES) {
+        line(out, &format!("- {}", prose(&clipped(note, 400))));
+    }
+    let more = report.notes.len().saturating_sub(NOTES);
+    if more > 0 {
+        line(out, &format!("- and {more} more notes"));
+    }
+}
+
+fn findings(out: &mut String, report: &Report) {
+    if report.detections.is_empty() {
+        return;
+    }
+    title(out, "Findings");
+    row(
+        out,
+        &["Severity", "Finding", "About", "Process", "Under", "For"],
+    );
+    line(out, "|---|---|---|---|---|---|");
+    for finding in report.detections.iter().take(ROWS) {
+        let Detection {
+            process,
+            step,
+            dependency,
+            ..
+        } = finding;
+        let about = finding
+            .path
+            .as_deref()
+            .or(finding.destination.as_deref())
+            .unwrap_or(&finding.message);
+        row(
+            out,
+            &[
+                severity(finding.severity),
+                &code(&finding.detection),
+                &code(about),
+                &who(process.as_deref()),
+                &process.as_deref().map(under).unwrap_or_default(),
+                &optional(&verdict::cause(step.as_deref(), dependency.as_ref())),
+            ],
+        );
+    }
+    and_more(out, report.counts.detections);
+}
+
+/// A severity in one word.
+pub(crate) fn severity(severity: runward_detect::Severity) -> &'static str {
+    use runward_detect::Severity;
+    match severity {
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+    }
+}
+
+fn destinations(out: &mut String, report: &Report) {
+    if report.destinations.is_empty() {
+        return;
+    }
+    title(out, "Destinations");
+    row(
+        out,
+        &[
+            "Destination",
+            "Process",
+            "For",
+            "Connections",
+            "Sent",
+            "Received",
+        ],
+    );
+    line(out, "|---|---|---|--:|--:|--:|");
+    let mut rows: Vec<&Destination> = report.destinations.iter().collect();
+    rows.sort_by_key(|d| std::cmp::Reverse((d.statuses.blocked, d.statuses.anomalous)));
+    for d in rows.into_iter().take(ROWS) {
+        let mut destination = code(&d.destination);
+        if d.protocol != runward_event::Protocol::Tcp {
+            destination.push(' ');
+            destination.push_str(protocol(d.protocol));
+        }
+        let mut connections = count(d.connections);
+        for (n, word) in [
+            (d.statuses.blocked, "blocked"),
+            (d.statuses.anomalous, "new"),
+            (d.failed, "failed"),
+        ] {
+            if n > 0 {
+                _ = write!(connections, ", {} {word}", count(n));
+            }
+        }
+        row(
+            out,
+            &[
+                &destination,
+                &optional(&verdict::programs(&d.processes)),
+                &optional(&verdict::causes(d, true)),
+                &connections,
+                &bytes(d.bytes_sent),
+                &bytes(d.bytes_received),
+            ],
+        );
+    }
+    and_more(out, report.counts.destinations);
+}
+
+/// Tracked files that changed without a finding of their own: deleted ones, for instance.
+fn altered(out: &mut String, report: &Report) {
+    let found: HashSet<&str> = report
+        .detections
+        .iter()
+        .filter_map(|finding| finding.path.as_deref())
+        .collect();
+    let rows: Vec<&FileRow> = report
+        .file_events
+        .iter()
+        .filter(|file| file.changed && !found.contains(file.path.as_str()))
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    title(out, "Other altered source files");
+    row(out, &["File", "Change", "Process", "For"]);
+    line(out, "|---|---|---|---|");
+    for file in rows.iter().take(ROWS) {
+        row(
+            out,
+            &[
+                &code(&file.path),
+                change(file.kind),
+                &who(file.process.as_deref()),
+                &optional(&verdict::cause(
+                    file.step.as_deref(),
+                    file.dependency.as_ref(),
+                )),
+            ],
+        );
+    }
+    and_more(out, u64::try_from(rows.len()).unwrap_or(u64::MAX));
+}
+
+/// A change of a file in one word.
+pub(crate) fn change(kind: crate::FileChangeKind) -> &'static str {
+    use crate::FileChangeKind;
+    match kind {
+        FileChangeKind::Create => "create",
+        FileChangeKind::Write => "write",
+        FileChangeKind::Rename => "rename",
+        FileChangeKind::Delete => "delete",
+    }
+}
+
+fn names(out: &mut String, report: &Report) {
+    if report.dns_events.is_empty() {
+        return;
+    }
+    line(out, "");
+    let summary = counted(report.counts.dns_names, "name looked up", "names looked up");
+    line(out, &format!("<details><summary>{summary}</summary>"));
+    line(out, "");
+    row(out, &["Name", "Questions", "Answers", "Process"]);
+    line(out, "|---|--:|---|---|");
+    for name in report.dns_events.iter().take(ROWS) {
+        let DnsName { rcodes, .. } = name;
+        let answers: Vec<String> = rcodes
+            .iter()
+            .take(4)
+            .map(|(rcode, n)| format!("{} {}", code(rcode), count(*n)))
+            .collect();
+        let clients: Vec<String> = name.clients.iter().map(|c| c.exe.clone()).collect();
+        row(
+            out,
+            &[
+                &code(&name.name),
+                &count(name.queries),
+                &answers.join(", "),
+                &optional(&verdict::programs(&clients)),
+            ],
+        );
+    }
+    and_more(out, report.counts.dns_names);
+    line(out, "");
+    line(out, "</details>");
+}
+
+fn title(out: &mut String, text: &str) {
+    line(out, "");
+    line(out, &format!("### {text}"));
+    line(out, "");
+}
+
+fn row(out: &mut String, cells: &[&str]) {
+    line(out, &format!("| {} |", cells.join(" | ")));
+}
+
+fn and_more(out: &mut String, all: u64) {
+    let more = all.saturating_sub(u64::try_from(ROWS).unwrap_or(u64::MAX));
+    if more > 0 {
+        line(out, "");
+        line(out, &format!("and {} more", count(more)));
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn who(process: Option<&ProcessDetail>) -> String {
+    let Some(process) = process else {
+        return "not known".to_owned();
+    };
+    let mut words = vec![match base_name(&process.exe) {
+        "" => "?".to_owned(),
+        name => name.to_owned(),
+    }];
+    words.extend(process.args.iter().skip(1).take(64).cloned());
+    format!(
+        "{} (pid {})",
+        code(&command_line(&words, TEXT)),
+        process.pid
+    )
+}
+
+fn under(process: &ProcessDetail) -> String {
+    optional(&verdict::way_up(process.lineage.iter().map(AsRef::as_ref)))
+}
+
+fn optional(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        code(text)
+    }
+}
+
+/// A code span that no content can leave, in a table or out of one.
+///
+/// Backticks inside need a longer fence. In a table a pipe must be escaped even inside code; a backslash just before
+/// one would be read in different ways by different renderers, so it is written as the escape `\x5c`.
+fn code(text: &str) -> String {
+    let text = clipped(text, TEXT.max(300));
+    if text.trim().is_empty() {
+        return "(empty)".to_owned();
+    }
+    let mut longest = 0;
+    let mut run = 0;
+    let mut content = String::with_capacity(text.len());
+    for c in text.chars() {
+        run = if c == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+        if c == '|' {
+            if content.ends_with('\\') {
+                content.pop();
+                content.push_str("\\x5c");
+            }
+            content.push('\\');
+        }
+        content.push(c);
+    }
+    // A code span ends the cell; a backslash at its end would stand before the closing fence, where it is harmless.
+    let fence = "`".repeat(longest + 1);
+    let padded = content.starts_with(['`', ' ']) || content.ends_with(['`', ' ']);
+    let pad = if padded { " " } else { "" };
+    format!("{fence}{pad}{content}{pad}{fence}")
+}
+
+/// A sentence in which nothing means anything to Markdown: no emphasis, HTML, links, mentions or references.
+fn prose(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let shown = visible(text);
+    let mut rest = shown.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            // An empty comment after the mark parts what would become a mention, a reference or a link.
+            '@' | '#' => {
+                out.push(c);
+                out.push_str("<!-- -->");
+            }
+            ':' if rest.peek() == Some(&'/') => out.push_str(":<!-- -->"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '!' | '|' | '~' | '$'
+            | '^' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out.replace("www.", "www<!-- -->.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_content_leaves_its_code_span() {
+        for (text, span) in [
+            ("src/lib.rs", "`src/lib.rs`"),
+            ("a`b", "``a`b``"),
+            ("```", "```` ``` ````"),
+            ("a | b", "`a \\| b`"),
+            ("a\\|b", "`a\\x5c\\|b`"),
+            ("x\n## title", "`x\\n## title`"),
+            ("", "(empty)"),
+            (" ", "(empty)"),
+            (" a", "`  a `"),
+            ("@org/team <b>", "`@org/team <b>`"),
+        ] {
+            assert_eq!(code(text), span);
+        }
+    }
+
+    #[test]
+    fn prose_has_no_marks() {
+        assert_eq!(
+            prose("see @org and https://x.example/[a](b) <img> #12 www.x.example"),
+            "see @<!-- -->org and https:<!-- -->//x.example/\\[a\\]\\(b\\) &lt;img&gt; #<!-- -->12 \
+             www<!-- -->.x.example"
+        );
+    }
+}

@@ -1,0 +1,231 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use runward_event::ProcessId;
+use runward_tree::{Parent, Process, Tree};
+
+use crate::limits;
+use crate::model::{Ancestor, Dependency, Ecosystem, Omitted, ProcessDetail};
+use crate::text::head;
+
+/// Tells who did something: the process with its ancestors as they were at that moment, its step and its dependency.
+///
+/// A process may run another program later, so this is asked when the event comes, not at the end. Rows of the same
+/// process share one [`ProcessDetail`].
+pub(crate) struct People {
+    known: HashMap<ProcessId, Person>,
+    /// What is left of [`limits::ROW_DETAILS`].
+    left: usize,
+}
+
+/// Somebody who did something.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) detail: Arc<ProcessDetail>,
+    pub(crate) step: Option<String>,
+    pub(crate) dependency: Option<Dependency>,
+    /// Bytes of text in `detail`: about what each row costs that names it.
+    size: usize,
+}
+
+/// More processes than this do not act at the same time in any job that the cache should help.
+const KNOWN: usize = 4096;
+
+impl People {
+    pub(crate) fn new() -> People {
+        People {
+            known: HashMap::new(),
+            left: limits::ROW_DETAILS,
+        }
+    }
+
+    /// Call when `id` began to run another program, was born or has ended: what was known of it is out of date, and
+    /// so is what was known of its descendants.
+    pub(crate) fn forget(&mut self, tree: &Tree, id: ProcessId) {
+        let childless = tree.process(id).is_none_or(|p| p.children.is_empty());
+        if childless {
+            self.known.remove(&id);
+        } else {
+            self.known.clear();
+        }
+    }
+
+    /// Who `id` is. `pid` stands in when the tree does not know the process.
+    pub(crate) fn person(&mut self, tree: &Tree, id: ProcessId, pid: u32) -> Person {
+        if let Some(person) = self.known.get(&id) {
+            return person.clone();
+        }
+        let person = Person::new(tree, id, pid);
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(id, person.clone());
+        person
+    }
+
+    /// Who `id` is, for a row that is kept: in short once the rows together have become too large.
+    pub(crate) fn person_for_row(
+        &mut self,
+        tree: &Tree,
+        id: ProcessId,
+        pid: u32,
+        omitted: &mut Omitted,
+    ) -> Person {
+        let mut person = self.person(tree, id, pid);
+        match self.left.checked_sub(person.size) {
+            Some(left) => self.left = left,
+            None => {
+                omitted.row_details += 1;
+                person.detail = Arc::new(in_short(&person.detail));
+            }
+        }
+        person
+    }
+}
+
+impl Person {
+    fn new(tree: &Tree, id: ProcessId, pid: u32) -> Person {
+        let (exe, args, mut truncated) = program(tree, id, limits::ROW_ARGS);
+        let process = tree.process(id);
+        let mut up = tree.climb(id);
+        let mut last = up.next();
+        let mut lineage = Vec::new();
+        for ancestor in up {
+            if lineage.len() >= limits::LINEAGE {
+                truncated.push("lineage".to_owned());
+                break;
+            }
+            lineage.push(Arc::new(Ancestor::new(tree, ancestor)));
+            last = Some(ancestor);
+        }
+        let size = 128
+            + exe.len()
+            + size_of_args(&args)
+            + lineage
+                .iter()
+                .map(|a| 64 + a.exe.len() + size_of_args(&a.args))
+                .sum::<usize>();
+        Person {
+            detail: Arc::new(ProcessDetail {
+                process: id,
+                pid: process.map_or(pid, |p| p.pid),
+                exe,
+                args,
+                lineage,
+                lineage_complete: last.is_some_and(|p| p.parent == Parent::Root),
+                truncated,
+            }),
+            step: process.and_then(step),
+            dependency: process.and_then(dependency),
+            size,
+        }
+    }
+}
+
+impl Ancestor {
+    fn new(tree: &Tree, process: &Process) -> Ancestor {
+        let (exe, args, truncated) = program(tree, process.id, limits::LINEAGE_ARGS);
+        Ancestor {
+            process: process.id,
+            pid: process.pid,
+            exe,
+            args,
+            truncated,
+        }
+    }
+}
+
+fn program(tree: &Tree, id: ProcessId, max: usize) -> (String, Vec<String>, Vec<String>) {
+    let Some(image) = tree.image(id) else {
+        return (String::new(), Vec::new(), Vec::new());
+    };
+    let (exe, exe_cut) = head(&image.exe, limits::PATH);
+    let (args, args_cut) = clip_args(&image.args, max);
+    let mut truncated = Vec::new();
+    for (field, cut) in [("exe", exe_cut), ("args", args_cut)] {
+        if cut || image.truncated.iter().any(|t| t == field) {
+            truncated.push(field.to_owned());
+        }
+    }
+    (exe.to_owned(), args, truncated)
+}
+
+fn in_short(detail: &ProcessDetail) -> ProcessDetail {
+    ProcessDetail {
+        process: detail.process,
+        pid: detail.pid,
+        exe: detail.exe.clone(),
+        args: Vec::new(),
+        lineage: Vec::new(),
+        lineage_complete: false,
+        truncated: vec!["args".to_owned(), "lineage".to_owned()],
+    }
+}
+
+/// The first arguments, as many as `max` bytes hold. The flag tells whether something is missing.
+pub(crate) fn clip_args(args: &[String], max: usize) -> (Vec<String>, bool) {
+    let mut kept = Vec::new();
+    let mut left = max;
+    for arg in args {
+        if left < ARG_COST {
+            return (kept, true);
+        }
+        left -= ARG_COST;
+        let (text, cut) = head(arg, left);
+        kept.push(text.to_owned());
+        if cut {
+            return (kept, true);
+        }
+        left -= text.len();
+    }
+    (kept, false)
+}
+
+/// What an argument costs besides its text, so that ten thousand empty ones are not free.
+const ARG_COST: usize = 4;
+
+/// What [`clip_args`] counts.
+pub(crate) fn size_of_args(args: &[String]) -> usize {
+    args.iter().map(|arg| arg.len() + ARG_COST).sum()
+}
+
+/// The CI step of a process, by name.
+pub(crate) fn step(process: &Process) -> Option<String> {
+    let step = process.step.as_ref()?;
+    Some(head(&step.name, limits::PATH).0.to_owned())
+}
+
+/// The package whose scripts a process belongs to.
+pub(crate) fn dependency(process: &Process) -> Option<Dependency> {
+    let dependency = process.dependency.as_ref()?;
+    let text = |text: &str| head(text, limits::PATH).0.to_owned();
+    Some(Dependency {
+        ecosystem: match dependency.ecosystem {
+            runward_tree::Ecosystem::Npm => Ecosystem::Npm,
+            runward_tree::Ecosystem::Pip => Ecosystem::Pip,
+            runward_tree::Ecosystem::Cargo => Ecosystem::Cargo,
+            runward_tree::Ecosystem::Go => Ecosystem::Go,
+            runward_tree::Ecosystem::Maven => Ecosystem::Maven,
+        },
+        name: text(&dependency.name),
+        version: dependency.version.as_deref().map(text),
+        phase: dependency.phase.as_deref().map(text),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_cut_where_the_space_ends() {
+        let args = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        let all = args(&["make", "all"]);
+        assert_eq!(clip_args(&all, 15), (all.clone(), false));
+        assert_eq!(clip_args(&all, 14), (args(&["make", "al"]), true));
+        assert_eq!(clip_args(&all, 8), (args(&["make"]), true));
+        assert_eq!(clip_args(&args(&["größe"]), 7), (args(&["gr"]), true));
+        let (kept, cut) = clip_args(&vec![String::new(); 10_000], 400);
+        assert!(kept.len() == 100 && cut);
+    }
+}

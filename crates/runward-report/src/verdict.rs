@@ -1,0 +1,260 @@
+//! The sentences that all renderers say the same way.
+
+use std::collections::BTreeSet;
+
+use runward_event::{EventKind, Mode, Tier};
+
+use crate::model::{Ancestor, Dependency, Destination, Report};
+use crate::text::{base_name, count, counted};
+
+/// `204 processes, 3 destinations, 1 source file overwritten`: the report in one line. The second part is what a
+/// person should look at; empty when there is nothing.
+pub(crate) fn verdict(report: &Report) -> (String, String) {
+    let counts = &report.counts;
+    let seen = [
+        counted(counts.processes, "process", "processes"),
+        counted(counts.destinations, "destination", "destinations"),
+    ]
+    .join(", ");
+
+    let overwritten: BTreeSet<&str> = report
+        .detections
+        .iter()
+        .filter(|d| d.detection == "source-code-overwritten")
+        .filter_map(|d| d.path.as_deref())
+        .collect();
+    let others = report
+        .detections
+        .iter()
+        .filter(|d| d.detection != "source-code-overwritten" || d.path.is_none())
+        .count();
+    let mut alarming = Vec::new();
+    for (n, one, many) in [
+        (
+            overwritten.len(),
+            "source file overwritten",
+            "source files overwritten",
+        ),
+        (others, "other finding", "other findings"),
+    ] {
+        if n > 0 {
+            alarming.push(counted(u64::try_from(n).unwrap_or(u64::MAX), one, many));
+        }
+    }
+    if alarming.len() == 1 && overwritten.is_empty() {
+        alarming = vec![counted(counts.detections, "finding", "findings")];
+    }
+    if counts.blocked_connections > 0 {
+        alarming.push(counted(
+            counts.blocked_connections,
+            "connection blocked",
+            "connections blocked",
+        ));
+    }
+    (seen, alarming.join(", "))
+}
+
+/// What a reader of this report should know, besides what the record itself says.
+pub(crate) fn notes(report: &Report) -> Vec<String> {
+    let mut notes = Vec::new();
+    if report.start.is_none() {
+        notes.push("The record is empty: nothing is known about this job.".to_owned());
+        return notes;
+    }
+    if report.requested_mode.is_none() {
+        notes.push(
+            "The record lacks its beginning, so the command and the mode are not known.".to_owned(),
+        );
+    }
+    if !report.complete && report.requested_mode.is_some() {
+        notes.push(
+            "The record breaks off before the end of the job: this is what was seen until then."
+                .to_owned(),
+        );
+    }
+    let unknown = report
+        .unknown_events
+        .values()
+        .fold(0, |sum: u64, n| sum.saturating_add(*n));
+    if unknown > 0 {
+        notes.push(format!(
+            "{} of a kind that this version of Runward does not know: make the report again with a newer one.",
+            counted(unknown, "event is", "events are")
+        ));
+    }
+    let omitted = &report.omitted;
+    for (n, one, many) in [
+        (omitted.detections, "finding is", "findings are"),
+        (omitted.network_events, "connection is", "connections are"),
+        (
+            omitted.destination_connections,
+            "connection to a further destination is",
+            "connections to further destinations are",
+        ),
+        (omitted.dns_messages, "DNS message is", "DNS messages are"),
+        (omitted.file_events, "file change is", "file changes are"),
+        (omitted.processes, "process is", "processes are"),
+    ] {
+        if n > 0 {
+            notes.push(format!(
+                "{} counted but not listed, because the list is full; events.jsonl has everything.",
+                counted(n, one, many)
+            ));
+        }
+    }
+    if omitted.row_details > 0 {
+        notes.push(format!(
+            "{} named in short, without arguments and ancestors; those stand in the list of processes.",
+            counted(omitted.row_details, "row has its process", "rows have their process")
+        ));
+    }
+    notes
+}
+
+/// `1,204 file changes, 3 DNS messages`; nothing when no event was lost.
+pub(crate) fn lost(report: &Report) -> Option<String> {
+    let kinds: Vec<String> = report
+        .lost_events
+        .iter()
+        .filter(|(_, n)| **n > 0)
+        .map(|(kind, n)| {
+            let (one, many) = nouns(*kind);
+            counted(*n, one, many)
+        })
+        .collect();
+    (!kinds.is_empty()).then(|| kinds.join(", "))
+}
+
+fn nouns(kind: EventKind) -> (&'static str, &'static str) {
+    match kind {
+        EventKind::ProcessFork => ("process birth", "process births"),
+        EventKind::ProcessExec => ("program start", "program starts"),
+        EventKind::ProcessExit => ("process end", "process ends"),
+        EventKind::Dns => ("DNS message", "DNS messages"),
+        EventKind::Connect => ("connection", "connections"),
+        EventKind::ConnectClose => ("end of a connection", "ends of connections"),
+        EventKind::File => ("file change", "file changes"),
+        EventKind::Written => (
+            "event that could not be written",
+            "events that could not be written",
+        ),
+        _ => ("other event", "other events"),
+    }
+}
+
+/// `audit`; when what is in force is not what was asked for, both.
+pub(crate) fn mode(report: &Report) -> String {
+    let name = |mode: Mode| match mode {
+        Mode::Audit => "audit",
+        Mode::Block => "block",
+    };
+    match (report.requested_mode, report.effective_mode) {
+        (Some(asked), Some(got)) if asked == got => name(got).to_owned(),
+        (Some(asked), Some(got)) => format!("{} ({} was asked for)", name(got), name(asked)),
+        _ => "mode unknown".to_owned(),
+    }
+}
+
+/// `tier A`.
+pub(crate) fn tier(report: &Report) -> &'static str {
+    match report.tier {
+        Some(Tier::A) => "tier A",
+        Some(Tier::B) => "tier B",
+        None => "tier unknown",
+    }
+}
+
+/// `exit 0`, `exit 137 (signal 9)`, `record breaks off`.
+pub(crate) fn exit(report: &Report) -> String {
+    match (report.exit_code, report.signal) {
+        (Some(code), Some(signal)) => format!("exit {code} (signal {signal})"),
+        (Some(code), None) => format!("exit {code}"),
+        (None, _) => "record breaks off".to_owned(),
+    }
+}
+
+/// `postinstall of esbuild@0.21.5`.
+pub(crate) fn dependency(dependency: &Dependency) -> String {
+    let mut label = String::new();
+    if let Some(phase) = &dependency.phase {
+        label.push_str(phase);
+        label.push_str(" of ");
+    }
+    label.push_str(&package(dependency));
+    label
+}
+
+/// `esbuild@0.21.5`.
+fn package(dependency: &Dependency) -> String {
+    match &dependency.version {
+        Some(version) => format!("{}@{version}", dependency.name),
+        None => dependency.name.clone(),
+    }
+}
+
+/// The dependency, or else the step, or else nothing: what a person would name as the cause.
+pub(crate) fn cause(step: Option<&str>, dependency: Option<&Dependency>) -> String {
+    match (dependency, step) {
+        (Some(dependency), _) => self::dependency(dependency),
+        (None, Some(step)) => format!("step {step}"),
+        (None, None) => String::new(),
+    }
+}
+
+/// The causes of a destination: its first package, and how far it stands for all connections.
+///
+/// `postinstall of esbuild@0.21.5 (1 of 15)` says that the other 14 connections were of the project itself.
+pub(crate) fn causes(d: &Destination, long: bool) -> String {
+    let Some(first) = d.dependencies.first() else {
+        return and_more(
+            cause(d.steps.first().map(String::as_str), None),
+            d.steps.len(),
+        );
+    };
+    let label = if long {
+        dependency(first)
+    } else {
+        package(first)
+    };
+    let label = and_more(label, d.dependencies.len());
+    if d.dependency_connections >= d.connections {
+        return label;
+    }
+    format!(
+        "{label} ({} of {})",
+        count(d.dependency_connections),
+        count(d.connections)
+    )
+}
+
+/// `node`, `node +2`: the programs of a sum by the name that people call them.
+pub(crate) fn programs(paths: &[String]) -> String {
+    let mut names: Vec<&str> = paths.iter().map(|path| base_name(path)).collect();
+    names.dedup();
+    let first = names.first().copied().unwrap_or_default().to_owned();
+    and_more(first, names.len())
+}
+
+fn and_more(first: String, all: usize) -> String {
+    match all {
+        0 | 1 => first,
+        all => format!("{first} +{}", all - 1),
+    }
+}
+
+/// `sh ← npm ← make`: the way up, by the names that people call the programs.
+pub(crate) fn way_up<'a>(lineage: impl ExactSizeIterator<Item = &'a Ancestor>) -> String {
+    const SHOWN: usize = 5;
+    let more = lineage.len() > SHOWN;
+    let mut names: Vec<&str> = lineage
+        .take(SHOWN)
+        .map(|ancestor| match base_name(&ancestor.exe) {
+            "" => "?",
+            name => name,
+        })
+        .collect();
+    if more {
+        names.push("…");
+    }
+    names.join(" ← ")
+}
