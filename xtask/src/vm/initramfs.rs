@@ -122,12 +122,16 @@ export RUNWARD_EXPECT_TIER={tier} RUNWARD_VM={name}
             name = self.kernel.name,
         );
         if let Some(line) = self.first {
-            let _ = writeln!(
+            let _ = write!(
                 script,
-                "printf '\n@@{} show\n'\n({line}\n) 2>&1",
-                self.nonce
+                r#"printf '\n@@{nonce} show\n'
+({line}
+) 2>&1 | cat
+"#,
+                nonce = self.nonce,
             );
         }
+        // Through a pipe, as in CI: the console would count as a terminal.
         let filter = self.filter.map(quoted).unwrap_or_default();
         for test in &self.binaries.tests {
             let folder = quoted(&test.folder.to_string_lossy());
@@ -136,8 +140,8 @@ export RUNWARD_EXPECT_TIER={tier} RUNWARD_VM={name}
                 r#"cd {folder}
 export CARGO_MANIFEST_DIR={folder}
 printf '\n@@{nonce} run %s\n' {name}
-/tests/{name} --test-threads=2 {filter} 2>&1
-printf '\n@@{nonce} exit %s %s\n' $? {name}
+{{ /tests/{name} --test-threads=2 {filter}; echo $? > /run/code; }} 2>&1 | cat
+printf '\n@@{nonce} exit %s %s\n' "$(cat /run/code)" {name}
 "#,
                 nonce = self.nonce,
                 name = test.name,
