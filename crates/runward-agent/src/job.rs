@@ -1,10 +1,12 @@
+use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use runward_event::{Body, FORMAT_VERSION, JobEnd, JobIdentity, JobStart, Mode, Texts};
 use runward_report::Report;
-use runward_sensor::{Clock, Sensor, SensorError, SensorOptions};
+use runward_sensor::files::{Change, Config, Watcher};
+use runward_sensor::{Clock, Sensor, SensorError, SensorEvent, SensorOptions};
 
 use crate::folder::{EVENTS, FolderError, ReportFolder};
 use crate::recorder::Recorder;
@@ -27,6 +29,8 @@ pub struct JobOptions {
     pub cwd: PathBuf,
     /// The folder whose files are watched.
     pub workspace: PathBuf,
+    /// Home folders whose git settings apply to it.
+    pub homes: Vec<PathBuf>,
     /// What was asked for.
     pub requested_mode: Mode,
     /// What a reader should know, a sentence each.
@@ -47,6 +51,10 @@ pub enum JobError {
 /// A job under watch: one thread, driven by the caller's ticks.
 pub struct Job {
     sensor: Sensor,
+    /// `None` when files cannot be watched here, which the record says.
+    watcher: Option<Watcher>,
+    /// How many of the watcher's notes stand in `start`.
+    notes_told: usize,
     recorder: Recorder,
     start: JobStart,
     started_boot_ns: u64,
@@ -71,12 +79,36 @@ impl Job {
         let sensor = Sensor::open(SensorOptions::default())?;
         let clock = Clock::new();
         let recorder = Recorder::new(clock, JOB, events);
-        let start = job_start(&options, &sensor);
+        let mut start = job_start(&options, &sensor);
+        let config = Config {
+            workspace: options.workspace,
+            homes: options.homes,
+        };
+        let watcher = match Watcher::open(&config) {
+            Ok(watcher) => Some(watcher),
+            Err(error) => {
+                start
+                    .notes
+                    .push(format!("No changes of files are recorded: {error}."));
+                None
+            }
+        };
+        if let Some(watcher) = &watcher {
+            start.files_watched = true;
+            start.tracked_files = watcher
+                .tracked_count()
+                .and_then(|count| u64::try_from(count).ok());
+            start.notes.extend_from_slice(watcher.notes());
+        }
+        let notes_told = watcher.as_ref().map_or(0, |watcher| watcher.notes().len());
+        let started_boot_ns = Clock::boot_ns();
         Ok(Job {
             sensor,
+            watcher,
+            notes_told,
             recorder,
             start,
-            started_boot_ns: Clock::boot_ns(),
+            started_boot_ns,
             ticks: 0,
         })
     }
@@ -100,7 +132,7 @@ impl Job {
 
     /// Takes in what happened since the last tick. Returns whether anything did.
     pub fn tick(&mut self) -> Result<bool, JobError> {
-        let busy = self.drain(BATCHES)?;
+        let busy = self.drain_sensor(BATCHES)? | self.drain_files(false);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(LOSS_TICKS) {
             self.note_losses()?;
@@ -109,7 +141,7 @@ impl Job {
         Ok(busy)
     }
 
-    fn drain(&mut self, batches: usize) -> Result<bool, JobError> {
+    fn drain_sensor(&mut self, batches: usize) -> Result<bool, JobError> {
         let mut busy = false;
         for _ in 0..batches {
             let recorder = &mut self.recorder;
@@ -121,6 +153,39 @@ impl Job {
         Ok(busy)
     }
 
+    /// Takes in what happened to files; `last` also looks for what no event told. A change carries the process id of who
+    /// made it, and the event of that process's birth may still wait in the ring: then the ring is drained until it is
+    /// known.
+    fn drain_files(&mut self, last: bool) -> bool {
+        let Some(watcher) = &mut self.watcher else {
+            return false;
+        };
+        let mut busy = false;
+        let recorder = RefCell::new(&mut self.recorder);
+        let sensor = &mut self.sensor;
+        let mut who = |pid| {
+            let known = recorder.borrow().process(pid);
+            known.or_else(|| {
+                let mut observe = |event: SensorEvent| recorder.borrow_mut().observe(event);
+                // Should the ring be broken, the next tick says so.
+                while sensor.drain(&mut observe).is_ok_and(|taken| taken > 0) {}
+                recorder.borrow().process(pid)
+            })
+        };
+        let mut sink = |change: Change| {
+            busy = true;
+            let mut recorder = recorder.borrow_mut();
+            let time = recorder.clock().wall(change.boot_ns);
+            recorder.record(time, change.body);
+        };
+        if last {
+            watcher.finish(&mut who, &mut sink);
+        } else {
+            watcher.drain(&mut who, &mut sink);
+        }
+        busy
+    }
+
     fn note_losses(&mut self) -> Result<(), JobError> {
         for loss in self.sensor.losses()? {
             self.recorder.lose(loss);
@@ -130,14 +195,24 @@ impl Job {
 
     /// Ends the watch: takes in what is left, and gives the report.
     pub fn finish(mut self, exit_code: i32, signal: Option<i32>) -> Result<Finished, JobError> {
+        let duration_ns = Clock::boot_ns().saturating_sub(self.started_boot_ns);
         // Processes that outlive the command may keep the ring busy; what was there when it ended fits in this.
-        self.drain(BATCHES * 64)?;
+        self.drain_sensor(BATCHES * 64)?;
+        self.drain_files(true);
         self.note_losses()?;
+        let watcher = self.watcher.as_ref();
         let end = Body::JobEnd(JobEnd {
             exit_code,
             signal,
-            duration_ns: Clock::boot_ns().saturating_sub(self.started_boot_ns),
+            duration_ns,
             still_running: self.recorder.alive(),
+            unrecorded_file_changes: watcher.map_or(0, Watcher::unrecorded),
+            notes: watcher
+                .map_or(&[][..], Watcher::notes)
+                .iter()
+                .skip(self.notes_told)
+                .cloned()
+                .collect(),
         });
         let (report, events, write_failure) = self.recorder.finish(end);
         Ok(Finished {

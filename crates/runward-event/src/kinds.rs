@@ -172,6 +172,17 @@ pub struct JobEnd {
     pub duration_ns: u64,
     /// Processes of the job that were still running.
     pub still_running: u64,
+    /// Changes of files that git ignores, or that are git's own: seen, not recorded. The least number that there were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unrecorded_file_changes: u64,
+    /// What a reader should know about this record and could not be said at the start, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A process made another.

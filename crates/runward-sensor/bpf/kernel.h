@@ -24,6 +24,8 @@
 #define ETH_P_IPV6 0x86dd
 #define TCP_ESTABLISHED 1
 #define TCP_CLOSE 7
+/* enum sock_flags: the peer has sent its FIN. */
+#define SOCK_DONE 1
 #define SIGNAL_GROUP_EXIT 0x00000004
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -148,7 +150,12 @@ struct linux_binprm {
 	const char *filename;
 };
 
+struct sock_common {
+	unsigned long skc_flags;
+};
+
 struct sock {
+	struct sock_common __sk_common;
 	__u16 sk_type;
 	__u16 sk_protocol;
 };

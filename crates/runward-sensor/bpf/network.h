@@ -68,6 +68,12 @@ static __always_inline bool same_address(const __u8 *a, const __u8 *b)
 	return x[0] == y[0] && x[1] == y[1];
 }
 
+/* Whether the socket is connected to this peer. */
+static __always_inline bool is_peer(struct socket_info *info, struct peer *peer)
+{
+	return info->connection && info->port == peer->port && same_address(info->addr, peer->addr);
+}
+
 static __always_inline void map_v4(__u8 *addr, __be32 v4)
 {
 	__builtin_memset(addr, 0, 10);
@@ -169,7 +175,7 @@ static __always_inline void fill_flow_key(struct rw_flow_key *key, __u64 cookie,
 	key->port = peer->port;
 }
 
-static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct peer *peer, __u16 family)
+static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct peer *peer)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct socket_info *info;
@@ -191,11 +197,11 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct peer *pe
 	info->raw = ctx->type == SOCK_RAW;
 	__builtin_memcpy(info->addr, peer->addr, 16);
 	info->port = peer->port;
-	emit_connect(info, info->connection, bpf_get_socket_cookie(ctx), peer, family, 0);
+	emit_connect(info, info->connection, bpf_get_socket_cookie(ctx), peer, ctx->family, 0);
 	return ALLOW;
 }
 
-static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct peer *peer, __u16 family)
+static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct peer *peer)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct socket_info *info;
@@ -207,9 +213,12 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct peer *pe
 	if (!info)
 		return ALLOW;
 	info->protocol = ctx->protocol;
+	/* On a connected IPv6 socket with an IPv4 peer, the kernel names the peer for each datagram. */
+	if (is_peer(info, peer))
+		return ALLOW;
 	fill_flow_key(&key, bpf_get_socket_cookie(ctx), peer);
 	if (!bpf_map_lookup_elem(&flows, &key))
-		new_flow(info, &key, peer, family);
+		new_flow(info, &key, peer, ctx->family);
 	return ALLOW;
 }
 
@@ -237,7 +246,7 @@ int on_connect4(struct bpf_sock_addr *ctx)
 	struct peer peer;
 
 	peer_v4(ctx, &peer);
-	return on_connect(ctx, &peer, AF_INET);
+	return on_connect(ctx, &peer);
 }
 
 SEC("cgroup/connect6")
@@ -246,7 +255,7 @@ int on_connect6(struct bpf_sock_addr *ctx)
 	struct peer peer;
 
 	peer_v6(ctx, &peer);
-	return on_connect(ctx, &peer, AF_INET6);
+	return on_connect(ctx, &peer);
 }
 
 SEC("cgroup/sendmsg4")
@@ -255,7 +264,7 @@ int on_sendmsg4(struct bpf_sock_addr *ctx)
 	struct peer peer;
 
 	peer_v4(ctx, &peer);
-	return on_sendmsg(ctx, &peer, AF_INET);
+	return on_sendmsg(ctx, &peer);
 }
 
 SEC("cgroup/sendmsg6")
@@ -264,7 +273,7 @@ int on_sendmsg6(struct bpf_sock_addr *ctx)
 	struct peer peer;
 
 	peer_v6(ctx, &peer);
-	return on_sendmsg(ctx, &peer, AF_INET6);
+	return on_sendmsg(ctx, &peer);
 }
 
 SEC("cgroup/sock_create")
@@ -309,6 +318,7 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int old_state, int new_state)
 {
 	struct socket_info *info;
 	struct tcp_sock *tcp = (void *)sk;
+	__u64 received;
 
 	if (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE)
 		return 0;
@@ -317,11 +327,16 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int old_state, int new_state)
 	info = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (!info || !info->connection)
 		return 0;
-	if (new_state == TCP_ESTABLISHED)
+	if (new_state == TCP_ESTABLISHED) {
 		info->established = 1;
-	else
-		emit_close(info, BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans),
-			   BPF_CORE_READ(tcp, bytes_received), info->established ? RW_ESTABLISHED : RW_FAILED);
+		return 0;
+	}
+	received = BPF_CORE_READ(tcp, bytes_received);
+	/* The peer's FIN has a place in its stream and counts as a byte there. */
+	if (received && BPF_CORE_READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE))
+		received -= 1;
+	emit_close(info, BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans), received,
+		   info->established ? RW_ESTABLISHED : RW_FAILED);
 	return 0;
 }
 
@@ -535,7 +550,7 @@ static __always_inline void count_datagram(struct __sk_buff *skb, bool egress, s
 
 	__builtin_memcpy(peer.addr, packet->remote, 16);
 	peer.port = packet->remote_port;
-	if (info->connection && info->port == peer.port && same_address(info->addr, peer.addr)) {
+	if (is_peer(info, &peer)) {
 		__sync_fetch_and_add(egress ? &info->bytes_sent : &info->bytes_received, packet->payload_len);
 		return;
 	}

@@ -117,29 +117,55 @@ static __always_inline __u32 append_path(struct exec_scratch *scratch, __u32 off
 	return len;
 }
 
+/* A path in the scratch: where it begins, and whether it lacks its beginning. */
+#define PATH_INCOMPLETE (1 << 16)
+
+/*
+ * Writes a file's path into this processor's scratch, as a process with this root sees it. Returns where it begins. A
+ * global function, so that the verifier looks at it once and not at every call; such functions take numbers only, so
+ * the pointers (dentry, vfsmount) come as such.
+ */
+__noinline int write_file_path(__u64 mnt, __u64 dentry, __u64 root_mnt, __u64 root_dentry)
+{
+	struct exec_scratch *scratch = exec_scratch();
+	struct path_walk walk = {
+		.dentry = (void *)dentry,
+		.mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt),
+		.root_dentry = (void *)root_dentry,
+		.root_mount = (void *)root_mnt - bpf_core_field_offset(struct mount, mnt),
+		.at = RW_PATH_MAX,
+	};
+
+	if (!scratch)
+		return RW_PATH_MAX | PATH_INCOMPLETE;
+	bpf_loop(PATH_STEPS, path_step, &walk, 0);
+	if (!walk.done)
+		return walk.at | PATH_INCOMPLETE;
+	if (walk.at == RW_PATH_MAX) {
+		/* Not one part: the root itself. */
+		scratch->path[RW_PATH_MAX - 1] = '/';
+		return RW_PATH_MAX - 1;
+	}
+	return walk.at;
+}
+
+/* Appends the path that was just written into the scratch. */
+static __always_inline __u32 append_written(struct exec_scratch *scratch, __u32 offset, int written, __u32 max,
+					    __u16 cut_flag)
+{
+	if (written & PATH_INCOMPLETE)
+		scratch->record.head.flags |= cut_flag;
+	return append_path(scratch, offset, written & (PATH_INCOMPLETE - 1), max);
+}
+
 /* Appends a path as the current process sees it. */
 static __always_inline __u32 append_file_path(struct exec_scratch *scratch, __u32 offset, struct path *path,
 					      struct fs_struct *fs, __u16 cut_flag)
 {
-	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
-	struct vfsmount *root = BPF_CORE_READ(fs, root.mnt);
-	struct path_walk walk = {
-		.dentry = BPF_CORE_READ(path, dentry),
-		.mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt),
-		.root_dentry = BPF_CORE_READ(fs, root.dentry),
-		.root_mount = (void *)root - bpf_core_field_offset(struct mount, mnt),
-		.at = RW_PATH_MAX,
-	};
+	int written = write_file_path((__u64)BPF_CORE_READ(path, mnt), (__u64)BPF_CORE_READ(path, dentry),
+				      (__u64)BPF_CORE_READ(fs, root.mnt), (__u64)BPF_CORE_READ(fs, root.dentry));
 
-	bpf_loop(PATH_STEPS, path_step, &walk, 0);
-	if (!walk.done)
-		scratch->record.head.flags |= cut_flag;
-	if (walk.done && walk.at == RW_PATH_MAX) {
-		/* Not one part: the root itself. */
-		scratch->path[RW_PATH_MAX - 1] = '/';
-		walk.at = RW_PATH_MAX - 1;
-	}
-	return append_path(scratch, offset, walk.at, RW_PATH_MAX);
+	return append_written(scratch, offset, written, RW_PATH_MAX, cut_flag);
 }
 
 struct cgroup_walk {
@@ -177,6 +203,17 @@ static long cgroup_step(__u32 step, void *context)
 	return 0;
 }
 
+/* Writes a control group's path into this processor's scratch; as write_file_path. */
+__noinline int write_cgroup_path(__u64 node)
+{
+	struct cgroup_walk walk = { .path.at = RW_PATH_MAX, .node = (void *)node };
+
+	bpf_loop(CGROUP_STEPS, cgroup_step, &walk, 0);
+	if (!walk.path.done || walk.path.at < RW_PATH_MAX - RW_CGROUP_MAX)
+		return walk.path.at | PATH_INCOMPLETE;
+	return walk.path.at;
+}
+
 /*
  * The cgroup2 path; on a machine that still uses version 1 controllers, containers show there only, so a task in
  * cgroup2's root is named by its pids controller.
@@ -184,23 +221,17 @@ static long cgroup_step(__u32 step, void *context)
 static __always_inline __u32 append_cgroup(struct exec_scratch *scratch, __u32 offset, struct task_struct *task)
 {
 	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	struct cgroup_walk walk = {
-		.path.at = RW_PATH_MAX,
-		.node = BPF_CORE_READ(set, dfl_cgrp, kn),
-	};
+	struct kernfs_node *node = BPF_CORE_READ(set, dfl_cgrp, kn);
 
-	if (!kernfs_parent(walk.node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) {
+	if (!kernfs_parent(node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) {
 		__u64 slot = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
 		struct cgroup_subsys_state *pids = NULL;
 
 		bpf_probe_read_kernel(&pids, sizeof(pids), &set->subsys[slot]);
 		if (pids)
-			walk.node = BPF_CORE_READ(pids, cgroup, kn);
+			node = BPF_CORE_READ(pids, cgroup, kn);
 	}
-	bpf_loop(CGROUP_STEPS, cgroup_step, &walk, 0);
-	if (!walk.path.done || walk.path.at < RW_PATH_MAX - RW_CGROUP_MAX)
-		scratch->record.head.flags |= RW_CUT_CGROUP;
-	return append_path(scratch, offset, walk.path.at, RW_CGROUP_MAX);
+	return append_written(scratch, offset, write_cgroup_path((__u64)node), RW_CGROUP_MAX, RW_CUT_CGROUP);
 }
 
 /*

@@ -36,7 +36,7 @@ impl Capabilities {
     pub fn probe() -> Capabilities {
         Capabilities {
             root: geteuid().is_root(),
-            btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
+            btf: btf_exists(),
             cgroup2: load::cgroup2_mount().is_ok(),
             tracepoints: load::probe(c"probe_tracepoint", true),
             task_storage: load::probe(c"probe_task_storage", false),
@@ -48,7 +48,7 @@ impl Capabilities {
         }
     }
 
-    /// The tier that these make. Meaningless when [`Capabilities::check`] fails.
+    /// The tier that these make. Meaningless when [`check_machine`] fails.
     pub fn tier(&self) -> Tier {
         if self.fentry.is_ok() && self.fmod_ret.is_ok() {
             Tier::A
@@ -56,20 +56,33 @@ impl Capabilities {
             Tier::B
         }
     }
+}
 
-    /// Whether the sensor can work at all.
-    pub fn check(&self) -> Result<(), SensorError> {
-        if !self.root {
-            return Err(SensorError::NotRoot);
-        }
-        if !self.btf {
-            return Err(SensorError::NoBtf);
-        }
-        if !self.cgroup2 {
-            return Err(SensorError::NoCgroup2);
-        }
-        Ok(())
+/// The tier of this machine: as [`Capabilities::tier`], without trying what does not matter for it.
+pub(crate) fn tier() -> Tier {
+    let prevents =
+        load::probe(c"probe_fentry", true).and_then(|()| load::probe(c"probe_fmod_ret", true));
+    if prevents.is_ok() { Tier::A } else { Tier::B }
+}
+
+/// Whether cgroup programs may read task storage here.
+pub(crate) fn task_storage_in_cgroup_hooks() -> bool {
+    load::probe(c"probe_cgroup_task_storage", false).is_ok()
+}
+
+/// Whether the sensor can work here at all, as far as that can be told without loading anything.
+pub fn check_machine() -> Result<(), SensorError> {
+    if !geteuid().is_root() {
+        return Err(SensorError::NotRoot);
     }
+    if !btf_exists() {
+        return Err(SensorError::NoBtf);
+    }
+    load::cgroup2_mount().map(drop)
+}
+
+fn btf_exists() -> bool {
+    Path::new("/sys/kernel/btf/vmlinux").exists()
 }
 
 fn lsm() -> Result<(), String> {

@@ -214,9 +214,10 @@ fn exec(bytes: &[u8]) -> Option<Body> {
 
 /// The strings of a memory area in which each ends with a NUL. The last may lack it when the area was cut.
 fn strings(area: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // An area without a single byte holds no string; one that holds only a NUL holds an empty one.
+    let some = !area.is_empty();
     let area = area.strip_suffix(b"\0").unwrap_or(area);
-    // An area without a single byte holds no string; one that held only a NUL holds an empty one.
-    area.split(|byte| *byte == 0)
+    area.split(|byte| *byte == 0).filter(move |_| some)
 }
 
 fn attribution(
@@ -301,5 +302,192 @@ fn protocol(number: u16, raw: bool) -> Protocol {
         17 | 136 => Protocol::Udp,
         132 => Protocol::Sctp,
         _ => Protocol::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::abi::bytes_of;
+
+    fn decode(bytes: &[u8]) -> (Vec<Record>, u64) {
+        let mut decoder = Decoder::default();
+        let mut records = Vec::new();
+        decoder.record(bytes, &mut |record| records.push(record));
+        (records, decoder.malformed)
+    }
+
+    fn head(kind: rw_kind, flags: u16) -> rw_head {
+        let kind = u16::try_from(kind.0).unwrap();
+        rw_head {
+            boot_ns: 5,
+            job: 1,
+            process: 70,
+            pid: 7,
+            kind,
+            flags,
+        }
+    }
+
+    fn body(records: Vec<Record>) -> Body {
+        match &records[..] {
+            [Record::Event(event)] => event.body.clone(),
+            other => panic!("not one event: {other:?}"),
+        }
+    }
+
+    fn exec_record(flags: u16, args: &[u8], env: &[u8]) -> Vec<u8> {
+        let parts: [&[u8]; 6] = [
+            b"./tool",
+            b"/usr/bin/tool",
+            b"/src",
+            b"/docker/x",
+            args,
+            env,
+        ];
+        let len = |index: usize| u32::try_from(parts[index].len()).unwrap();
+        let record = rw_exec {
+            head: head(rw_kind::RW_EXEC, flags),
+            parent: 69,
+            ppid: 6,
+            uid: 1000,
+            gid: 100,
+            path_len: len(0),
+            exe_len: len(1),
+            cwd_len: len(2),
+            cgroup_len: len(3),
+            args_len: len(4),
+            env_len: len(5),
+            pad: 0,
+        };
+        [bytes_of(&record), &parts.concat()].concat()
+    }
+
+    fn exec_of(bytes: &[u8]) -> ProcessExec {
+        match body(decode(bytes).0) {
+            Body::ProcessExec(exec) => *exec,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_exec_has_its_parts() {
+        let env = b"HOME=/root\0CI_JOB_ID=42\0SECRET=s\0npm_package_name=left=pad\0";
+        let exec = exec_of(&exec_record(0, b"tool\0\0two words\0", env));
+        assert_eq!(
+            (exec.path.as_str(), exec.exe.as_str()),
+            ("./tool", "/usr/bin/tool")
+        );
+        assert_eq!(
+            (exec.cwd.as_str(), exec.cgroup.as_str()),
+            ("/src", "/docker/x")
+        );
+        assert_eq!(exec.args, ["tool", "", "two words"]);
+        assert_eq!(
+            (exec.parent, exec.ppid, exec.uid, exec.gid),
+            (Some(ProcessId(69)), 6, 1000, 100)
+        );
+        let env: Vec<_> = exec
+            .env
+            .iter()
+            .map(|(var, value)| (*var, value.as_str()))
+            .collect();
+        assert_eq!(
+            env,
+            [
+                (AttributionVar::CiJobId, "42"),
+                (AttributionVar::NpmPackageName, "left=pad")
+            ]
+        );
+        assert_eq!((exec.truncated, exec.raw.len()), (vec![], 0));
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_kept() {
+        let exec = exec_of(&exec_record(
+            flags::CUT_ARGS,
+            b"a\0\xff\xfe\0cut off he",
+            b"",
+        ));
+        assert_eq!(exec.args, ["a", "\u{fffd}\u{fffd}", "cut off he"]);
+        assert_eq!(exec.raw.get("/args/1").map(String::as_str), Some("fffe"));
+        assert_eq!(exec.truncated, ["args"]);
+        assert_eq!(
+            exec_of(&exec_record(0, b"", b"")).args,
+            Vec::<String>::new(),
+            "argc 0"
+        );
+        assert_eq!(
+            exec_of(&exec_record(0, b"\0", b"")).args,
+            [""],
+            "one empty argument"
+        );
+    }
+
+    #[test]
+    fn a_status_is_a_code_or_a_signal() {
+        let table = [
+            (0, Some(0), None),
+            (3 << 8, Some(3), None),
+            (9, None, Some(9)),
+            (11 | 0x80, None, Some(11)),
+        ];
+        for (status, code, signal) in table {
+            let record = rw_exit {
+                head: head(rw_kind::RW_EXIT, 0),
+                status,
+                pad: 0,
+            };
+            let expected = ProcessExit {
+                process: ProcessId(70),
+                pid: 7,
+                code,
+                signal,
+            };
+            assert_eq!(
+                body(decode(bytes_of(&record)).0),
+                Body::ProcessExit(expected),
+                "{status:#x}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_address_that_it_means() {
+        const AF_INET6: u16 = 10;
+        let mut record = rw_connect {
+            head: head(rw_kind::RW_CONNECT, 0),
+            ..rw_connect::default()
+        };
+        record.addr = Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped().octets();
+        record.family = AF_INET6;
+        record.protocol = 6;
+        let Body::Connect(connect) = body(decode(bytes_of(&record)).0) else {
+            panic!()
+        };
+        assert_eq!(connect.ip, IpAddr::from([192, 0, 2, 1]));
+        assert!(connect.v4_mapped);
+        assert_eq!(connect.protocol, Protocol::Tcp);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(bytes in proptest::collection::vec(any::<u8>(), 0..400), kind in 0u16..10) {
+            decode(&bytes);
+            // The same behind a head that is right, so that every kind is reached.
+            let mut framed = bytes_of(&head(rw_kind(u32::from(kind)), 0)).to_vec();
+            framed.extend_from_slice(&bytes);
+            decode(&framed);
+        }
+    }
+
+    #[test]
+    fn a_record_that_promises_more_than_it_has_is_counted() {
+        let whole = exec_record(0, b"tool\0", b"");
+        let (records, malformed) = decode(&whole[..whole.len() - 1]);
+        assert!(records.is_empty());
+        assert_eq!(malformed, 1);
     }
 }

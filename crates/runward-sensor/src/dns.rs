@@ -250,3 +250,230 @@ fn rcode_text(code: u16) -> String {
         other => format!("RCODE{other}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::{OpCode, Query, ResponseCode};
+    use hickory_proto::rr::rdata::{A, CNAME, TXT};
+    use hickory_proto::rr::{RData, RecordType};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn query(id: u16, name: &str) -> Vec<u8> {
+        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        message.add_query(Query::query(Name::from_ascii(name).unwrap(), RecordType::A));
+        message.to_vec().unwrap()
+    }
+
+    fn answer(id: u16, name: &str, data: Vec<RData>) -> Vec<u8> {
+        let mut message = Message::new(id, MessageType::Response, OpCode::Query);
+        let name = Name::from_ascii(name).unwrap();
+        message.add_query(Query::query(name.clone(), RecordType::A));
+        message.add_answers(
+            data.into_iter()
+                .map(|data| Record::from_rdata(name.clone(), 60, data)),
+        );
+        message.to_vec().unwrap()
+    }
+
+    fn datagram(transport: DnsTransport, sequence: u32, payload: &[u8]) -> Datagram<'_> {
+        Datagram {
+            process: ProcessId(1),
+            pid: 10,
+            cookie: 7,
+            direction: Direction::Egress,
+            transport,
+            server: IpAddr::from([192, 0, 2, 53]),
+            port: 53,
+            sequence,
+            cut: false,
+            payload,
+        }
+    }
+
+    fn decode(pieces: &[(DnsTransport, u32, &[u8])]) -> Vec<Dns> {
+        let mut decoder = DnsDecoder::default();
+        let mut messages = Vec::new();
+        for (transport, sequence, payload) in pieces {
+            decoder.datagram(&datagram(*transport, *sequence, payload), &mut |dns| {
+                messages.push(dns)
+            });
+        }
+        messages
+    }
+
+    fn names(messages: &[Dns]) -> Vec<&str> {
+        messages.iter().map(|dns| dns.name.as_str()).collect()
+    }
+
+    /// Messages with their length before each, as TCP carries them.
+    fn stream(messages: &[Vec<u8>]) -> Vec<u8> {
+        let framed = |message: &Vec<u8>| {
+            let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+            [&length[..], &message[..]].concat()
+        };
+        messages.iter().flat_map(framed).collect()
+    }
+
+    #[test]
+    fn a_query_tells_its_question() {
+        let messages = decode(&[(DnsTransport::Udp, 0, &query(9, "WWW.Example."))]);
+        let [dns] = &messages[..] else {
+            panic!("{messages:?}")
+        };
+        assert_eq!(
+            (dns.id, dns.name.as_str(), dns.record_type.as_str()),
+            (9, "www.example", "A")
+        );
+        assert_eq!((dns.message, &dns.rcode), (DnsMessageKind::Query, &None));
+    }
+
+    #[test]
+    fn an_answer_tells_its_records() {
+        let records = vec![
+            RData::CNAME(CNAME(Name::from_ascii("cdn.example.").unwrap())),
+            RData::A(A::new(198, 51, 100, 7)),
+            RData::TXT(TXT::new(vec!["x y".to_owned()])),
+        ];
+        let messages = decode(&[(DnsTransport::Udp, 0, &answer(9, "www.example.", records))]);
+        let [dns] = &messages[..] else {
+            panic!("{messages:?}")
+        };
+        assert_eq!(dns.rcode.as_deref(), Some("NOERROR"));
+        let told: Vec<_> = dns
+            .answers
+            .iter()
+            .map(|a| (a.record_type.as_str(), a.data.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("CNAME", "cdn.example"),
+                ("A", "198.51.100.7"),
+                ("TXT", "x y")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_of_any_bytes_is_shown_in_ascii() {
+        let mut bytes = query(1, "abcd.example.");
+        // The label `abcd` stands after the header and its length.
+        bytes[13..17].copy_from_slice(b"\x00\x1b.\xff");
+        let messages = decode(&[(DnsTransport::Udp, 0, &bytes)]);
+        assert_eq!(names(&messages).len(), 1);
+        assert!(
+            names(&messages)[0]
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic()),
+            "{messages:?}"
+        );
+    }
+
+    #[test]
+    fn a_cut_message_still_tells_its_question() {
+        let whole = answer(
+            9,
+            "www.example.",
+            vec![RData::A(A::new(198, 51, 100, 7)); 4],
+        );
+        let messages = decode(&[(DnsTransport::Udp, 0, &whole[..whole.len() - 5])]);
+        let [dns] = &messages[..] else {
+            panic!("{messages:?}")
+        };
+        assert_eq!(
+            (dns.name.as_str(), &dns.truncated[..]),
+            ("www.example", &["answers".to_owned()][..])
+        );
+        let mut refused = Message::new(1, MessageType::Response, OpCode::Query);
+        refused.metadata.response_code = ResponseCode::NXDomain;
+        assert_eq!(
+            decode(&[(DnsTransport::Udp, 0, &refused.to_vec().unwrap())]),
+            [],
+            "no question"
+        );
+    }
+
+    #[test]
+    fn tcp_is_put_back_in_order() {
+        let bytes = stream(&[
+            query(1, "a.example."),
+            query(2, "b.example."),
+            query(3, "c.example."),
+        ]);
+        let tcp = |at: usize, to: usize| {
+            // Numbers wrap around inside the stream.
+            let sequence = (u32::MAX - 5).wrapping_add(u32::try_from(at).unwrap());
+            (DnsTransport::Tcp, sequence, &bytes[at..to])
+        };
+        let end = bytes.len();
+        let expected = ["a.example", "b.example", "c.example"];
+        let table: [(&str, Vec<(DnsTransport, u32, &[u8])>); 5] = [
+            ("pipelined in one segment", vec![tcp(0, end)]),
+            (
+                "split inside a length",
+                vec![tcp(0, 1), tcp(1, 40), tcp(40, end)],
+            ),
+            ("out of order", vec![tcp(0, 10), tcp(50, end), tcp(10, 50)]),
+            (
+                "sent twice",
+                vec![tcp(0, 10), tcp(0, 10), tcp(10, end), tcp(10, end)],
+            ),
+            ("sent again with more", vec![tcp(0, 10), tcp(5, end)]),
+        ];
+        for (case, pieces) in table {
+            assert_eq!(names(&decode(&pieces)), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn streams_are_bounded() {
+        let mut decoder = DnsDecoder::default();
+        let payload = [0xff; 4096];
+        for cookie in 0..2 * STREAMS_MAX {
+            let mut piece = datagram(DnsTransport::Tcp, 0, &payload);
+            piece.cookie = u64::try_from(cookie).unwrap();
+            decoder.datagram(&piece, &mut |_| {});
+        }
+        assert_eq!(
+            (decoder.streams.len(), decoder.order.len()),
+            (STREAMS_MAX, STREAMS_MAX)
+        );
+        let mut stream = Stream::default();
+        for piece in 0..100 {
+            stream.segment(piece * 4096, &payload);
+        }
+        assert!(stream.buffer.len() <= 2 * STREAM_BYTES_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(
+            pieces in proptest::collection::vec(
+                (any::<bool>(), any::<u32>(), proptest::collection::vec(any::<u8>(), 0..600)), 0..20)
+        ) {
+            let pieces: Vec<_> = pieces
+                .iter()
+                .map(|(tcp, sequence, payload)| {
+                    let transport = if *tcp { DnsTransport::Tcp } else { DnsTransport::Udp };
+                    (transport, *sequence, &payload[..])
+                })
+                .collect();
+            decode(&pieces);
+        }
+
+        #[test]
+        fn tcp_gives_every_message_however_it_is_cut(cuts in proptest::collection::vec(0usize..90, 0..8)) {
+            let bytes = stream(&[query(1, "a.example."), query(2, "b.example."), query(3, "c.example.")]);
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<_> = cuts
+                .windows(2)
+                .map(|pair| (DnsTransport::Tcp, u32::try_from(pair[0]).unwrap(), &bytes[pair[0]..pair[1]]))
+                .collect();
+            prop_assert_eq!(names(&decode(&pieces)), ["a.example", "b.example", "c.example"]);
+        }
+    }
+}

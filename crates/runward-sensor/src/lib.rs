@@ -18,7 +18,7 @@ mod flags;
 mod load;
 mod sensor;
 
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, check_machine};
 pub use clock::Clock;
 pub use decode::SensorEvent;
 pub use error::SensorError;

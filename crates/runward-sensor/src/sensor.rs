@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::SensorError;
 use crate::abi::{self, rw_flow, rw_flow_key, rw_kind, rw_loss, rw_task};
-use crate::capabilities::Capabilities;
+use crate::capabilities;
 use crate::decode::{Decoder, Record, SensorEvent};
 use crate::load::{self, Loaded, SocketTagging};
 
@@ -26,9 +26,9 @@ pub struct SensorOptions {
 
 impl Default for SensorOptions {
     fn default() -> SensorOptions {
-        // A process start takes about 5 KB, most of it environment: room for 6,000 of them between two drains.
+        // A process start takes about 5 KB, most of it environment: room for 3,000 of them between two drains.
         SensorOptions {
-            ring_bytes: 32 << 20,
+            ring_bytes: 16 << 20,
         }
     }
 }
@@ -75,9 +75,8 @@ struct Inbox {
 impl Sensor {
     /// Loads the programs into the kernel and attaches them.
     pub fn open(options: SensorOptions) -> Result<Sensor, SensorError> {
-        let capabilities = Capabilities::probe();
-        capabilities.check()?;
-        let tagging = if capabilities.cgroup_task_storage.is_ok() {
+        capabilities::check_machine()?;
+        let tagging = if capabilities::task_storage_in_cgroup_hooks() {
             SocketTagging::CgroupHooks
         } else {
             SocketTagging::Trampolines
@@ -106,7 +105,7 @@ impl Sensor {
             known_losses: HashMap::new(),
             flow_sockets: HashMap::new(),
             next_process: 1,
-            tier: capabilities.tier(),
+            tier: capabilities::tier(),
             loaded,
         })
     }

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use runward_sensor::{Capabilities, SensorError};
+use runward_sensor::{Capabilities, SensorError, check_machine};
 use serde::Serialize;
 
 use crate::cli::DoctorOptions;
@@ -34,7 +34,7 @@ struct Finding {
 /// `runward doctor`.
 pub(crate) fn doctor(options: &DoctorOptions) -> ExitCode {
     let capabilities = Capabilities::probe();
-    let diagnosis = diagnose(&capabilities, capabilities.check());
+    let diagnosis = diagnose(&capabilities, check_machine());
     let text = if options.json {
         serde_json::to_string_pretty(&diagnosis).unwrap_or_default() + "\n"
     } else {

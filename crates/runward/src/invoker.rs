@@ -1,6 +1,7 @@
 //! Who the command runs as: the person behind sudo, not root.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -54,6 +55,11 @@ impl Invoker {
             name: name.into(),
             home: home.into(),
         }))
+    }
+
+    /// Where this user is at home.
+    pub(crate) fn home(&self) -> PathBuf {
+        PathBuf::from(&self.home)
     }
 
     /// Gives `command` the environment of this user.

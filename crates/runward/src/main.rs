@@ -1,4 +1,9 @@
 //! `runward`: watches what a build really does.
+//!
+//! The command line: `run` records a command, `report` makes the reports again, `doctor` tells what the machine allows.
+//!
+//! **Architecture invariant.** This crate is the shell around the agent: it reads arguments and the environment,
+//! starts the command, and prints. It decides nothing about events.
 
 mod cli;
 mod doctor;

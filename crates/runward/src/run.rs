@@ -1,5 +1,4 @@
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
@@ -9,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use runward_agent::{EVENTS, Finished, Job, JobOptions, ReportFolder};
 use runward_event::Mode;
 use runward_report::Report;
+use runward_sensor::check_machine;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -90,14 +90,12 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
     if options.policy.is_some() || options.allowed_endpoints.is_some() {
         notes.push("A policy was given; in audit mode it stops nothing.".to_owned());
     }
-    if !rustix::process::geteuid().is_root() {
-        // Before the folder is made: nobody wants an empty one.
-        return Err(runward_sensor::SensorError::NotRoot.into());
-    }
+    // Before the folder is made: nobody wants an empty one.
+    check_machine()?;
     let folder = ReportFolder::create(&options.report, owner)?;
     let job = Job::prepare(
         JobOptions {
-            identity: runward_event::JobIdentity::default(),
+            identity: runward_ci::identify(&|name| std::env::var(name).ok()),
             args: options
                 .command
                 .iter()
@@ -105,6 +103,11 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
                 .collect(),
             cwd,
             workspace,
+            homes: invoker
+                .iter()
+                .map(Invoker::home)
+                .chain(std::env::var_os("HOME").map(PathBuf::from))
+                .collect(),
             requested_mode: Mode::Audit,
             notes,
         },
@@ -199,7 +202,6 @@ fn watch(
             break;
         }
     }
-    drop(ended.as_fd());
     let status = child.wait().context("cannot learn how the command ended")?;
     let finished = match failure {
         Some(error) => Err(error),

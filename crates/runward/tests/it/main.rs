@@ -1,0 +1,14 @@
+//! `runward` as a whole, on a real kernel: runs the binary and reads what it recorded.
+//!
+//! One test binary, which the virtual machines run as well. It needs root for almost everything; what this machine
+//! cannot run says so by name.
+
+mod bed;
+mod command;
+mod dns;
+mod files;
+mod hostile;
+mod network;
+mod processes;
+mod report;
+mod strace;
