@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use runward_detect::Finding;
 use runward_event::{
     Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsMessageKind, Event,
-    EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, Status, Time,
+    EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, ProcessId, Status, Time,
 };
 use runward_tree::{Parent, Process, Tree};
 
@@ -101,7 +101,7 @@ impl ReportBuilder {
                 self.report.counts.execs += 1;
                 self.people.forget(&self.tree, exec.process);
             }
-            Body::ProcessExit(exit) => self.people.forget(&self.tree, exit.process),
+            Body::ProcessExit(exit) => self.people.gone(exit.process),
             Body::Dns(dns) => self.dns(event.time, dns),
             Body::Connect(connect) => self.connect(event.time, connect),
             Body::ConnectClose(close) => self.close(close),
@@ -138,6 +138,10 @@ impl ReportBuilder {
                 report.exit_code = Some(end.exit_code);
                 report.signal = end.signal;
                 report.still_running = end.still_running;
+                report.unrecorded_file_changes = end.unrecorded_file_changes;
+                report
+                    .notes
+                    .extend(end.notes.into_iter().take(limits::NOTES));
                 report.duration_seconds = seconds(end.duration_ns);
             }
             None => {
@@ -391,16 +395,32 @@ fn processes(tree: &Tree, report: &mut Report) {
     let folded = tree.dropped().folded;
     report.counts.processes = number(tree.len()).saturating_add(folded);
     report.omitted.processes = folded;
+    // What each process was born with. Asking the tree for each would climb a long chain of forks again and again.
+    let mut born_with: HashMap<ProcessId, Option<&runward_tree::Image>> = HashMap::new();
     for process in tree.processes() {
+        let inherited = match process.parent {
+            Parent::Known(parent) => {
+                let above = born_with.get(&parent).copied().flatten();
+                people::inherited(process, tree.process(parent), above)
+            }
+            Parent::Root | Parent::Unknown => None,
+        };
+        born_with.insert(process.id, inherited);
         if report.processes.len() >= limits::PROCESS_ROWS {
             report.omitted.processes += 1;
             continue;
         }
-        report.processes.push(process_row(tree, process, &mut left));
+        report
+            .processes
+            .push(process_row(process, inherited, &mut left));
     }
 }
 
-fn process_row(tree: &Tree, process: &Process, left: &mut usize) -> ProcessRow {
+fn process_row(
+    process: &Process,
+    inherited: Option<&runward_tree::Image>,
+    left: &mut usize,
+) -> ProcessRow {
     let (parent, parent_known) = match process.parent {
         Parent::Root => (None, true),
         Parent::Known(parent) => (Some(parent), true),
@@ -428,7 +448,7 @@ fn process_row(tree: &Tree, process: &Process, left: &mut usize) -> ProcessRow {
         dependency: people::dependency(process),
         truncated: Vec::new(),
     };
-    let Some(last) = tree.image(process.id) else {
+    let Some(last) = process.images.last().or(inherited) else {
         return row;
     };
     let image = image(last, left);

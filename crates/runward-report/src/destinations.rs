@@ -1,3 +1,4 @@
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -51,12 +52,12 @@ impl Destinations {
         }
         remember(&mut row.ips, &connect.ip, omitted);
         if !who.detail.exe.is_empty() {
-            remember(&mut row.processes, &who.detail.exe, omitted);
+            remember(&mut row.processes, who.detail.exe.as_str(), omitted);
         }
-        if let Some(step) = &who.step {
+        if let Some(step) = who.step.as_deref() {
             remember(&mut row.steps, step, omitted);
         }
-        if let Some(dependency) = &who.dependency {
+        if let Some(dependency) = who.dependency.as_deref() {
             row.dependency_connections += 1;
             remember(&mut row.dependencies, dependency, omitted);
         }
@@ -92,15 +93,19 @@ pub(crate) fn label(name: Option<&str>, ip: IpAddr, port: u16) -> String {
 }
 
 /// Puts `value` into a short list of different values.
-pub(crate) fn remember<T: PartialEq + Clone>(list: &mut Vec<T>, value: &T, omitted: &mut Omitted) {
-    if list.contains(value) {
+pub(crate) fn remember<T, V>(list: &mut Vec<T>, value: &V, omitted: &mut Omitted)
+where
+    T: Borrow<V>,
+    V: PartialEq + ToOwned<Owned = T> + ?Sized,
+{
+    if list.iter().any(|known| known.borrow() == value) {
         return;
     }
     if list.len() >= limits::SET {
         omitted.set_entries += 1;
         return;
     }
-    list.push(value.clone());
+    list.push(value.to_owned());
 }
 
 fn empty(time: Time, connect: &Connect, destination: String) -> Destination {

@@ -134,7 +134,7 @@ impl Finding<'_> {
                 clipped(&verdict::way_up(p.lineage.iter().map(AsRef::as_ref)), 200)
             }),
             cause: clipped(
-                &verdict::cause(d.step.as_deref(), d.dependency.as_ref()),
+                &verdict::cause(d.step.as_deref(), d.dependency.as_deref()),
                 200,
             ),
             process: process.map_or(0, |p| p.process.0),
@@ -166,7 +166,10 @@ impl Row {
 
 fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![
-        ("Mode", verdict::mode(report)),
+        (
+            "Mode",
+            verdict::mode(report).trim_start_matches("mode ").to_owned(),
+        ),
         (
             "Tier",
             verdict::tier(report).trim_start_matches("tier ").to_owned(),
@@ -245,12 +248,19 @@ fn provider_name(provider: Provider) -> &'static str {
 fn sums(report: &Report) -> Vec<(String, &'static str)> {
     let counts = &report.counts;
     let one = |n, one, many| (count(n), if n == 1 { one } else { many });
-    vec![
+    let mut sums = vec![
         one(counts.execs, "program started", "programs started"),
         one(counts.connections, "connection", "connections"),
         one(counts.dns_names, "name looked up", "names looked up"),
         one(counts.file_changes, "file change", "file changes"),
-    ]
+    ];
+    if report.unrecorded_file_changes > 0 {
+        sums.push((
+            count(report.unrecorded_file_changes),
+            "more in ignored files",
+        ));
+    }
+    sums
 }
 
 fn more(all: u64, shown: usize) -> u64 {

@@ -54,7 +54,7 @@ pub const PATH: usize = 4096;
 pub const ROW_DETAILS: usize = 64 << 20;
 
 /// Bytes of paths in all rows of file changes together.
-pub const ROW_PATHS: usize = 64 << 20;
+pub const ROW_PATHS: usize = 16 << 20;
 
 /// Bytes of arguments in all of `processes` together. Past this, arguments are left out and marked as truncated.
 pub const PROCESS_ARGS: usize = 64 << 20;

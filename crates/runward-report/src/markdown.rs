@@ -57,7 +57,7 @@ fn facts(out: &mut String, report: &Report) {
         counted(counts.execs, "program started", "programs started"),
         counted(counts.connections, "connection", "connections"),
         counted(counts.dns_names, "name looked up", "names looked up"),
-        counted(counts.file_changes, "file change", "file changes"),
+        verdict::file_changes(report),
     ];
     row(out, &["Seen", &sums.join(", ")]);
 }
@@ -113,7 +113,7 @@ fn findings(out: &mut String, report: &Report) {
                 &code(about),
                 &who(process.as_deref()),
                 &process.as_deref().map(under).unwrap_or_default(),
-                &optional(&verdict::cause(step.as_deref(), dependency.as_ref())),
+                &optional(&verdict::cause(step.as_deref(), dependency.as_deref())),
             ],
         );
     }
@@ -207,7 +207,7 @@ fn altered(out: &mut String, report: &Report) {
                 &who(file.process.as_deref()),
                 &optional(&verdict::cause(
                     file.step.as_deref(),
-                    file.dependency.as_ref(),
+                    file.dependency.as_deref(),
                 )),
             ],
         );

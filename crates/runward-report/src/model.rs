@@ -45,6 +45,8 @@ pub struct Report {
     pub signal: Option<i32>,
     /// Processes of the job that were still running at its end.
     pub still_running: u64,
+    /// Changes of files that git ignores, or that are git's own: seen, not recorded. The least number that there were.
+    pub unrecorded_file_changes: u64,
     /// Whether file changes were recorded.
     pub files_watched: bool,
     /// How many files git tracked in the workspace; null when there was no git index.
@@ -249,9 +251,9 @@ pub struct NetworkRow {
     /// From the request to the end; null when it was still open at the end of the record.
     pub duration_seconds: Option<f64>,
     /// The CI step.
-    pub step: Option<String>,
+    pub step: Option<Arc<str>>,
     /// The package being installed or built.
-    pub dependency: Option<Dependency>,
+    pub dependency: Option<Arc<Dependency>>,
 }
 
 /// Everything that went to one destination, summed.
@@ -325,6 +327,8 @@ pub struct DnsName {
     pub steps: Vec<String>,
     /// The packages whose scripts asked.
     pub dependencies: Vec<Dependency>,
+    /// How many of the questions these packages sent.
+    pub dependency_queries: u64,
     /// The first message.
     pub first_time: Time,
     /// The last message.
@@ -369,9 +373,9 @@ pub struct FileRow {
     /// Who did it; null when it was not a process of the job, or is not known.
     pub process: Option<Arc<ProcessDetail>>,
     /// The CI step.
-    pub step: Option<String>,
+    pub step: Option<Arc<str>>,
     /// The package being installed or built.
-    pub dependency: Option<Dependency>,
+    pub dependency: Option<Arc<Dependency>>,
 }
 
 /// How a file changed.
@@ -412,9 +416,9 @@ pub struct Detection {
     /// Who did it; null when that is not known.
     pub process: Option<Arc<ProcessDetail>>,
     /// The CI step.
-    pub step: Option<String>,
+    pub step: Option<Arc<str>>,
     /// The package being installed or built.
-    pub dependency: Option<Dependency>,
+    pub dependency: Option<Arc<Dependency>>,
 }
 
 /// One process, from its birth to its end.

@@ -35,17 +35,18 @@ impl Names {
             return;
         };
         row.last_time = row.last_time.max(time);
-        remember(&mut row.types, &dns.record_type, omitted);
-        remember(&mut row.servers, &dns.ip.to_string(), omitted);
-        if let Some(step) = &who.step {
+        remember(&mut row.types, dns.record_type.as_str(), omitted);
+        remember(&mut row.servers, dns.ip.to_string().as_str(), omitted);
+        if let Some(step) = who.step.as_deref() {
             remember(&mut row.steps, step, omitted);
         }
-        if let Some(dependency) = &who.dependency {
+        if let Some(dependency) = who.dependency.as_deref() {
             remember(&mut row.dependencies, dependency, omitted);
         }
         match dns.message {
             DnsMessageKind::Query => {
                 row.queries += 1;
+                row.dependency_queries += u64::from(who.dependency.is_some());
                 asked(&mut row.clients, &who.detail.exe, omitted);
             }
             DnsMessageKind::Answer => {
@@ -55,8 +56,8 @@ impl Names {
                 }
                 for answer in &dns.answers {
                     if matches!(answer.record_type.as_str(), "A" | "AAAA") {
-                        let data = head(&answer.data, limits::PATH).0.to_owned();
-                        remember(&mut row.addresses, &data, omitted);
+                        let data = head(&answer.data, limits::PATH).0;
+                        remember(&mut row.addresses, data, omitted);
                     }
                 }
             }
@@ -103,6 +104,7 @@ fn empty(name: &str, time: Time) -> DnsName {
         clients: Vec::new(),
         steps: Vec::new(),
         dependencies: Vec::new(),
+        dependency_queries: 0,
         first_time: time,
         last_time: time,
     }

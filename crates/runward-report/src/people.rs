@@ -22,8 +22,8 @@ pub(crate) struct People {
 #[derive(Clone)]
 pub(crate) struct Person {
     pub(crate) detail: Arc<ProcessDetail>,
-    pub(crate) step: Option<String>,
-    pub(crate) dependency: Option<Dependency>,
+    pub(crate) step: Option<Arc<str>>,
+    pub(crate) dependency: Option<Arc<Dependency>>,
     /// Bytes of text in `detail`: about what each row costs that names it.
     size: usize,
 }
@@ -39,8 +39,8 @@ impl People {
         }
     }
 
-    /// Call when `id` began to run another program, was born or has ended: what was known of it is out of date, and
-    /// so is what was known of its descendants.
+    /// Call when `id` was born or began to run another program: what was known of it is out of date, and so is what
+    /// was known of its descendants.
     pub(crate) fn forget(&mut self, tree: &Tree, id: ProcessId) {
         let childless = tree.process(id).is_none_or(|p| p.children.is_empty());
         if childless {
@@ -48,6 +48,11 @@ impl People {
         } else {
             self.known.clear();
         }
+    }
+
+    /// Call when `id` has ended. Its descendants still come from where they came from.
+    pub(crate) fn gone(&mut self, id: ProcessId) {
+        self.known.remove(&id);
     }
 
     /// Who `id` is. `pid` stands in when the tree does not know the process.
@@ -85,18 +90,20 @@ impl People {
 
 impl Person {
     fn new(tree: &Tree, id: ProcessId, pid: u32) -> Person {
-        let (exe, args, mut truncated) = program(tree, id, limits::ROW_ARGS);
-        let process = tree.process(id);
-        let mut up = tree.climb(id);
-        let mut last = up.next();
-        let mut lineage = Vec::new();
-        for ancestor in up {
-            if lineage.len() >= limits::LINEAGE {
-                truncated.push("lineage".to_owned());
-                break;
-            }
-            lineage.push(Arc::new(Ancestor::new(tree, ancestor)));
-            last = Some(ancestor);
+        let way_up: Vec<&Process> = tree.climb(id).take(MAX_CLIMB).collect();
+        let images = images(&way_up);
+        let (exe, args, mut truncated) =
+            program(images.first().copied().flatten(), limits::ROW_ARGS);
+        let lineage: Vec<Arc<Ancestor>> = way_up
+            .iter()
+            .zip(&images)
+            .skip(1)
+            .take(limits::LINEAGE)
+            .map(|(process, image)| Arc::new(Ancestor::new(process, *image)))
+            .collect();
+        let cut = way_up.len() > limits::LINEAGE + 1;
+        if cut {
+            truncated.push("lineage".to_owned());
         }
         let size = 128
             + exe.len()
@@ -105,6 +112,8 @@ impl Person {
                 .iter()
                 .map(|a| 64 + a.exe.len() + size_of_args(&a.args))
                 .sum::<usize>();
+        let process = way_up.first().copied();
+        let reaches_root = way_up.last().is_some_and(|p| p.parent == Parent::Root);
         Person {
             detail: Arc::new(ProcessDetail {
                 process: id,
@@ -112,19 +121,53 @@ impl Person {
                 exe,
                 args,
                 lineage,
-                lineage_complete: last.is_some_and(|p| p.parent == Parent::Root),
+                lineage_complete: reaches_root && !cut,
                 truncated,
             }),
-            step: process.and_then(step),
-            dependency: process.and_then(dependency),
+            step: process.and_then(step).map(Arc::from),
+            dependency: process.and_then(dependency).map(Arc::new),
             size,
         }
     }
 }
 
+/// How far up a lineage is followed to find the program of a process that never started one. A job can make a chain
+/// of a hundred thousand forks; each of its events must stay cheap.
+const MAX_CLIMB: usize = 1024;
+
+/// The program of each process of a lineage: its own last one, or for a fork without exec the one that its nearest
+/// ancestor ran when it was born. The same answer as [`Tree::image`], for all of them in one walk.
+fn images<'a>(way_up: &[&'a Process]) -> Vec<Option<&'a runward_tree::Image>> {
+    let mut images = Vec::with_capacity(way_up.len());
+    let mut above: Option<&Process> = None;
+    // What the process above was born with.
+    let mut born_with = None;
+    for process in way_up.iter().rev().copied() {
+        born_with = inherited(process, above, born_with);
+        images.push(process.images.last().or(born_with));
+        above = Some(process);
+    }
+    images.reverse();
+    images
+}
+
+/// The program that a process was born with: the one that its parent ran at that moment, which may be the one that
+/// the parent was born with.
+pub(crate) fn inherited<'a>(
+    process: &Process,
+    parent: Option<&'a Process>,
+    parent_born_with: Option<&'a runward_tree::Image>,
+) -> Option<&'a runward_tree::Image> {
+    parent?
+        .images
+        .iter()
+        .rfind(|image| image.time <= process.started)
+        .or(parent_born_with)
+}
+
 impl Ancestor {
-    fn new(tree: &Tree, process: &Process) -> Ancestor {
-        let (exe, args, truncated) = program(tree, process.id, limits::LINEAGE_ARGS);
+    fn new(process: &Process, image: Option<&runward_tree::Image>) -> Ancestor {
+        let (exe, args, truncated) = program(image, limits::LINEAGE_ARGS);
         Ancestor {
             process: process.id,
             pid: process.pid,
@@ -135,8 +178,8 @@ impl Ancestor {
     }
 }
 
-fn program(tree: &Tree, id: ProcessId, max: usize) -> (String, Vec<String>, Vec<String>) {
-    let Some(image) = tree.image(id) else {
+fn program(image: Option<&runward_tree::Image>, max: usize) -> (String, Vec<String>, Vec<String>) {
+    let Some(image) = image else {
         return (String::new(), Vec::new(), Vec::new());
     };
     let (exe, exe_cut) = head(&image.exe, limits::PATH);

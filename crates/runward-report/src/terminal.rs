@@ -134,7 +134,7 @@ fn header(page: &mut Page, report: &Report) {
         some(counts.processes, "process", "processes"),
         connections,
         some(counts.dns_names, "name looked up", "names looked up"),
-        some(counts.file_changes, "file change", "file changes"),
+        verdict::file_changes(report),
     ];
     // One line where there is room, else one sum a line.
     let line = sums.join(" · ");
@@ -191,7 +191,7 @@ fn finding(page: &mut Page, finding: &Detection) {
     let mut who = named_command(&process.exe, &process.args, room.saturating_sub(20));
     who = format!("by {who} (pid {})", process.pid);
     page.line(&[(Paint::Plain, "    "), (Paint::Plain, &fit(&who, room))]);
-    let cause = verdict::cause(finding.step.as_deref(), finding.dependency.as_ref());
+    let cause = verdict::cause(finding.step.as_deref(), finding.dependency.as_deref());
     let up = verdict::way_up(process.lineage.iter().map(AsRef::as_ref));
     let why = match (cause.as_str(), up.as_str()) {
         ("", "") => return,

@@ -142,6 +142,18 @@ fn nouns(kind: EventKind) -> (&'static str, &'static str) {
     }
 }
 
+/// `102 file changes, 12,345 more in ignored files`.
+pub(crate) fn file_changes(report: &Report) -> String {
+    let recorded = match report.counts.file_changes {
+        0 => "no file changes".to_owned(),
+        n => counted(n, "file change", "file changes"),
+    };
+    match report.unrecorded_file_changes {
+        0 => recorded,
+        n => format!("{recorded}, {} more in ignored files", count(n)),
+    }
+}
+
 /// `audit`; when what is in force is not what was asked for, both.
 pub(crate) fn mode(report: &Report) -> String {
     let name = |mode: Mode| match mode {

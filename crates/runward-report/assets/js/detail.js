@@ -50,7 +50,7 @@ class Detail {
     fact("Ran for", end >= 0 ? duration(Math.max(0, end - processes.start[i])) : "");
     fact("Step", text(processes.step[i]));
     fact("Package", text(processes.dependency[i]));
-    fact("Folder", make("code", {}, shown(text(processes.cwd[i]))));
+    fact("Folder", text(processes.cwd[i]) && make("code", {}, shown(text(processes.cwd[i]))));
     fact("User id", processes.uid[i] >= 0 ? String(processes.uid[i]) : "");
     fact("Container", text(processes.container[i]));
     return list;

@@ -60,6 +60,16 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Enter goes to the first part of the page that has a match.
+element("search").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  clearTimeout(waiting);
+  search(event.target.value);
+  const parts = ["processes", "destinations", "names", "files"];
+  const part = parts.find((id) => element(`nav-${id}`).querySelector(".n").textContent !== "0");
+  if (part) element(part).scrollIntoView();
+});
+
 element("expand").addEventListener("click", () => tree.unfold(Infinity));
 element("collapse").addEventListener("click", () => tree.unfold(1));
 element("zoom-in").addEventListener("click", () => timeline.zoom(0.5));

@@ -188,7 +188,7 @@ function nameTable(box) {
         make("td", {}, make("code", {}, shown(text(n.name), 300))),
         make("td", {}, several(n.types)),
         make("td", {}, several(n.programs, baseName)),
-        make("td", {}, several(n.causes)),
+        make("td", {}, several(n.causes), n.by_packages < n.queries && make("span", { class: "dim" }, ` ${number(n.by_packages)} of ${number(n.queries)}`)),
         make("td", {}, make("code", {}, several(n.addresses))),
         make("td", {}, ...answers(n.rcodes)),
         make("td", { class: "n" }, number(n.queries)),
@@ -217,10 +217,6 @@ class FileList {
       label: "File changes",
       empty: files.time.length === 0 ? "No file in the workspace was changed." : "Nothing matches.",
       draw: (index) => this.row(this.rows[index]),
-      select: (index) => {
-        const process = files.process[this.rows[index]];
-        if (process >= 0) this.chosen = process;
-      },
       key: (event, index) => {
         if (event.key !== "Enter" || !(files.process[this.rows[index]] >= 0)) return false;
         go(files.process[this.rows[index]]);
@@ -254,7 +250,7 @@ class FileList {
     }
     // What a person should look at stands first; inside each part the order is that of time.
     if (this.kind === "all") this.rows.sort((a, b) => (files.flags[b] & 2) - (files.flags[a] & 2) || a - b);
-    this.list.box.style.height = `${Math.max(60, Math.min(this.rows.length * ROW + 2, 520))}px`;
+    this.list.box.style.height = `${this.rows.length === 0 ? 64 : Math.min(this.rows.length * ROW + 2, 520)}px`;
     this.list.reset(this.rows.length);
     return this.rows.length;
   }
@@ -269,7 +265,7 @@ class FileList {
 
   row(row) {
     const process = files.process[row];
-    const altered = files.flags[row] & 2;
+    const altered = (files.flags[row] & 2) !== 0;
     const who = files.exe[row] ? baseName(text(files.exe[row])) : "not known";
     const cell = (width, style, ...children) => {
       const element = make("span", { class: `cell ${style}` }, ...children);

@@ -146,7 +146,11 @@ class Timeline {
     c.fillStyle = color.faint;
     c.lineWidth = 1;
     c.textAlign = "center";
-    for (let time = Math.ceil(this.from / step) * step; time <= this.to; time += step) {
+    const start = Math.ceil(this.from / step) * step;
+    // Counted, because in a record with absurd times a step may be too small to change a number.
+    for (let tick = 0; tick < 100; tick += 1) {
+      const time = start + tick * step;
+      if (time > this.to) break;
       const x = Math.round(this.x(time)) + 0.5;
       c.beginPath();
       c.moveTo(x, AXIS - 4);

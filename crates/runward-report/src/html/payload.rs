@@ -153,6 +153,8 @@ struct NameRow {
     addresses: Vec<Text>,
     programs: Vec<Text>,
     causes: Vec<Text>,
+    /// Questions that `causes` stand for.
+    by_packages: u64,
 }
 
 #[derive(Serialize)]
@@ -359,7 +361,7 @@ impl<'a> Builder<'a> {
                 .push(row.duration_seconds.map_or(-1, |s| (s * 1e6) as i64));
             columns
                 .cause
-                .push(self.cause(row.step.as_deref(), row.dependency.as_ref()));
+                .push(self.cause(row.step.as_deref(), row.dependency.as_deref()));
         }
         columns
     }
@@ -387,7 +389,7 @@ impl<'a> Builder<'a> {
             );
             columns
                 .cause
-                .push(self.cause(row.step.as_deref(), row.dependency.as_ref()));
+                .push(self.cause(row.step.as_deref(), row.dependency.as_deref()));
         }
         columns
     }
@@ -413,6 +415,11 @@ impl<'a> Builder<'a> {
                     .map(|client| self.text(&client.exe))
                     .collect(),
                 causes: self.causes(&name.steps, &name.dependencies),
+                by_packages: if name.dependencies.is_empty() {
+                    name.queries
+                } else {
+                    name.dependency_queries
+                },
             })
             .collect()
     }

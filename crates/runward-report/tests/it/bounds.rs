@@ -123,3 +123,24 @@ fn twenty_thousand_processes_make_a_small_page() {
     assert_eq!(report.counts.processes, 19_999);
     assert!(html(&report).len() < 3_000_000);
 }
+
+/// Each process of a long chain of forks acts, and none of them ever starts a program of its own. Without care every
+/// event climbs the whole chain.
+#[test]
+fn a_long_chain_of_forks_stays_cheap() {
+    let mut record = Record::started();
+    record.fork(1, None);
+    record.exec(1, None, &["sh"]);
+    for n in 2..20_000 {
+        record.fork(n, Some(n - 1));
+        if n % 10 == 0 {
+            record.connect(n, n, None, "192.0.2.1");
+        }
+    }
+    let report = record.report();
+    let last = report.processes.last().unwrap();
+    assert_eq!((last.exe.as_str(), last.forked_only), ("/bin/sh", true));
+    // Near the top the program is found; far below, a row says that it is not known rather than climbing on.
+    assert_eq!(report.network_events[0].process.exe, "/bin/sh");
+    assert_eq!(report.network_events.last().unwrap().process.exe, "");
+}

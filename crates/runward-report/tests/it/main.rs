@@ -130,6 +130,8 @@ impl Record {
             signal: None,
             duration_ns,
             still_running: 0,
+            unrecorded_file_changes: 12_345,
+            notes: vec!["Something that only the end could tell.".to_owned()],
         }));
     }
 
