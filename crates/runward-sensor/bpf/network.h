@@ -393,8 +393,8 @@ struct packet {
 	__u8 remote[16];
 	__u16 remote_port; /* 0 for protocols without ports */
 	__u16 local_port;
-	__u8 protocol;
 	__u16 family;
+	__u32 protocol;
 	__u32 payload; /* offset */
 	__u32 payload_len;
 	__u32 tcp_seq;
@@ -476,6 +476,17 @@ static __always_inline bool parse_transport(struct __sk_buff *skb, bool egress, 
 	packet->payload += header_len;
 	packet->payload_len = skb->len > packet->payload ? skb->len - packet->payload : 0;
 	return true;
+}
+
+/*
+ * Finds the parts of a packet; 0 when it is not one of those that matter. A global function, so that the verifier looks
+ * at it once and not along every way through its callers.
+ */
+__noinline int parse_packet(struct __sk_buff *skb, __u32 egress, struct packet *packet)
+{
+	if (!packet)
+		return 0;
+	return parse_ip(skb, egress, packet) && parse_transport(skb, egress, packet);
 }
 
 struct dns_copy {
@@ -579,7 +590,7 @@ static __always_inline int on_packet(struct __sk_buff *skb, bool egress)
 		/* TCP counts its own bytes; only DNS is looked into. */
 		if (is_stream(info) && info->port != DNS_PORT)
 			return ALLOW;
-		if (!parse_ip(skb, egress, &packet) || !parse_transport(skb, egress, &packet))
+		if (!parse_packet(skb, egress, &packet))
 			return ALLOW;
 		if (!is_stream(info))
 			count_datagram(skb, egress, &packet, info);
@@ -590,7 +601,7 @@ static __always_inline int on_packet(struct __sk_buff *skb, bool egress)
 	/* A system resolver asks for the job: its answers tell the names of addresses that the job will use. */
 	if (egress || sk->protocol != IPPROTO_UDP)
 		return ALLOW;
-	if (!parse_ip(skb, egress, &packet) || !parse_transport(skb, egress, &packet))
+	if (!parse_packet(skb, egress, &packet))
 		return ALLOW;
 	if (packet.remote_port == DNS_PORT)
 		emit_dns(skb, egress, &packet, NULL);

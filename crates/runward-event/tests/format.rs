@@ -1,0 +1,281 @@
+//! The format of `events.jsonl`: what is written, what is read back, and what a reader puts up with.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+use runward_event::*;
+
+/// One event of every kind.
+fn examples() -> Vec<Event> {
+    let process = ProcessId(7);
+    let change = FileChange {
+        process: Some(process),
+        pid: 70,
+        path: "src/main.rs".to_owned(),
+        from: Some("src/old.rs".to_owned()),
+        tracked: true,
+        hash_before: Some("aa".repeat(20)),
+        hash_after: Some("bb".repeat(20)),
+        found_at_end: false,
+        raw: BTreeMap::new(),
+    };
+    let bodies = vec![
+        Body::JobStart(Box::new(JobStart {
+            format: FORMAT_VERSION,
+            runward: "0.1.0".to_owned(),
+            identity: JobIdentity {
+                provider: Provider::Gitlab,
+                project: Some("group/app".to_owned()),
+                attempt: Some(2),
+                ..JobIdentity::default()
+            },
+            args: vec!["make".to_owned(), "test".to_owned()],
+            cwd: "/src".to_owned(),
+            workspace: "/src".to_owned(),
+            tracked_files: Some(12),
+            files_watched: true,
+            requested_mode: Mode::Audit,
+            effective_mode: Mode::Audit,
+            tier: Tier::A,
+            kernel: "6.1.0".to_owned(),
+            notes: vec!["A sentence.".to_owned()],
+            raw: BTreeMap::new(),
+        })),
+        Body::ProcessFork(ProcessFork {
+            process,
+            pid: 70,
+            parent: Some(ProcessId(6)),
+            ppid: 60,
+        }),
+        Body::ProcessExec(Box::new(ProcessExec {
+            process,
+            pid: 70,
+            parent: None,
+            ppid: 60,
+            exe: "/usr/bin/node".to_owned(),
+            path: "node".to_owned(),
+            args: vec!["node".to_owned(), "\u{fffd}".to_owned()],
+            cwd: "/src/node_modules/left-pad".to_owned(),
+            uid: 1000,
+            gid: 1000,
+            cgroup: "/docker/x".to_owned(),
+            container: Some("0123456789abcdef".repeat(4)),
+            env: BTreeMap::from([(AttributionVar::NpmPackageName, "left-pad".to_owned())]),
+            truncated: vec!["args".to_owned()],
+            raw: BTreeMap::from([("/args/1".to_owned(), "ff".to_owned())]),
+        })),
+        Body::ProcessExit(ProcessExit {
+            process,
+            pid: 70,
+            code: None,
+            signal: Some(9),
+        }),
+        Body::Dns(Box::new(Dns {
+            process,
+            pid: 70,
+            message: DnsMessageKind::Answer,
+            transport: DnsTransport::Udp,
+            ip: IpAddr::from([192, 0, 2, 53]),
+            port: 53,
+            id: 4711,
+            name: "www.example".to_owned(),
+            record_type: "A".to_owned(),
+            rcode: Some("NOERROR".to_owned()),
+            answers: vec![DnsAnswer {
+                name: "www.example".to_owned(),
+                record_type: "A".to_owned(),
+                ttl: 60,
+                data: "198.51.100.7".to_owned(),
+            }],
+            truncated: Vec::new(),
+        })),
+        Body::Connect(Connect {
+            connection: ConnectionId(9),
+            process,
+            pid: 70,
+            protocol: Protocol::Tcp,
+            ip: IpAddr::from([198, 51, 100, 7]),
+            port: 443,
+            name: Some("www.example".to_owned()),
+            status: Status::Allowed,
+            v4_mapped: true,
+        }),
+        Body::ConnectClose(ConnectClose {
+            connection: ConnectionId(9),
+            process,
+            outcome: ConnectOutcome::Established,
+            bytes_sent: 517,
+            bytes_received: 4096,
+            duration_ns: 1_500_000,
+        }),
+        Body::FileCreate(Box::new(change.clone())),
+        Body::FileWrite(Box::new(change.clone())),
+        Body::FileRename(Box::new(change.clone())),
+        Body::FileDelete(Box::new(change)),
+        Body::Lost(Lost {
+            lost: EventKind::ProcessExec,
+            count: 3,
+            reason: LossReason::RingFull,
+        }),
+        Body::JobEnd(JobEnd {
+            exit_code: 137,
+            signal: Some(9),
+            duration_ns: 2_000_000_000,
+            still_running: 1,
+            unrecorded_file_changes: 4,
+            notes: Vec::new(),
+        }),
+    ];
+    (1..)
+        .zip(bodies)
+        .map(|(seq, body)| Event {
+            seq,
+            time: Time::from_unix_nanos(1_790_000_000_123_456_789 + seq),
+            body,
+        })
+        .collect()
+}
+
+fn line(event: &Event) -> String {
+    let mut bytes = Vec::new();
+    write_line(&mut bytes, event).expect("memory takes any line");
+    String::from_utf8(bytes).expect("JSON is UTF-8")
+}
+
+#[test]
+fn every_kind_has_its_line() {
+    let lines: String = examples().iter().map(line).collect();
+    insta::assert_snapshot!("lines", lines);
+}
+
+#[test]
+fn every_kind_is_read_back() {
+    for event in examples() {
+        let line = line(&event);
+        assert_eq!(line.matches('\n').count(), 1, "one line: {line}");
+        assert_eq!(parse_line(&line).expect("own lines are valid"), event);
+    }
+}
+
+#[test]
+fn a_reader_puts_up_with_what_is_new() {
+    for event in examples() {
+        let newer = line(&event).replacen('{', r#"{"from_the_future":{"deep":[1,2]},"#, 1);
+        assert_eq!(
+            parse_line(&newer).expect("unknown fields are skipped"),
+            event
+        );
+    }
+    let unknown = r#"{"seq":5,"time":"2026-11-22T00:00:00Z","kind":"tea_break","minutes":5}"#;
+    let event = parse_line(unknown).expect("unknown kinds are skipped");
+    assert_eq!(event.body, Body::Unknown("tea_break".to_owned()));
+    let newer = r#"{"seq":5,"time":"2026-11-22T00:00:00Z","kind":"process_exec","process":1,"pid":1,"ppid":0,
+        "exe":"","path":"","args":[],"cwd":"","uid":0,"gid":0,"env":{"NEW_VARIABLE":"x"}}"#;
+    let event = parse_line(newer).expect("unknown variables are kept apart");
+    let Body::ProcessExec(exec) = event.body else {
+        panic!("not an exec")
+    };
+    assert_eq!(
+        exec.env.keys().collect::<Vec<_>>(),
+        [&AttributionVar::Unknown]
+    );
+}
+
+#[test]
+fn errors_name_the_kind_and_the_field() {
+    let table = [
+        ("", "not an event: EOF"),
+        ("[1]", "not an event: invalid length"),
+        (
+            r#"{"seq":1,"time":"2026-11-22T00:00:00Z"}"#,
+            "not an event: missing field `kind`",
+        ),
+        (
+            r#"{"seq":1,"time":"yesterday","kind":"connect"}"#,
+            "not an event: not a time",
+        ),
+        (
+            r#"{"seq":-1,"time":"2026-11-22T00:00:00Z","kind":"connect"}"#,
+            "not an event: invalid value",
+        ),
+        (
+            r#"{"seq":1,"time":"2026-11-22T00:00:00Z","kind":"process_exit"}"#,
+            "not a valid process_exit event: missing field `process`",
+        ),
+        (
+            r#"{"seq":1,"time":"2026-11-22T00:00:00Z","kind":"connect_close","connection":1,"process":1,"outcome":"won"}"#,
+            "not a valid connect_close event: unknown variant `won`",
+        ),
+    ];
+    for (text, message) in table {
+        let error = parse_line(text).expect_err(text).to_string();
+        assert!(error.starts_with(message), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_list_of_variables_is_the_one_that_is_written() {
+    for (name, var) in AttributionVar::NAMES {
+        assert_eq!(serde_json::to_value(var).expect("a name"), name);
+        assert_eq!(AttributionVar::from_name(name.as_bytes()), Some(var));
+    }
+    assert_eq!(
+        AttributionVar::from_name(b"GITHUB_TOKEN"),
+        None,
+        "no secret has a place"
+    );
+}
+
+#[test]
+fn the_list_of_kinds_is_whole() {
+    for kind in EventKind::ALL {
+        assert_eq!(serde_json::to_value(kind).expect("a name"), kind.name());
+    }
+}
+
+#[test]
+fn text_that_is_not_text_is_kept_beside() {
+    let mut texts = Texts::default();
+    assert_eq!(
+        texts.text(|| unreachable!("not needed"), "héllo".as_bytes()),
+        "héllo"
+    );
+    assert_eq!(
+        texts.text(|| "/args/1".to_owned(), b"a\xff\x00b"),
+        "a\u{fffd}\0b"
+    );
+    assert_eq!(
+        texts.into_raw(),
+        BTreeMap::from([("/args/1".to_owned(), "61ff0062".to_owned())])
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_line_is_too_strange(text in ".{0,200}") {
+        let _ = parse_line(&text);
+    }
+
+    #[test]
+    fn no_altered_line_is_too_strange(which in 0usize..13, at in 0usize..400, byte in any::<char>()) {
+        let mut line = line(&examples()[which]);
+        let at = line.floor_char_boundary(at.min(line.len()));
+        line.insert(at, byte);
+        let _ = parse_line(&line);
+    }
+
+    #[test]
+    fn any_argument_survives(args in proptest::collection::vec(".{0,40}", 0..8)) {
+        let mut event = examples().swap_remove(2);
+        let Body::ProcessExec(exec) = &mut event.body else { unreachable!("the third example") };
+        exec.args = args;
+        prop_assert_eq!(parse_line(&line(&event)).expect("own lines are valid"), event);
+    }
+
+    #[test]
+    fn any_time_survives(nanos in any::<u64>()) {
+        let time = Time::from_unix_nanos(nanos);
+        prop_assert_eq!(time.to_string().parse::<Time>(), Ok(time));
+    }
+}
