@@ -1,0 +1,394 @@
+//! The file half of the sensor: which files git tracks, and every change of files in the workspace.
+//!
+//! Changes are heard through fanotify, on the whole file system, so that no way of altering a file goes unheard:
+//! `io_uring`, memory maps and hard links included. The parts, from the kernel up:
+//!
+//! - [`sys`]: the system calls; the only unsafe code here;
+//! - [`record`]: the bytes that fanotify writes, parsed; [`handle`]: the kernel's lasting name of a file;
+//! - [`groups`]: what is listened to, and the queue; [`folders`]: where a folder is;
+//! - [`index`], [`repository`], [`settings`], [`ignored`]: what git tracks, converts and ignores;
+//! - [`content`]: looking at and hashing a file; [`tracked`]: what tracked files held and hold;
+//! - [`changes`]: events made of all this.
+//!
+//! **What is recorded.** Every change of a tracked file, with the process that made it, and its hash before (when the
+//! job started) and after. Creations, writes, renames and deletions of other files, when a process of the job made
+//! them, unless git ignores the file. Of git's own folder only `config` and `hooks/`. What is not recorded is counted.
+//!
+//! **What escapes, and is found at the end.** A file that is written and put back within one drain (some
+//! twenty milliseconds) shows only its last content. Writes through a memory map are told when the map is closed;
+//! what is still mapped at the end, or was lost when the kernel's queue was full, is found by looking at every tracked
+//! file once more ([`Watcher::finish`]): such a change has no process. A job that may mount file systems can hide a
+//! tracked file behind one; that shows at the end, as a change without a hash.
+//!
+//! **Limits.** 4,000,000 tracked files in all, about 350 bytes of memory each; the first 100,000 also pin an inode in
+//! the kernel. A file of more than 4 GiB has no hash. `truncate(2)` by name is heard for tracked files only.
+
+mod changes;
+mod content;
+mod folders;
+mod groups;
+mod handle;
+mod ignored;
+mod index;
+mod record;
+mod repository;
+mod settings;
+mod sys;
+mod tracked;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use runward_event::{Body, ProcessId};
+use rustix::fs::{Mode, OFlags};
+use thiserror::Error;
+
+use crate::files::changes::{Audience, Changes};
+use crate::files::content::Root;
+use crate::files::folders::{Folders, Mount, fsid_of};
+use crate::files::groups::Groups;
+use crate::files::handle::Handle;
+use crate::files::tracked::Baseline;
+
+/// Events are read again when folding has taken this long, so that the kernel's queue doesn't fill meanwhile.
+const PUMP_EVERY: Duration = Duration::from_millis(5);
+/// One drain takes no longer than this, but for the hash of one file.
+const DRAIN_FOR: Duration = Duration::from_millis(100);
+/// How long [`Watcher::finish`] waits for events to end, when processes of the job go on making them.
+const FINISH_FOR: Duration = Duration::from_secs(10);
+/// How many mount points below the workspace are watched.
+const MAX_MOUNTS: usize = 64;
+
+/// What to watch.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder whose files are watched, with everything in it.
+    pub workspace: PathBuf,
+    /// Home folders whose git settings apply, besides that of the repository's owner: the invoking user's.
+    pub homes: Vec<PathBuf>,
+}
+
+/// Something that happened to a file, or events that were lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// When it was noticed, in nanoseconds of the clock that runs since boot (`CLOCK_BOOTTIME`): it happened between
+    /// the drain before and this point.
+    pub boot_ns: u64,
+    /// One of the `File…` kinds, or [`Body::Lost`].
+    pub body: Body,
+}
+
+/// Why files can't be watched. The job can run without; its record must say so.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FilesError {
+    /// The workspace isn't a folder that can be opened.
+    #[error("the workspace {} can't be opened ({source}); name a folder that exists with --workspace", path.display())]
+    Workspace {
+        /// The workspace.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Watching a file system is for root.
+    #[error(
+        "watching files needs the capabilities CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH ({0}); run runward as root"
+    )]
+    Privilege(#[source] io::Error),
+    /// The machine has no fanotify groups left.
+    #[error(
+        "no more fanotify groups can be made ({0}); raise the sysctl fs.fanotify.max_user_groups"
+    )]
+    Limit(#[source] io::Error),
+    /// The kernel can't tell names.
+    #[error(
+        "this kernel can't report file names through fanotify ({0}); it needs Linux 5.9 or later with CONFIG_FANOTIFY"
+    )]
+    Kernel(#[source] io::Error),
+    /// The file system can't be watched, or its handles can't be opened.
+    #[error(
+        "files in {} can't be watched, because its file system ({kind}) doesn't support it ({source}); \
+         put the workspace on ext4, XFS, Btrfs or tmpfs (in a container: on a volume)",
+        path.display()
+    )]
+    FileSystem {
+        /// The workspace.
+        path: PathBuf,
+        /// The type of its file system.
+        kind: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Watches the files of one workspace from [`Watcher::open`] to [`Watcher::finish`].
+#[derive(Debug)]
+pub struct Watcher {
+    groups: Groups,
+    changes: Changes,
+}
+
+impl Watcher {
+    /// Begins to watch, and takes the baseline of every tracked file.
+    ///
+    /// Call it before the job's first process runs: what is there now is what the job started from.
+    pub fn open(config: &Config) -> Result<Watcher, FilesError> {
+        let failed = |source| FilesError::Workspace {
+            path: config.workspace.clone(),
+            source,
+        };
+        let root = Root::open(&config.workspace).map_err(failed)?;
+        let mountinfo = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+        let table = MountTable::parse(&mountinfo);
+        let kind = table.kind_of(&root.path);
+        let unsupported = |source| FilesError::FileSystem {
+            path: config.workspace.clone(),
+            kind: kind.clone(),
+            source,
+        };
+        let mut groups = Groups::new()?;
+        let workspace = root.fd.try_clone().map_err(failed)?;
+        let fsid = fsid_of(&workspace).unwrap_or_default();
+        let mut mounts = vec![Mount {
+            fd: workspace,
+            fsid,
+            point: Vec::new(),
+        }];
+        mounts.extend(table.below(&root.path));
+
+        // Handles must work both ways: a file system may name its files in a form that it can't find them by.
+        let handle = Handle::of(root.fd.as_fd(), fsid).map_err(unsupported)?;
+        if let Some(raw) = handle.raw() {
+            sys::open_folder_by_handle(root.fd.as_fd(), raw.kind, raw.bytes).map_err(|error| {
+                match rustix::io::Errno::from_io_error(&error) {
+                    Some(rustix::io::Errno::PERM) => FilesError::Privilege(error),
+                    _ => unsupported(error),
+                }
+            })?;
+        }
+        let folders = Folders::new(&root, mounts).map_err(unsupported)?;
+        let mut changes = Changes::new(root, config.homes.clone(), folders);
+        let listing = changes.find_repository();
+        let files = listing.as_ref().map_or(0, |listing| listing.files.len());
+
+        // First listen, then look: what changes in between is told, rather than taken for the baseline.
+        let refused = groups
+            .mark(changes.folders.mounts(), files)
+            .map_err(unsupported)?;
+        for point in refused {
+            changes.notes.push(format!(
+                "files below {} are not watched: its file system doesn't support it",
+                String::from_utf8_lossy(&point)
+            ));
+        }
+        if let Some(listing) = listing {
+            changes.track(listing, Baseline::Files, &mut groups);
+        }
+        Ok(Watcher { groups, changes })
+    }
+
+    /// How many files git tracks in the workspace. `None` without an index; the job may make one.
+    pub fn tracked_count(&self) -> Option<usize> {
+        self.changes.tracked.as_ref().map(tracked::Tracked::len)
+    }
+
+    /// What a reader of the record should know, a sentence each. Grows when the job makes a repository.
+    pub fn notes(&self) -> &[String] {
+        &self.changes.notes
+    }
+
+    /// A descriptor that is readable when changes wait. Draining on a timer, every 20 ms, costs the job less than
+    /// waking up for each.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.groups.fd()
+    }
+
+    /// Tells what has happened since the last drain, and returns when there is no more, or after about 100 ms.
+    ///
+    /// `who` names the process of the job that has a process id now; drain the process events first, so that it knows
+    /// them. Changes by other processes are told for tracked files only, without a process.
+    pub fn drain(
+        &mut self,
+        who: &mut dyn FnMut(u32) -> Option<ProcessId>,
+        sink: &mut dyn FnMut(Change),
+    ) {
+        let mut audience = Audience::new(who, sink);
+        self.fold(DRAIN_FOR, &mut audience);
+        self.changes.settle(false, &mut self.groups, &mut audience);
+    }
+
+    /// Tells everything that is left, then looks at every tracked file once more and tells what no event told.
+    ///
+    /// To be called when the job has ended. Changes that are found only now have no process.
+    pub fn finish(
+        &mut self,
+        who: &mut dyn FnMut(u32) -> Option<ProcessId>,
+        sink: &mut dyn FnMut(Change),
+    ) {
+        let mut audience = Audience::new(who, sink);
+        let start = Instant::now();
+        while start.elapsed() < FINISH_FOR && self.fold(DRAIN_FOR, &mut audience) {}
+        self.changes.settle(true, &mut self.groups, &mut audience);
+        self.changes.sweep(&mut self.groups, &mut audience);
+    }
+
+    /// How many times events were lost. Each was also told as [`Body::Lost`].
+    pub fn lost(&self) -> u64 {
+        self.changes.lost
+    }
+
+    /// How many events were dropped because git ignores the file or it is git's own. A lower bound: the kernel is
+    /// asked to keep quiet about folders with many.
+    pub fn unrecorded(&self) -> u64 {
+        self.changes.unrecorded
+    }
+
+    /// Reads and folds for at most `limit`; whether anything was read.
+    fn fold(&mut self, limit: Duration, audience: &mut Audience<'_>) -> bool {
+        let start = Instant::now();
+        let mut pumped = start;
+        let mut any = false;
+        self.groups.pump(|batch| self.changes.foresee(batch));
+        while let Some(batch) = self.groups.next() {
+            any = true;
+            self.changes.batch(&batch, &mut self.groups, audience);
+            self.groups.done(batch);
+            if start.elapsed() > limit {
+                break;
+            }
+            if pumped.elapsed() > PUMP_EVERY {
+                self.groups.pump(|batch| self.changes.foresee(batch));
+                pumped = Instant::now();
+            }
+        }
+        any
+    }
+}
+
+/// The mounts of this mount namespace, from `/proc/self/mountinfo`.
+#[derive(Debug)]
+struct MountTable {
+    /// Mount points and types, in the order of mounting.
+    mounts: Vec<(PathBuf, String)>,
+}
+
+impl MountTable {
+    fn parse(mountinfo: &[u8]) -> MountTable {
+        let mounts = mountinfo.split(|byte| *byte == b'\n').filter_map(|line| {
+            let (mount, source) = split_once(line, b" - ")?;
+            let point = mount.split(|byte| *byte == b' ').nth(4)?;
+            let kind = source.split(|byte| *byte == b' ').next()?;
+            let point = settings::as_path(&unescape(point)).to_owned();
+            Some((point, String::from_utf8_lossy(kind).into_owned()))
+        });
+        MountTable {
+            mounts: mounts.collect(),
+        }
+    }
+
+    /// The type of the file system that `path` is on.
+    fn kind_of(&self, path: &Path) -> String {
+        let mounts = self
+            .mounts
+            .iter()
+            .filter(|(point, _)| path.starts_with(point));
+        // Of mounts on the same point, the last one is on top.
+        let nearest = mounts.max_by_key(|(point, _)| point.components().count());
+        nearest.map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.clone())
+    }
+
+    /// The mounts below the workspace.
+    fn below(&self, workspace: &Path) -> Vec<Mount> {
+        let points = self.mounts.iter().filter_map(|(point, _)| {
+            let below = point.strip_prefix(workspace).ok()?;
+            if below.as_os_str().is_empty() {
+                return None;
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            let fd = rustix::fs::open(point, flags, Mode::empty()).ok()?;
+            let fsid = fsid_of(&fd)?;
+            let point = std::os::unix::ffi::OsStrExt::as_bytes(below.as_os_str()).to_vec();
+            Some(Mount { fd, fsid, point })
+        });
+        points.take(MAX_MOUNTS).collect()
+    }
+}
+
+fn split_once<'a>(bytes: &'a [u8], by: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = bytes.windows(by.len()).position(|window| window == by)?;
+    Some((bytes.get(..at)?, bytes.get(at + by.len()..)?))
+}
+
+/// Undoes the octal escapes of spaces, tabs, line ends and backslashes.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match after {
+            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] if *first == b'\\' => {
+                Some((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'))
+            }
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() {
+            after.get(3..).unwrap_or_default()
+        } else {
+            after
+        };
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_read_with_their_escapes() {
+        let text = b"22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
+            30 22 0:26 / /srv/a\\040b rw - tmpfs tmpfs rw\n\
+            31 22 0:27 /x /srv rw master:1 - overlay overlay rw,lowerdir=/l\n\
+            broken line\n";
+        let table = MountTable::parse(text);
+        assert_eq!(table.kind_of(Path::new("/home")), "ext4");
+        assert_eq!(table.kind_of(Path::new("/srv/a b/c")), "tmpfs");
+        assert_eq!(table.kind_of(Path::new("/srv/a")), "overlay");
+    }
+
+    #[test]
+    fn every_error_says_what_to_do() {
+        let error = || io::Error::from_raw_os_error(95);
+        let errors = [
+            FilesError::Workspace {
+                path: "/w".into(),
+                source: error(),
+            },
+            FilesError::Privilege(error()),
+            FilesError::Limit(error()),
+            FilesError::Kernel(error()),
+            FilesError::FileSystem {
+                path: "/w".into(),
+                kind: "overlay".into(),
+                source: error(),
+            },
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert!(text.contains("Operation not supported"), "{text}");
+            assert!(
+                [
+                    "name a",
+                    "run runward",
+                    "raise",
+                    "needs Linux",
+                    "put the workspace"
+                ]
+                .iter()
+                .any(|advice| text.contains(advice))
+            );
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Every way of altering a tracked file that we know of is told, with the process that did it.
+
+use std::path::Path;
+
+use crate::harness::{Watched, Workspace, can_watch, places, skipped};
+
+/// What each way is told as: for tracked files only, in order.
+const WAYS: &[(&str, &[&str])] = &[
+    ("write", &["write src/a.txt: changed"]),
+    ("write the same", &["write src/a.txt: same"]),
+    ("append", &["write src/a.txt: changed"]),
+    ("truncate", &["write src/a.txt: changed"]),
+    ("truncate to the same", &["write src/a.txt: same"]),
+    ("ftruncate", &["write src/a.txt: changed"]),
+    ("rename over", &["rename src/a.txt from src/a.tmp: changed"]),
+    ("rename over from outside", &["rename src/a.txt: changed"]),
+    (
+        "rename one over the other",
+        &[
+            "rename src/a.txt from src/b.txt: changed",
+            "delete src/b.txt: gone",
+        ],
+    ),
+    (
+        "exchange",
+        &[
+            "rename src/b.txt from src/a.txt: changed",
+            "rename src/a.txt from src/b.txt: changed",
+        ],
+    ),
+    (
+        "exchange with a new file",
+        &["rename src/a.txt from new: changed"],
+    ),
+    ("mmap", &["write src/a.txt: changed"]),
+    ("copy_file_range", &["write src/a.txt: changed"]),
+    ("sendfile", &["write src/a.txt: changed"]),
+    ("splice", &["write src/a.txt: changed"]),
+    ("hard link", &["write src/a.txt: changed"]),
+    ("hard link outside", &["write src/a.txt: changed"]),
+    (
+        "hard link in a silenced folder",
+        &[
+            "write ignored/kept.txt: changed",
+            "write src/a.txt: changed",
+        ],
+    ),
+    ("io_uring", &["write src/a.txt: changed"]),
+    (
+        "delete and create",
+        &["delete src/a.txt: gone", "create src/a.txt: changed"],
+    ),
+    (
+        "delete and create the same",
+        &["delete src/a.txt: gone", "create src/a.txt: same"],
+    ),
+    ("delete", &["delete src/a.txt: gone"]),
+    (
+        "tmpfile",
+        &["delete src/a.txt: gone", "create src/a.txt: changed"],
+    ),
+    ("punch a hole", &["write src/a.txt: changed"]),
+    (
+        "replace the folder",
+        &[
+            "delete src/b.txt: gone",
+            "delete src/deep/c.txt: gone",
+            "write src/a.txt: changed",
+        ],
+    ),
+    (
+        "symbolic link",
+        &["create link: changed", "delete link: gone"],
+    ),
+    ("become a link", &["create src/a.txt: changed"]),
+    ("large", &["write src/a.txt: changed"]),
+];
+
+#[test]
+fn every_way_of_altering_a_tracked_file_is_told() {
+    if !can_watch("every_way_of_altering_a_tracked_file_is_told") {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for (file_system, place) in places() {
+        for (way, expected) in WAYS {
+            if let Err(difference) = check(&place, way, expected) {
+                wrong.push(format!("{file_system}: {way}: {difference}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn check(place: &Path, way: &str, expected: &[&str]) -> Result<(), String> {
+    let workspace = Workspace::repository(place);
+    let quiet = workspace.path("ignored/quiet");
+    std::fs::create_dir(&quiet).unwrap();
+    let mut watched = workspace.watch();
+    assert_eq!(watched.watcher.tracked_count(), Some(6));
+    let (pid, done) = watched.run(way, &workspace);
+    if !done {
+        skipped(way, "the kernel or the file system refuses it");
+        return Ok(());
+    }
+    // Large files are hashed in slices, and a truncation is told when no close follows.
+    for _ in 0..18 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        watched.drain();
+    }
+    let before_end = watched.changes.len();
+    watched.finish();
+
+    let told: Vec<String> = watched
+        .changes
+        .iter()
+        .map(|change| crate::harness::line(&change.body))
+        .collect();
+    let at_end = &told[before_end..];
+    if !at_end.is_empty() {
+        return Err(format!("told only at the end: {at_end:?}"));
+    }
+    for change in watched.tracked() {
+        if change.pid != pid || change.process.is_none() {
+            return Err(format!(
+                "by process {} instead of {pid}: {}",
+                change.pid, change.path
+            ));
+        }
+        if let Some(after) = &change.hash_after {
+            let now = workspace.git(&["hash-object", "--no-filters", "--", &change.path]);
+            if change.path == "src/a.txt"
+                && way != "become a link"
+                && *after != now
+                && watched
+                    .tracked()
+                    .last()
+                    .is_some_and(|last| std::ptr::eq(*last, change))
+            {
+                return Err(format!("hash {after} instead of {now}"));
+            }
+        }
+    }
+    let mut tracked: Vec<String> = tracked_lines(&watched);
+    let mut expected: Vec<String> = expected.iter().map(|line| (*line).to_owned()).collect();
+    // Two events of one drain have no order between the groups.
+    tracked.sort();
+    tracked.dedup();
+    expected.sort();
+    if tracked != expected {
+        return Err(format!("{tracked:#?}"));
+    }
+    if watched.watcher.lost() != 0 {
+        return Err("events were lost".to_owned());
+    }
+    Ok(())
+}
+
+fn tracked_lines(watched: &Watched) -> Vec<String> {
+    let tracked = watched
+        .changes
+        .iter()
+        .filter(|change| crate::harness::file(&change.body).is_some_and(|change| change.tracked));
+    tracked
+        .map(|change| crate::harness::line(&change.body))
+        .collect()
+}
+
+#[test]
+fn what_is_still_mapped_or_open_at_the_end_is_told() {
+    if !can_watch("what_is_still_mapped_or_open_at_the_end_is_told") {
+        return;
+    }
+    let examples = [
+        (
+            "mmap and stay",
+            "write src/a.txt: changed by nobody, found at the end",
+        ),
+        ("write and keep open", "write src/a.txt: changed"),
+        ("leased", "write src/a.txt: gone"),
+    ];
+    for (way, expected) in examples {
+        let workspace = Workspace::repository(&places()[0].1);
+        let mut watched = workspace.watch();
+        let mut child = watched.start(way, &workspace);
+        crate::actor::wait_for(&workspace.path("ready"));
+        let start = std::time::Instant::now();
+        watched.drain();
+        watched.finish();
+        assert!(start.elapsed().as_secs() < 5, "{way} made the watcher wait");
+        assert_eq!(tracked_lines(&watched), [expected], "{way}");
+        std::fs::write(workspace.path("leave"), "").unwrap();
+        assert!(child.wait().unwrap().success(), "{way}");
+    }
+}
+
+#[test]
+fn a_process_outside_the_job_is_told_of_without_a_name() {
+    if !can_watch("a_process_outside_the_job_is_told_of_without_a_name") {
+        return;
+    }
+    let workspace = Workspace::repository(&places()[0].1);
+    let mut watched = workspace.watch();
+    workspace.write("src/a.txt", "changed\n");
+    workspace.write("untracked.txt", "not told\n");
+    watched.drain();
+    assert_eq!(watched.told(), ["write src/a.txt: changed by nobody"]);
+    assert_eq!(watched.tracked()[0].pid, std::process::id());
+    watched.finish();
+    assert_eq!(watched.told().len(), 1);
+}
+
+#[test]
+fn a_file_that_becomes_something_else_is_gone() {
+    if !can_watch("a_file_that_becomes_something_else_is_gone") {
+        return;
+    }
+    let workspace = Workspace::repository(&places()[0].1);
+    let mut watched = workspace.watch();
+    let (_, done) = watched.run("become a fifo", &workspace);
+    assert!(done);
+    watched.finish();
+    assert_eq!(
+        tracked_lines(&watched),
+        ["delete src/a.txt: gone", "create src/a.txt: gone"]
+    );
+}
