@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use runward_event::{
-    Body, Connect, ConnectClose, Dns, Event, EventKind, ProcessExec, ProcessExit, ProcessFork,
-    ProcessId, parse_line,
+    Body, Connect, ConnectClose, Dns, Event, EventKind, Lost, ProcessExec, ProcessExit,
+    ProcessFork, ProcessId, parse_line,
 };
 use runward_lab::{Ran, run};
 use serde_json::Value;
@@ -178,16 +178,15 @@ impl Recorded {
         })
     }
 
-    /// How many events were lost, of any kind.
-    pub(crate) fn lost(&self) -> u64 {
-        let lost = |event: &Event| {
-            if let Body::Lost(lost) = &event.body {
-                lost.count
+    /// What was lost, of any kind.
+    pub(crate) fn lost(&self) -> Vec<&Lost> {
+        self.bodies(|body| {
+            if let Body::Lost(lost) = body {
+                Some(lost)
             } else {
-                0
+                None
             }
-        };
-        self.events.iter().map(lost).sum()
+        })
     }
 
     pub(crate) fn lost_of(&self, kind: EventKind) -> u64 {

@@ -4,6 +4,7 @@
 //! cannot run says so by name.
 
 mod bed;
+mod builds;
 mod command;
 mod dns;
 mod files;

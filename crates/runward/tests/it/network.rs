@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use runward_event::{ConnectOutcome, Protocol};
+use runward_event::{ConnectOutcome, Lost, Protocol};
 use runward_lab::{Answer, Lab, actor, requires};
 
 use crate::bed::{Bed, Recorded};
@@ -86,7 +86,7 @@ fn every_way_to_speak_tcp_is_seen() {
             act == "tcp-mapped",
             "{act}"
         );
-        assert_eq!(recorded.lost(), 0, "{act}");
+        assert_eq!(recorded.lost(), Vec::<&Lost>::new(), "{act}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use runward_event::{EventKind, ProcessId};
+use runward_event::{EventKind, Lost, ProcessId};
 use runward_lab::{actor, requires};
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ fn procs(bed: &Bed, arguments: &[&str]) -> Recorded {
         recorded.ran.stdout,
         recorded.ran.stderr
     );
-    assert_eq!(recorded.lost(), 0, "{arguments:?}");
+    assert_eq!(recorded.lost(), Vec::<&Lost>::new(), "{arguments:?}");
     recorded
 }
 
@@ -113,7 +113,7 @@ fn every_way_of_making_a_process_keeps_it_in_the_job() {
         } else {
             procs(&bed, arguments)
         };
-        assert_eq!(recorded.lost(), 0, "{arguments:?}");
+        assert_eq!(recorded.lost(), Vec::<&Lost>::new(), "{arguments:?}");
         let parents = parents(&recorded);
         for exec in recorded.execs() {
             // Up to the first process without a gap.
@@ -318,7 +318,7 @@ fn a_burst_of_processes_is_whole_or_counted() {
         recorded.exits().len() - 1,
         recorded.lost_of(EventKind::ProcessExit),
     );
-    if recorded.lost() == 0 {
+    if recorded.lost().is_empty() {
         assert!(started.iter().all(|pid| seen.contains(pid)));
     }
 }
