@@ -294,7 +294,8 @@ impl Changes {
         if self.folders.is_full() {
             self.forget_folders();
         }
-        self.told.clear();
+        let last = groups.round().saturating_sub(1);
+        self.told.retain(|_, round| *round >= last);
         self.hashed.clear();
     }
 
@@ -543,7 +544,12 @@ impl Changes {
             open.last = now;
             return;
         }
-        let told = self.open.remove(&key).is_some_and(|open| open.told);
+        // The two groups are read one after the other, so one may tell a round later what the other told before.
+        let told_before = self
+            .told
+            .get(&key)
+            .is_some_and(|round| *round + 1 >= actor.round);
+        let told = self.open.remove(&key).is_some_and(|open| open.told) || told_before;
         let before = self.last_hash(id);
         let content = self.examine(id, actor.round, groups);
         self.told.insert(key, actor.round);
@@ -605,6 +611,7 @@ impl Changes {
                     if target.is_none() || target == was {
                         tracked.unbind(id);
                         self.hashed.remove(&id);
+                        self.open.retain(|(open, _), _| *open != id);
                     }
                     tracked.look(&self.root, id).is_none()
                 }
@@ -998,7 +1005,13 @@ impl Changes {
 
     fn forget_folders(&mut self) {
         // Only fails when the workspace itself can't be looked at any more; then nothing in it can.
-        let _ = self.folders.reset(&self.root);
+        if self.folders.reset(&self.root).is_ok()
+            && let Some(tracked) = &self.tracked
+        {
+            for folder in tracked.folders().iter().take(MAX_RESCANS) {
+                self.folders.register(&self.root, folder);
+            }
+        }
     }
 
     fn silence_if_noisy(&mut self, folder: FolderId, groups: &mut Groups) {

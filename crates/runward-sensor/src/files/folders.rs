@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 
 use ignore::gitignore::Gitignore;
 
@@ -16,8 +15,8 @@ use crate::files::ignored::{Rules, Verdict};
 use crate::files::sys;
 
 /// How many folders are remembered; after that the sensor forgets them all and starts again. A node with its place
-/// in the map takes about 200 bytes.
-pub(crate) const MAX_FOLDERS: usize = 200_000;
+/// in the map takes about 250 bytes, so all take some 25 MB.
+pub(crate) const MAX_FOLDERS: usize = 100_000;
 /// How many departing folders are remembered within one batch of events.
 const MAX_DEPARTING: usize = 50_000;
 /// No path is deeper: each level takes at least two bytes of a path.
@@ -401,7 +400,13 @@ impl Folders {
     }
 
     fn handle_at(&self, root: &Root, path: &[u8]) -> Option<Handle> {
-        let fd = root.place(path, Mounts::Cross).ok()?;
+        // Mounts that were there from the start are trusted; what the job mounts may make us wait for ever.
+        let mounts = if self.mounts.len() > 1 {
+            Mounts::Cross
+        } else {
+            Mounts::Stay
+        };
+        let fd = root.place(path, mounts).ok()?;
         let fsid = fsid_of(&fd)?;
         Handle::of(fd.as_fd(), fsid).ok()
     }
@@ -513,14 +518,18 @@ enum Asked {
 fn below(root: &Root, fd: &OwnedFd) -> Option<Vec<u8>> {
     let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd));
     let path = rustix::fs::readlink(link, Vec::new()).ok()?;
-    let below = path
-        .to_bytes()
-        .strip_prefix(root.path.as_os_str().as_bytes())?;
+    // Asked for each time: the job may have renamed the workspace, or a folder above it.
+    let workspace = format!(
+        "/proc/self/fd/{}",
+        std::os::fd::AsRawFd::as_raw_fd(&root.fd)
+    );
+    let workspace = rustix::fs::readlink(workspace, Vec::new()).ok()?;
+    let below = path.to_bytes().strip_prefix(workspace.to_bytes())?;
     match below.split_first() {
         None => Some(Vec::new()),
         Some((b'/', rest)) => Some(rest.to_vec()),
         // The workspace is the root folder itself, whose path already ends with a slash.
-        Some(_) if root.path.as_os_str() == "/" => Some(below.to_vec()),
+        Some(_) if workspace.to_bytes() == b"/" => Some(below.to_vec()),
         Some(_) => None,
     }
 }

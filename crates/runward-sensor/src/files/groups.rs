@@ -215,8 +215,13 @@ impl Groups {
         debug_assert!(flushed.is_ok());
     }
 
-    /// Takes what the kernel has into the backlog. `each` sees every batch first.
-    pub(crate) fn pump(&mut self, mut each: impl FnMut(&Batch)) {
+    /// Counts the reads of everything there was.
+    pub(crate) fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// Takes what the kernel has into the backlog. `each` sees every batch first. False when there was no room for all.
+    pub(crate) fn pump(&mut self, mut each: impl FnMut(&Batch)) -> bool {
         self.round += 1;
         let groups = [
             (Source::Names, Some(&self.names)),
@@ -247,6 +252,7 @@ impl Groups {
                 }
             }
         }
+        self.backlog.len() < MAX_BACKLOG
     }
 
     pub(crate) fn next(&mut self) -> Option<Batch> {

@@ -20,8 +20,10 @@
 //! file once more ([`Watcher::finish`]): such a change has no process. A job that may mount file systems can hide a
 //! tracked file behind one; that shows at the end, as a change without a hash.
 //!
-//! **Limits.** 4,000,000 tracked files in all, about 350 bytes of memory each; the first 100,000 also pin an inode in
-//! the kernel. A file of more than 4 GiB has no hash. `truncate(2)` by name is heard for tracked files only.
+//! **Limits.** 4,000,000 tracked files, about 450 bytes of memory each. Up to 100,000 each also have a mark, which keeps
+//! an inode in the kernel's memory; with more, the kernel tells of every write on the file system instead, which costs
+//! the job more. A file of more than 4 GiB has no hash. `truncate(2)` by name is heard for tracked files only. Writes
+//! of a file that git does not track, through a hard link in a folder that is ignored or elsewhere, may go unheard.
 
 mod changes;
 mod content;
@@ -215,7 +217,8 @@ impl Watcher {
         sink: &mut dyn FnMut(Change),
     ) {
         let mut audience = Audience::new(who, sink);
-        self.fold(DRAIN_FOR, &mut audience);
+        self.groups.pump(|batch| self.changes.foresee(batch));
+        self.fold(DRAIN_FOR, true, &mut audience);
         self.changes.settle(false, &mut self.groups, &mut audience);
     }
 
@@ -229,7 +232,14 @@ impl Watcher {
     ) {
         let mut audience = Audience::new(who, sink);
         let start = Instant::now();
-        while start.elapsed() < FINISH_FOR && self.fold(DRAIN_FOR, &mut audience) {}
+        // The job has ended, so once all has been read, what still comes is of others on the same file system.
+        while start.elapsed() < FINISH_FOR {
+            let all = self.groups.pump(|batch| self.changes.foresee(batch));
+            self.fold(FINISH_FOR, !all, &mut audience);
+            if all {
+                break;
+            }
+        }
         self.changes.settle(true, &mut self.groups, &mut audience);
         self.changes.sweep(&mut self.groups, &mut audience);
     }
@@ -245,25 +255,21 @@ impl Watcher {
         self.changes.unrecorded
     }
 
-    /// Reads and folds for at most `limit`; whether anything was read.
-    fn fold(&mut self, limit: Duration, audience: &mut Audience<'_>) -> bool {
+    /// Folds what was read for at most `limit`, reading more meanwhile if `pump` says so.
+    fn fold(&mut self, limit: Duration, pump: bool, audience: &mut Audience<'_>) {
         let start = Instant::now();
         let mut pumped = start;
-        let mut any = false;
-        self.groups.pump(|batch| self.changes.foresee(batch));
         while let Some(batch) = self.groups.next() {
-            any = true;
             self.changes.batch(&batch, &mut self.groups, audience);
             self.groups.done(batch);
             if start.elapsed() > limit {
                 break;
             }
-            if pumped.elapsed() > PUMP_EVERY {
+            if pump && pumped.elapsed() > PUMP_EVERY {
                 self.groups.pump(|batch| self.changes.foresee(batch));
                 pumped = Instant::now();
             }
         }
-        any
     }
 }
 

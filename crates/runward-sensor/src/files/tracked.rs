@@ -1,7 +1,7 @@
 //! The files that git tracks: what they held when the job started, and what they were when last seen.
 //!
-//! A file takes about 300 bytes besides its path, so a million tracked files take some 350 MB and their baseline a few
-//! seconds; ten thousand take 4 MB and some tens of milliseconds.
+//! Measured with short paths: ten thousand files take 5 MB and 0.12 s to begin with, two hundred thousand take 90 MB and
+//! 1.4 s; so a million take some 450 MB and 7 s.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -31,6 +31,9 @@ pub(crate) struct TrackedFile {
     /// Whether anything happened to it: then its stamp alone is not enough to call it unchanged at the end.
     pub(crate) touched: bool,
 }
+
+/// What the promise about memory counts on.
+const _: () = assert!(size_of::<TrackedFile>() <= 256);
 
 /// A tracked file as it was last seen.
 #[derive(Clone, Debug)]

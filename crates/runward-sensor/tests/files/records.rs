@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 
-use crate::harness::{Workspace, can_watch, places, skipped};
+use runward_sensor::files::{Config, Watcher};
+
+use crate::harness::{Watched, Workspace, can_watch, places, skipped};
 
 /// Ways that only these tests need.
 pub(crate) fn act(way: &str) -> io::Result<()> {
@@ -174,6 +176,70 @@ fn ignored_files_are_counted() {
         watched.watcher.unrecorded()
     );
     assert_eq!(watched.watcher.lost(), 0);
+}
+
+#[test]
+fn noisy_folders_are_silenced_and_heard_again_where_it_matters() {
+    let name = "noisy_folders_are_silenced_and_heard_again_where_it_matters";
+    if !can_watch(name) {
+        return;
+    }
+    let workspace = Workspace::repository(&places()[1].1);
+    fs::create_dir(workspace.path("ignored/quiet")).unwrap();
+    fs::create_dir(workspace.path("ignored/quiet/inner")).unwrap();
+    let mut watched = workspace.watch().with_self();
+    let noise = |from: u32| {
+        for file in from..from + 100 {
+            fs::write(workspace.path(&format!("ignored/quiet/{file}")), "").unwrap();
+            fs::write(workspace.path(&format!("ignored/quiet/inner/{file}")), "").unwrap();
+        }
+    };
+    noise(0);
+    watched.drain();
+    let heard = watched.watcher.unrecorded();
+    assert!(heard >= 200, "{heard}");
+    noise(100);
+    watched.drain();
+    if watched.watcher.unrecorded() != heard {
+        return skipped(name, "the kernel can't silence folders; Linux 6.0 can");
+    }
+
+    // What leaves a silenced folder is heard, and so is a silenced folder that leaves.
+    fs::rename(workspace.path("ignored/quiet/1"), workspace.path("out")).unwrap();
+    fs::rename(workspace.path("ignored/quiet"), workspace.path("src/loud")).unwrap();
+    watched.drain();
+    workspace.write("src/loud/inner/new", "");
+    workspace.write("src/loud/new", "");
+    watched.drain();
+    watched.finish();
+    assert_eq!(
+        watched.told(),
+        [
+            "rename out from ignored/quiet/1",
+            "rename src/loud from ignored/quiet",
+            "create src/loud/inner/new",
+            "create src/loud/new",
+        ]
+    );
+    assert_eq!(watched.watcher.lost(), 0);
+}
+
+#[test]
+fn a_workspace_that_is_renamed_is_still_watched() {
+    if !can_watch("a_workspace_that_is_renamed_is_still_watched") {
+        return;
+    }
+    let outer = Workspace::empty(&places()[0].1);
+    outer.write("here/old/deep/file", "");
+    let config = Config {
+        workspace: outer.path("here"),
+        homes: Vec::new(),
+    };
+    let mut watched = Watched::new(Watcher::open(&config).unwrap()).with_self();
+    fs::rename(outer.path("here"), outer.path("there")).unwrap();
+    outer.write("there/old/deep/file", "x");
+    watched.drain();
+    assert_eq!(watched.told(), ["write old/deep/file"]);
 }
 
 #[test]
