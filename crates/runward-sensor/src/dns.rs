@@ -473,7 +473,8 @@ mod tests {
                 .windows(2)
                 .map(|pair| (DnsTransport::Tcp, u32::try_from(pair[0]).unwrap(), &bytes[pair[0]..pair[1]]))
                 .collect();
-            prop_assert_eq!(names(&decode(&pieces)), ["a.example", "b.example", "c.example"]);
+            let messages = decode(&pieces);
+            prop_assert_eq!(names(&messages), ["a.example", "b.example", "c.example"]);
         }
     }
 }
