@@ -1027,10 +1027,8 @@ impl Changes {
                 return;
             }
         }
-        if let Some(handle) = self.folders.handle(folder)
-            && groups.silence(handle, self.folders.mounts())
-        {
-            self.folders.silenced(folder);
+        if let Some(handle) = self.folders.handle(folder) {
+            groups.silence(handle, self.folders.mounts());
         }
     }
 

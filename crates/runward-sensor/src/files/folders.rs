@@ -55,7 +55,6 @@ struct Node {
     rules: OwnRules,
     /// Events in a row that were dropped because of where this folder is.
     noise: u32,
-    quiet: bool,
 }
 
 #[derive(Debug)]
@@ -345,13 +344,6 @@ impl Folders {
         Some(self.nodes.get(id.0)?.handle)
     }
 
-    /// Says that a folder has been silenced; how many folders that are is counted by the caller.
-    pub(crate) fn silenced(&mut self, id: FolderId) -> bool {
-        self.nodes
-            .get_mut(id.0)
-            .is_some_and(|node| !std::mem::replace(&mut node.quiet, true))
-    }
-
     /// Forgets every conclusion about what is ignored, because the rules have changed.
     pub(crate) fn rules_changed(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
@@ -461,7 +453,6 @@ impl Folders {
             verdict: None,
             rules: OwnRules::Unread,
             noise: 0,
-            quiet: false,
         };
         match self.by_handle.get(&handle) {
             Some(id) => {

@@ -165,38 +165,31 @@ impl Groups {
     /// Stops events of files in a folder at their source. Events of folders in it, and renames, still come.
     ///
     /// The mark goes away with the inode when the kernel needs memory, and is then made again.
-    pub(crate) fn silence(&mut self, handle: Handle, mounts: &[Mount]) -> bool {
+    pub(crate) fn silence(&mut self, handle: Handle, mounts: &[Mount]) {
         let Some(raw) = handle.raw().filter(|_| self.can_silence) else {
-            return false;
+            return;
         };
-        let Some(fd) = mounts
+        let folder = mounts
             .iter()
             .filter(|mount| mount.fsid == raw.fsid)
             .find_map(|mount| {
                 sys::open_folder_by_handle(mount.fd.as_fd(), raw.kind, raw.bytes).ok()
-            })
-        else {
-            return false;
-        };
+            });
+        let Some(folder) = folder else { return };
         let flags = libc::FAN_MARK_ADD
             | libc::FAN_MARK_IGNORE_SURV
             | libc::FAN_MARK_EVICTABLE
             | libc::FAN_MARK_ONLYDIR;
         let mask =
             libc::FAN_CREATE | libc::FAN_DELETE | libc::FAN_CLOSE_WRITE | libc::FAN_EVENT_ON_CHILD;
-        let result = fanotify_mark(self.names.as_fd(), flags, mask, fd.as_fd(), c".");
-        match result {
-            Ok(()) => {
-                self.silenced += 1;
-                true
+        match fanotify_mark(self.names.as_fd(), flags, mask, folder.as_fd(), c".") {
+            Ok(()) => self.silenced += 1,
+            // The kernel is older than 6.0.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+                self.can_silence = false;
             }
-            Err(error) => {
-                if Errno::from_io_error(&error) == Some(Errno::INVAL) {
-                    // The kernel is older than 6.0.
-                    self.can_silence = false;
-                }
-                false
-            }
+            // The folder may be gone, or the memory short: it is tried again when it has been noisy again.
+            Err(_) => {}
         }
     }
 

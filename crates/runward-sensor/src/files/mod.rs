@@ -20,6 +20,11 @@
 //! file once more ([`Watcher::finish`]): such a change has no process. A job that may mount file systems can hide a
 //! tracked file behind one; that shows at the end, as a change without a hash.
 //!
+//! **Cost**, measured on two busy processors (Linux 6.18) with a process that creates, renames and deletes 60,000 files,
+//! watched and bare in turns, drained every 20 ms: 1.30 × on tmpfs, where it is the kernel's own making of events that
+//! costs; 1.18 × in a folder that git ignores and 1.16 × outside the workspace, which are silenced; nothing that could be
+//! told from noise on ext4.
+//!
 //! **Limits.** 4,000,000 tracked files, about 450 bytes of memory each. Up to 100,000 each also have a mark, which keeps
 //! an inode in the kernel's memory; with more, the kernel tells of every write on the file system instead, which costs
 //! the job more. A file of more than 4 GiB has no hash. `truncate(2)` by name is heard for tracked files only. Writes

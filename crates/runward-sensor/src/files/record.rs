@@ -277,7 +277,8 @@ pub(crate) mod tests {
             5,
             &[(libc::FAN_EVENT_INFO_TYPE_DFID_NAME, raw(b"d"), Some(b"x"))],
         );
-        let breakages: [(&str, fn(&mut Vec<u8>)); 5] = [
+        type Damage = fn(&mut Vec<u8>);
+        let breakages: [(&str, Damage); 5] = [
             ("event longer than the buffer", |event| event[0] = 200),
             ("event of no length", |event| event[0] = 0),
             ("another version", |event| event[4] = 9),
