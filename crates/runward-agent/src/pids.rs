@@ -29,14 +29,8 @@ impl Pids {
         match body {
             Body::ProcessFork(fork) => self.begin(fork.pid, fork.process, time),
             // Known from its fork, unless that event was lost.
-            Body::ProcessExec(exec) => {
-                if self
-                    .processes
-                    .get(&exec.pid)
-                    .is_none_or(|known| known.process != exec.process)
-                {
-                    self.begin(exec.pid, exec.process, time);
-                }
+            Body::ProcessExec(exec) if !self.is(exec.pid, exec.process) => {
+                self.begin(exec.pid, exec.process, time);
             }
             Body::ProcessExit(exit) => {
                 if let Some(entry) = self.processes.get_mut(&exit.pid)
@@ -49,6 +43,12 @@ impl Pids {
             }
             _ => {}
         }
+    }
+
+    fn is(&self, pid: u32, process: ProcessId) -> bool {
+        self.processes
+            .get(&pid)
+            .is_some_and(|known| known.process == process)
     }
 
     fn begin(&mut self, pid: u32, process: ProcessId, time: Time) {

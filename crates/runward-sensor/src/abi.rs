@@ -9,6 +9,7 @@
     unused,
     unused_qualifications,
     clippy::all,
+    clippy::unwrap_used,
     clippy::allow_attributes_without_reason,
     clippy::undocumented_unsafe_blocks,
     clippy::multiple_unsafe_ops_per_block,

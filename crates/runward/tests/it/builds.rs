@@ -369,7 +369,9 @@ fn a_clone_over_http() {
     assert!(!fetches.is_empty());
     for fetch in fetches {
         let lineage = fetch["process"]["lineage"].as_array().unwrap();
-        let oldest = lineage.last().unwrap_or_else(|| panic!("no lineage: {fetch}"));
+        let oldest = lineage
+            .last()
+            .unwrap_or_else(|| panic!("no lineage: {fetch}"));
         assert_eq!(oldest["args"][1], "clone", "{fetch}");
         assert!(fetch["bytes_received"].as_u64().unwrap() > 0, "{fetch}");
     }
