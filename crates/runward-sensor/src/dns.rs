@@ -292,7 +292,10 @@ mod tests {
         }
     }
 
-    fn decode(pieces: &[(DnsTransport, u32, &[u8])]) -> Vec<Dns> {
+    /// Transport, number of the first byte, content.
+    type Piece<'a> = (DnsTransport, u32, &'a [u8]);
+
+    fn decode(pieces: &[Piece<'_>]) -> Vec<Dns> {
         let mut decoder = DnsDecoder::default();
         let mut messages = Vec::new();
         for (transport, sequence, payload) in pieces {
@@ -409,7 +412,7 @@ mod tests {
         };
         let end = bytes.len();
         let expected = ["a.example", "b.example", "c.example"];
-        let table: [(&str, Vec<(DnsTransport, u32, &[u8])>); 5] = [
+        let table: [(&str, Vec<Piece<'_>>); 5] = [
             ("pipelined in one segment", vec![tcp(0, end)]),
             (
                 "split inside a length",
