@@ -22,7 +22,7 @@ use kernel::{KERNELS, Kernel, KernelFiles};
 const PACKAGES: [&str; 3] = ["runward", "runward-agent", "runward-sensor"];
 
 /// Ample for a run on two emulated processors; a machine that hangs is ended after it.
-const LIMIT_SECONDS: u64 = 420;
+const LIMIT_SECONDS: u64 = 1200;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
