@@ -4,11 +4,13 @@ use crate::outcome::{Outcome, Skipped, Totals};
 ///
 /// A test that finds out only when it runs that this machine can't run it says `SKIPPED NAME: REASON` on standard
 /// error and returns (`runward_lab::requires!` does that). The test harness calls it passed; here it is skipped.
+/// A part of a test, `SKIPPED NAME (PART): REASON`, is skipped beside the test, which did pass or fail.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     /// What the harness says.
     counted: Totals,
     skipped_themselves: u64,
+    skipped_parts: u64,
     skipped: Vec<Skipped>,
 }
 
@@ -25,7 +27,11 @@ impl Scan {
         } else if let Some(rest) = skip_in(line) {
             let (name, reason) = rest.split_once(": ").unwrap_or((rest, "no reason given"));
             self.skip(name, reason);
-            self.skipped_themselves += 1;
+            if name.ends_with(')') {
+                self.skipped_parts += 1;
+            } else {
+                self.skipped_themselves += 1;
+            }
         } else if let Some(rest) = line.strip_prefix("test ")
             && let Some((name, reason)) = rest.split_once(" ... ignored")
         {
@@ -39,7 +45,7 @@ impl Scan {
         Totals {
             passed: self.counted.passed.saturating_sub(self.skipped_themselves),
             failed: self.counted.failed,
-            skipped: self.counted.skipped + self.skipped_themselves,
+            skipped: self.counted.skipped + self.skipped_themselves + self.skipped_parts,
         }
     }
 
@@ -82,6 +88,7 @@ mod tests {
     const OUTPUT: &str = "\
 running 5 tests
 SKIPPED b: no trampolines on this kernel: 6.18
+SKIPPED a (by reflink): needs FICLONE
 test a ... ok
 test b ... ok
 test c ... FAILED
@@ -106,7 +113,7 @@ test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
         let expected = Totals {
             passed: 1,
             failed: 1,
-            skipped: 3,
+            skipped: 4,
         };
         assert_eq!(scan.totals(), expected);
         let reasons: Vec<_> = scan
@@ -118,6 +125,7 @@ test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
             reasons,
             [
                 "no trampolines on this kernel: 6.18",
+                "needs FICLONE",
                 "needs a printer",
                 "needs root"
             ]

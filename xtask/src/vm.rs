@@ -18,9 +18,8 @@ use crate::shell;
 use binaries::Binaries;
 use kernel::{KERNELS, Kernel, KernelFiles};
 
-/// The crates whose tests run in the machines: all of their test binaries. Not the sensor's yet: its file tests work
-/// in a folder of the build, which the machines do not have; what they prove is proven there through `runward run`.
-const PACKAGES: [&str; 2] = ["runward", "runward-agent"];
+/// The crates whose tests run in the machines: all of their test binaries.
+const PACKAGES: [&str; 3] = ["runward", "runward-agent", "runward-sensor"];
 
 /// Ample for a run on two emulated processors; a machine that hangs is ended after it.
 const LIMIT_SECONDS: u64 = 1200;

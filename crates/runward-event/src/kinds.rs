@@ -548,7 +548,7 @@ pub struct Lost {
 pub enum LossReason {
     /// The ring buffer was full.
     RingFull,
-    /// The kernel could not keep the state that the event needs.
+    /// The kernel or the sensor could not keep the state that the event needs.
     NoMemory,
     /// The kernel ran out of places for file events; `count` is the number of times that it said so.
     QueueOverflow,

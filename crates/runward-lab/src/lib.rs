@@ -32,7 +32,7 @@ pub use crate::error::LabError;
 pub use crate::http::{Request, Site};
 pub use crate::lab::Lab;
 pub use crate::log::Log;
-pub use crate::need::{Need, missing, skip};
+pub use crate::need::{Need, missing, skip, skip_part};
 pub use crate::service::{Answer, Service};
 pub use crate::tcp::{Received, Tcp};
 pub use crate::tls::{Handshake, Tls};

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::UdpSocket;
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, io};
 
@@ -19,6 +20,8 @@ pub enum Need {
     Ipv6,
     /// This program is on the PATH.
     Program(&'static str),
+    /// Git has this command, which may be a program beside it.
+    GitCommand(&'static str),
 }
 
 /// Why the machine does not meet `need`, if it doesn't. It is found by trying, once per process.
@@ -38,6 +41,14 @@ pub fn missing(need: Need) -> Option<String> {
             let found = env::split_paths(&path).any(|folder| is_file(&folder.join(name)));
             (!found).then(|| format!("needs the program {name}"))
         }
+        Need::GitCommand(name) => {
+            let listed = Command::new("git").arg("--list-cmds=main,others").output();
+            let listed = listed.map(|output| output.stdout).unwrap_or_default();
+            let found = listed
+                .split(|byte| *byte == b'\n')
+                .any(|command| command == name.as_bytes());
+            (!found).then(|| format!("needs git {name}"))
+        }
     }
 }
 
@@ -45,6 +56,11 @@ pub fn missing(need: Need) -> Option<String> {
 pub fn skip(test: &str, reason: &str) {
     // Nothing can be done about a closed stderr.
     let _ = writeln!(io::stderr(), "SKIPPED {test}: {reason}");
+}
+
+/// As [`skip`], for one part of a test whose other parts ran.
+pub fn skip_part(test: &str, part: &str, reason: &str) {
+    skip(&format!("{test} ({part})"), reason);
 }
 
 /// Returns from a test that this machine can't run, and says so by name: `requires!(Root, Program("git"));`.

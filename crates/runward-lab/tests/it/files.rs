@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use runward_lab::{Ran, skip, test_name};
+use runward_lab::{Ran, skip_part, test_name};
 
 use crate::act;
 
@@ -34,15 +34,13 @@ const NEW_FILE: [&str; 4] = ["rename-over", "exchange", "delete-create", "tmpfil
 
 fn worked(test: &str, way: &str, ran: &Ran) -> bool {
     if let Some(lacking) = ran.lacking() {
-        skip(
-            &format!("{test} {way}"),
-            &format!("this kernel or file system lacks {lacking}"),
-        );
+        let reason = format!("this kernel or file system lacks {lacking}");
+        skip_part(test, way, &reason);
         return false;
     }
     // Opening by handle is root's alone.
     if way == "handle" && ran.text("error") == Some("EPERM") {
-        skip(&format!("{test} {way}"), "needs root");
+        skip_part(test, way, "needs root");
         return false;
     }
     assert!(ran.worked(), "{way}: {} {}", ran.stdout, ran.stderr);

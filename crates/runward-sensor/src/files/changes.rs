@@ -94,6 +94,8 @@ pub(crate) struct Changes {
     rescans: HashMap<Vec<u8>, Actor>,
     rescan_after: u64,
     moved_from: Option<MovedFrom>,
+    /// The round in which all folders were last forgotten.
+    forgot: Option<u64>,
     buffer: Vec<u8>,
 }
 
@@ -181,6 +183,7 @@ impl Changes {
             rescans: HashMap::new(),
             rescan_after: 0,
             moved_from: None,
+            forgot: None,
             buffer: Vec::new(),
         }
     }
@@ -256,7 +259,7 @@ impl Changes {
             if record.mask.has(libc::FAN_Q_OVERFLOW) {
                 self.lose(1, LossReason::QueueOverflow, batch.boot_ns, to);
                 // What was lost may have been a folder's new name.
-                self.forget_folders();
+                self.forget_folders(batch.round);
                 continue;
             }
             let actor = Actor {
@@ -292,7 +295,7 @@ impl Changes {
         self.rescan(all, groups, to);
         self.advance_sliced(if all { u64::MAX } else { INLINE }, to);
         if self.folders.is_full() {
-            self.forget_folders();
+            self.forget_folders(groups.round());
         }
         let last = groups.round().saturating_sub(1);
         self.told.retain(|_, round| *round >= last);
@@ -349,7 +352,7 @@ impl Changes {
         }
         if record.mask.has(libc::FAN_MOVE) {
             // Half of a rename is not enough to follow a folder: forget, and look at every tracked file again.
-            self.forget_folders();
+            self.forget_folders(actor.round);
             groups.hear_all();
             self.rescans.entry(Vec::new()).or_insert(actor);
         }
@@ -361,7 +364,7 @@ impl Changes {
         let parent = self.folders.place(&self.root, Handle::new(new.folder));
         match target {
             Some(target) => self.folders.moved(target, parent, new.name),
-            None => self.forget_folders(),
+            None => self.forget_folders(actor.round),
         }
         let renamed_to = self.name(new);
         if matches!(renamed_to, Named::Inside { .. }) {
@@ -468,7 +471,11 @@ impl Changes {
             Named::Outside(folder) => self.silence_if_noisy(folder, groups),
             // The folder is gone, and no event told where it was. Of one in the workspace that is not ignored, its making
             // or its deletion would have told, and both are read before this; so it lay elsewhere. Should the kernel have
-            // run out of places for events meanwhile, that is counted as loss where it is noticed.
+            // run out of places for events meanwhile, that is counted as loss where it is noticed. What was forgotten
+            // since may have been what told.
+            Named::Unknown if self.forgot.is_some_and(|round| actor.round <= round + 1) => {
+                self.lose(1, LossReason::NoMemory, actor.boot_ns, to);
+            }
             Named::Unknown => self.unrecorded += 1,
         }
     }
@@ -1002,7 +1009,8 @@ impl Changes {
         (to.sink)(Change { boot_ns, body });
     }
 
-    fn forget_folders(&mut self) {
+    fn forget_folders(&mut self, round: u64) {
+        self.forgot = Some(round);
         // Only fails when the workspace itself can't be looked at any more; then nothing in it can.
         if self.folders.reset(&self.root).is_ok()
             && let Some(tracked) = &self.tracked

@@ -7,20 +7,19 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use runward_event::{Body, FileChange, ProcessId};
+use runward_lab::skip;
 use runward_sensor::files::{Change, Config, FilesError, Watcher};
 
-/// Where workspaces are made: whatever the target folder is on, and tmpfs.
+/// Where workspaces are made: whatever the target folder is on, and tmpfs. A machine that did not build this test has
+/// no target folder; the one for temporary files that outlive a boot is on a disk, too.
 pub(crate) fn places() -> Vec<(&'static str, PathBuf)> {
-    vec![
-        ("disk", PathBuf::from(env!("CARGO_TARGET_TMPDIR"))),
-        ("tmpfs", PathBuf::from("/dev/shm")),
-    ]
-}
-
-/// Says why a test can't run, in the form that the test runner looks for.
-#[expect(clippy::print_stdout, reason = "the test runner reads it")]
-pub(crate) fn skipped(name: &str, why: &str) {
-    println!("SKIPPED {name}: {why}");
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let disk = if target.is_dir() {
+        target
+    } else {
+        PathBuf::from("/var/tmp")
+    };
+    vec![("disk", disk), ("tmpfs", PathBuf::from("/dev/shm"))]
 }
 
 /// Whether this machine can run tests of the watcher at all; says so when not.
@@ -31,13 +30,13 @@ pub(crate) fn can_watch(name: &str) -> bool {
         homes: Vec::new(),
     }) {
         Err(error @ (FilesError::Privilege(_) | FilesError::Kernel(_))) => {
-            skipped(name, &error.to_string());
+            skip(name, &error.to_string());
             false
         }
         _ => match Command::new("git").arg("--version").output() {
             Ok(_) => true,
             Err(error) => {
-                skipped(name, &format!("git can't be run ({error})"));
+                skip(name, &format!("git can't be run ({error})"));
                 false
             }
         },

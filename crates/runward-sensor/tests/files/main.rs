@@ -9,7 +9,6 @@
 
 mod actor;
 mod attacks;
-mod bench;
 mod harness;
 mod records;
 mod repositories;

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io;
 
+use runward_lab::{skip, skip_part, test_name};
 use runward_sensor::files::{Config, Watcher};
 
-use crate::harness::{Watched, Workspace, can_watch, places, skipped};
+use crate::harness::{Watched, Workspace, can_watch, places};
 
 /// Ways that only these tests need.
 pub(crate) fn act(way: &str) -> io::Result<()> {
@@ -143,7 +144,8 @@ fn changes_of_other_files_are_told_unless_ignored() {
             // Everything in one drain, so that nothing can be asked for in time.
             let mut child = watched.start(way, &workspace);
             if !child.wait().unwrap().success() {
-                skipped(way, "the file system refuses it");
+                let reason = "the file system refuses it";
+                skip_part(test_name!(), &format!("{way} on {file_system}"), reason);
                 continue;
             }
             watched.drain();
@@ -201,7 +203,7 @@ fn noisy_folders_are_silenced_and_heard_again_where_it_matters() {
     noise(100);
     watched.drain();
     if watched.watcher.unrecorded() != heard {
-        return skipped(name, "the kernel can't silence folders; Linux 6.0 can");
+        return skip(name, "the kernel can't silence folders; Linux 6.0 can");
     }
 
     // What leaves a silenced folder is heard, and so is a silenced folder that leaves.
@@ -296,12 +298,12 @@ fn a_full_queue_is_told_and_the_end_still_finds_what_changed() {
     let queue = fs::read_to_string("/proc/sys/fs/fanotify/max_queued_events").unwrap_or_default();
     let queue: u32 = queue.trim().parse().unwrap_or(16384);
     if queue > 100_000 {
-        return skipped(name, "the queue of this machine is too long to be filled");
+        return skip(name, "the queue of this machine is too long to be filled");
     }
     // On a file system of its own: every watcher of this one's queue is going to be full.
     let mount = match crate::harness::Mounted::tmpfs() {
         Ok(mount) => mount,
-        Err(error) => return skipped(name, &format!("tmpfs can't be mounted ({error})")),
+        Err(error) => return skip(name, &format!("tmpfs can't be mounted ({error})")),
     };
     let workspace = Workspace::repository(mount.path());
     let mut watched = workspace.watch().with_self();

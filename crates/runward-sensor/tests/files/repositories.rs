@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use runward_lab::{requires, skip};
 use runward_sensor::files::{Config, FilesError, Watcher};
 
-use crate::harness::{Mounted, Watched, Workspace, can_watch, git_in, places, skipped};
+use crate::harness::{Mounted, Watched, Workspace, can_watch, git_in, places};
 
 #[test]
 fn the_baseline_is_what_git_would_say() {
@@ -139,6 +140,7 @@ fn workspaces_of_every_shape_are_understood() {
     if !can_watch("workspaces_of_every_shape_are_understood") {
         return;
     }
+    requires!(GitCommand("submodule"));
     let outer = Workspace::repository(&places()[0].1);
     outer.git(&["commit", "--quiet", "--message", "x"]);
     let told_in = |workspace: &Path, file: &str| {
@@ -220,6 +222,7 @@ fn a_job_that_clones_into_its_workspace_has_tracked_files_from_then_on() {
     if !can_watch("a_job_that_clones_into_its_workspace_has_tracked_files_from_then_on") {
         return;
     }
+    requires!(GitCommand("upload-pack"));
     for inner in [".", "project"] {
         let origin = Workspace::repository(&places()[0].1);
         origin.git(&["commit", "--quiet", "--message", "x"]);
@@ -311,7 +314,7 @@ fn what_can_not_be_watched_says_what_to_do() {
     );
     let merged = match Mounted::overlay(&options) {
         Ok(merged) => merged,
-        Err(error) => return skipped(name, &format!("overlay can't be mounted ({error})")),
+        Err(error) => return skip(name, &format!("overlay can't be mounted ({error})")),
     };
     let result = Watcher::open(&Config {
         workspace: merged.path().to_owned(),
@@ -324,4 +327,36 @@ fn what_can_not_be_watched_says_what_to_do() {
         "{error}"
     );
     assert!(error.to_string().contains("on a volume"), "{error}");
+}
+
+#[test]
+fn files_that_git_calls_clean_are_not_read() {
+    if !can_watch("files_that_git_calls_clean_are_not_read") {
+        return;
+    }
+    let workspace = Workspace::empty(&places()[0].1);
+    for folder in 0..500 {
+        fs::create_dir_all(workspace.path(&format!("d{}/e{folder}", folder % 20))).unwrap();
+        for file in 0..20 {
+            let path = format!("d{}/e{folder}/file{file}.rs", folder % 20);
+            fs::write(workspace.path(&path), format!("{folder} {file}\n")).unwrap();
+        }
+    }
+    workspace.git(&["init", "--quiet"]);
+    // A file as young as the index may have changed in the same moment: git, too, reads that one.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    workspace.git(&["add", "."]);
+    let before = reads();
+    let watched = workspace.watch();
+    let made = reads() - before;
+    assert_eq!(watched.watcher.tracked_count(), Some(10_000));
+    assert!(made < 1_000, "{made} reads for 10,000 files");
+}
+
+/// How many times this thread has read from anything.
+fn reads() -> u64 {
+    let counters = fs::read_to_string("/proc/thread-self/io").unwrap();
+    let line = counters.lines().find(|line| line.starts_with("syscr:"));
+    let count = line.and_then(|line| line.split_whitespace().nth(1));
+    count.unwrap().parse().unwrap()
 }

@@ -114,6 +114,33 @@ fn refuses_before_the_command_starts() {
 }
 
 #[test]
+fn the_doctor_finds_the_tier() {
+    requires!(Root);
+    let bed = Bed::new();
+    let ran = run(&mut bed.runward(["doctor", "--json"]), LIMIT).unwrap();
+    assert_eq!(ran.code(), 0, "{}", ran.stderr);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let tier = found["tier"].as_str().unwrap_or_default();
+    // A virtual machine says what its kernel must give; here, the tier follows from what could be loaded.
+    let expected = std::env::var("RUNWARD_EXPECT_TIER").unwrap_or_else(|_| {
+        let capabilities = found["capabilities"].as_array().unwrap();
+        let trampolines = capabilities
+            .iter()
+            .find(|capability| capability["name"] == "trampolines that refuse (fmod_ret)")
+            .unwrap();
+        let tier = if trampolines["present"] == true {
+            "A"
+        } else {
+            "B"
+        };
+        tier.to_owned()
+    });
+    assert_eq!(tier, expected, "{found:#}");
+    let recorded = bed.record(["true"]);
+    assert_eq!(recorded.report["tier"], expected.as_str());
+}
+
+#[test]
 fn says_so_when_it_is_not_root() {
     requires!(Root, Program("setpriv"));
     let bed = Bed::new();
