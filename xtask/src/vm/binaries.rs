@@ -27,18 +27,17 @@ pub(super) struct TestBinary {
 }
 
 impl Binaries {
-    /// Builds every test binary of the packages.
+    /// Builds every test binary, and keeps those of the packages. All are built, because cargo builds libraries anew
+    /// when it is asked for some packages only: their features differ.
     pub(super) fn build(packages: &[String]) -> anyhow::Result<Binaries> {
         let mut cargo = shell::cargo();
         cargo.args([
             "test",
+            "--workspace",
             "--locked",
             "--no-run",
             "--message-format=json-render-diagnostics",
         ]);
-        for package in packages {
-            cargo.args(["--package", package]);
-        }
         let mut child = cargo
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -47,7 +46,7 @@ impl Binaries {
         let stdout = child.stdout.take().context("cargo has no output")?;
         let mut binaries = Binaries::default();
         for message in Message::parse_stream(BufReader::new(stdout)) {
-            binaries.note(message.context("can't read what cargo prints")?);
+            binaries.note(message.context("can't read what cargo prints")?, packages);
         }
         ensure!(child.wait()?.success(), "the tests do not build; see above");
         ensure!(
@@ -59,7 +58,7 @@ impl Binaries {
         Ok(binaries)
     }
 
-    fn note(&mut self, message: Message) {
+    fn note(&mut self, message: Message, packages: &[String]) {
         match message {
             Message::CompilerArtifact(artifact) => {
                 let Some(path) = artifact.executable else {
@@ -71,6 +70,9 @@ impl Binaries {
                     let folder = folder.map(|dir| dir.as_std_path().to_owned());
                     let folder = folder.unwrap_or_default();
                     let krate = folder.file_name().unwrap_or_default().to_string_lossy();
+                    if !packages.iter().any(|package| *package == krate) {
+                        return;
+                    }
                     let name = format!("{krate}-{}", artifact.target.name);
                     self.tests.push(TestBinary { name, path, folder });
                 } else if artifact.target.name == "runward"

@@ -555,14 +555,32 @@ impl Changes {
             .told
             .get(&key)
             .is_some_and(|round| *round + 1 >= actor.round);
-        let told = self.open.remove(&key).is_some_and(|open| open.told) || told_before;
+        let (writer, open) = self.take_open(key);
+        let told = open.as_ref().is_some_and(|open| open.told) || told_before;
+        actor = open.map_or(actor, |open| Actor {
+            round: actor.round,
+            ..open.actor
+        });
         let before = self.last_hash(id);
         let content = self.examine(id, actor.round, groups);
         self.told.insert(key, actor.round);
+        self.told.insert(writer, actor.round);
         if told && matches!(content, Content::Hash(hash) if hash == before) {
             return;
         }
         self.tell_tracked(What::Write, id, None, actor, false, content, to);
+    }
+
+    /// Ends the write that this process closed. Who closes last need not be who wrote: a child that was made meanwhile
+    /// holds the file open, too. So the write of another process counts when this one has none.
+    fn take_open(&mut self, key: (FileId, u32)) -> ((FileId, u32), Option<OpenWrite>) {
+        let key = if self.open.contains_key(&key) {
+            key
+        } else {
+            let of_file = |other: &&(FileId, u32)| other.0 == key.0;
+            self.open.keys().find(of_file).copied().unwrap_or(key)
+        };
+        (key, self.open.remove(&key))
     }
 
     fn renamed(

@@ -129,8 +129,9 @@ fn check(place: &Path, way: &str, expected: &[&str]) -> Result<(), String> {
         .iter()
         .map(|change| crate::harness::line(&change.body))
         .collect();
-    let at_end = &told[before_end..];
-    if !at_end.is_empty() {
+    let (before, at_end) = told.split_at(before_end);
+    // A slow machine may be told of one write twice: half of it, and the rest.
+    if at_end.iter().any(|line| !before.contains(line)) {
         return Err(format!("told only at the end: {at_end:?}"));
     }
     for change in watched.tracked() {
@@ -165,7 +166,7 @@ fn check(place: &Path, way: &str, expected: &[&str]) -> Result<(), String> {
 }
 
 /// What was told of tracked files: sorted, because two events of one drain have no order between the groups, and each
-/// once, because an actor may be drained in the middle.
+/// once, because an actor may be drained in the middle; then what a file was made with is told as a write, too.
 fn tracked_lines(watched: &Watched) -> Vec<String> {
     let tracked = watched
         .changes
@@ -176,6 +177,12 @@ fn tracked_lines(watched: &Watched) -> Vec<String> {
         .collect();
     lines.sort();
     lines.dedup();
+    let made: Vec<String> = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("create "))
+        .map(|rest| format!("write {rest}"))
+        .collect();
+    lines.retain(|line| !made.contains(line));
     lines
 }
 

@@ -100,6 +100,8 @@ impl Workspace {
         workspace.write(".gitignore", "ignored/\n*.log\n");
         std::os::unix::fs::symlink("src/a.txt", workspace.path("link")).unwrap();
         workspace.git(&["init", "--quiet"]);
+        // A git without its templates makes none.
+        std::fs::create_dir_all(workspace.path(".git/hooks")).unwrap();
         workspace.git(&["add", "--force", "."]);
         workspace
     }

@@ -222,7 +222,7 @@ fn a_job_that_clones_into_its_workspace_has_tracked_files_from_then_on() {
     if !can_watch("a_job_that_clones_into_its_workspace_has_tracked_files_from_then_on") {
         return;
     }
-    requires!(GitCommand("upload-pack"));
+    requires!(Program("git-upload-pack"));
     for inner in [".", "project"] {
         let origin = Workspace::repository(&places()[0].1);
         origin.git(&["commit", "--quiet", "--message", "x"]);
