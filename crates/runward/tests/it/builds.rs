@@ -338,7 +338,7 @@ fn a_rust_crate_with_a_build_script_from_git_over_http() {
 
 #[test]
 fn a_clone_over_http() {
-    requires!(Root, Program("git-upload-pack"));
+    requires!(Root, Program("git-upload-pack"), GitCommand("remote-http"));
     let bed = Bed::new();
     let served = bed.path().join("served");
     let made = bed.path().join("made");
