@@ -254,6 +254,7 @@ fn job_start(options: &JobOptions, sensor: &Sensor) -> JobStart {
             .release()
             .to_string_lossy()
             .into_owned(),
+        policy: Vec::new(),
         notes: options.notes.clone(),
         raw: texts.into_raw(),
     }

@@ -56,6 +56,8 @@ pub enum Body {
     Connect(Connect),
     /// A connection ended, or could not be made.
     ConnectClose(ConnectClose),
+    /// The fence stopped something that was not a request for a connection: a question to DNS, or a packet.
+    Refused(Refused),
     /// A file came into being under a new name.
     FileCreate(Box<FileChange>),
     /// A file that was open for writing was closed, or was truncated, with its content possibly changed.
@@ -90,6 +92,8 @@ pub enum EventKind {
     Connect,
     /// `connect_close`
     ConnectClose,
+    /// `refused`
+    Refused,
     /// Any of `file_create`, `file_write`, `file_rename` and `file_delete`.
     File,
     /// Events that were seen but could not be written to `events.jsonl`.
@@ -98,13 +102,14 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind that can be lost, in the order of reports.
-    pub const ALL: [EventKind; 8] = [
+    pub const ALL: [EventKind; 9] = [
         EventKind::ProcessFork,
         EventKind::ProcessExec,
         EventKind::ProcessExit,
         EventKind::Dns,
         EventKind::Connect,
         EventKind::ConnectClose,
+        EventKind::Refused,
         EventKind::File,
         EventKind::Written,
     ];
@@ -118,6 +123,7 @@ impl EventKind {
             EventKind::Dns => "dns",
             EventKind::Connect => "connect",
             EventKind::ConnectClose => "connect_close",
+            EventKind::Refused => "refused",
             EventKind::File => "file",
             EventKind::Written => "written",
         }
@@ -152,6 +158,9 @@ pub struct JobStart {
     pub tier: Tier,
     /// The kernel's release, as `uname -r` prints it.
     pub kernel: String,
+    /// The rules in force, in the order of their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy: Vec<PolicyRule>,
     /// What a reader should know about this record, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -428,6 +437,12 @@ pub struct Connect {
     pub name: Option<String>,
     /// What was decided.
     pub status: Status,
+    /// Why it was stopped, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The rule of [`JobStart::policy`] that allowed it, if one was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<u32>,
     /// Whether an IPv6 socket was used for an IPv4 address.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub v4_mapped: bool,
@@ -467,6 +482,85 @@ pub enum Status {
     Blocked,
     /// It went ahead, and is new for this job.
     Anomalous,
+}
+
+/// Why the fence stopped something.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// No line of the policy allows it.
+    NotAllowed,
+    /// A line of the policy denies it.
+    Denied,
+    /// A name that is allowed stood for this address, but its time to live is over.
+    Expired,
+    /// A raw or packet socket, or a protocol that the fence does not follow.
+    Protocol,
+    /// A service on this machine that the job did not start itself.
+    LocalService,
+    /// The fence has no room to follow this peer.
+    NoRoom,
+    /// The packet could not be read.
+    Unreadable,
+    /// The connection was made by somebody outside of the job.
+    Inbound,
+    /// The first bytes of a TLS stream say a name that is not allowed.
+    SniMismatch,
+    /// A TLS stream says no name, to an address that is allowed by name only.
+    NoSni,
+    /// A TLS stream hides its name.
+    EncryptedClientHello,
+    /// A request of HTTP is for a host that is not allowed.
+    HostMismatch,
+    /// A request of HTTP that could be read in more than one way, or names no host.
+    HttpUnclear,
+    /// HTTP/2 without TLS, or a change to another protocol: what follows could not be judged.
+    HttpUpgrade,
+    /// The beginning of the stream is broken.
+    FirstBytes,
+    /// A reason that a newer writer knows.
+    #[serde(other)]
+    Other,
+}
+
+/// The fence stopped something that was not a request for a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refused {
+    /// The connection that the packet belonged to, if it was requested inside of the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// The process that used the socket last.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The peer's address; for a question to DNS, the server that was asked.
+    pub ip: IpAddr,
+    /// The peer's port.
+    pub port: u16,
+    /// The name that was asked for, or that the stream said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// One rule of the policy in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyRule {
+    /// Its number; what [`Connect::rule`] says.
+    pub rule: u32,
+    /// The rule, as it was written.
+    pub text: String,
+    /// Where it was written: a file and line, a flag, a variable.
+    pub source: String,
+    /// Whether it denies; deny wins.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub denies: bool,
 }
 
 /// A connection ended, or could not be made.

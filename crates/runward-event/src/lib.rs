@@ -21,7 +21,8 @@ pub use job::{JobIdentity, Mode, Provider, Tier};
 pub use kinds::{
     AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction, Dns,
     DnsAnswer, DnsMessageKind, DnsTransport, Event, EventKind, FileChange, JobEnd, JobStart,
-    LossReason, Lost, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Status,
+    LossReason, Lost, PolicyRule, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol,
+    Reason, Refused, Status,
 };
 pub use schema::event_schema;
 pub use text::Texts;

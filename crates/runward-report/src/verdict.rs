@@ -133,6 +133,7 @@ fn nouns(kind: EventKind) -> (&'static str, &'static str) {
         EventKind::Dns => ("DNS message", "DNS messages"),
         EventKind::Connect => ("connection", "connections"),
         EventKind::ConnectClose => ("end of a connection", "ends of connections"),
+        EventKind::Refused => ("refusal", "refusals"),
         EventKind::File => ("file change", "file changes"),
         EventKind::Written => (
             "event that could not be written",

@@ -20,7 +20,11 @@ enum rw_kind {
 	RW_DNS = 6,
 	/* A socket with unconnected peers is gone: the user side collects its flows. */
 	RW_SOCKET_GONE = 7,
-	RW_KINDS = 8,
+	/* A packet, or a connection that was let through, was stopped. */
+	RW_REFUSED = 8,
+	/* A fenced job is about to use a network namespace that has no resolver yet. */
+	RW_NETNS = 9,
+	RW_KINDS = 10,
 };
 
 /* Why a record was lost; the loss counters have one slot for each (kind, reason). */
@@ -48,6 +52,29 @@ enum rw_loss {
 
 /* rw_head.flags of RW_CONNECT: a peer of an unconnected socket; its bytes are in the map of flows. */
 #define RW_CONNECT_FLOW (1 << 0)
+/* rw_head.flags of RW_CONNECT: it was refused; `reason` says why. */
+#define RW_CONNECT_BLOCKED (1 << 1)
+/* rw_head.flags of RW_CONNECT: allowed because of a name; the first bytes of a stream must say an allowed name. */
+#define RW_CONNECT_BY_NAME (1 << 2)
+
+/* Why a connection or a packet was refused. Numbers are never used again for something else. */
+enum rw_reason {
+	RW_REASON_NONE = 0,
+	/* No line of the policy allows this address, port and protocol. */
+	RW_NOT_ALLOWED = 1,
+	/* A name of the policy stood for this address, too long ago. */
+	RW_EXPIRED = 2,
+	/* A raw or packet socket, or a protocol that the fence does not follow. */
+	RW_PROTOCOL = 3,
+	/* A service on this machine that is not the job's own. */
+	RW_LOCAL_SERVICE = 4,
+	/* The fence has no room to follow this peer. */
+	RW_NO_ROOM = 5,
+	/* The packet cannot be read. */
+	RW_UNREADABLE = 6,
+	/* A connection that came from outside of the job. */
+	RW_INBOUND = 7,
+};
 
 /* rw_head.flags of RW_DNS */
 #define RW_DNS_INGRESS (1 << 0)
@@ -108,7 +135,9 @@ struct rw_connect {
 	__u16 family; /* AF_INET or AF_INET6: the socket's */
 	__u16 protocol; /* IPPROTO_* of the socket */
 	__u8 raw; /* a raw socket */
-	__u8 pad;
+	__u8 reason; /* enum rw_reason */
+	__u32 rule; /* the rule that allowed it, as the user side numbers rules; 0: none */
+	__u32 pad;
 };
 
 struct rw_connect_close {
@@ -138,6 +167,88 @@ struct rw_socket_gone {
 	__u64 cookie;
 };
 
+struct rw_refused {
+	struct rw_head head;
+	__u64 connection; /* 0: none was begun */
+	__u64 cookie;
+	__u8 addr[16]; /* as in rw_connect */
+	__u16 port;
+	__u16 family;
+	__u16 protocol;
+	__u8 reason; /* enum rw_reason */
+	__u8 pad;
+};
+
+struct rw_netns {
+	struct rw_head head;
+	__u64 netns; /* the kernel's cookie of the namespace */
+};
+
+/* What one rule of a policy allows for an address. */
+struct rw_grant {
+	__u16 port_low; /* host order */
+	__u16 port_high; /* inclusive */
+	__u8 transport; /* IPPROTO_*; 0: any */
+	__u8 scope; /* 0: every process; n: those with bit n-1 in rw_task.scopes */
+	__u16 pad;
+	__u32 rule;
+};
+
+#define RW_GRANTS_MAX 32
+
+/* Value of the map of networks, and of the map of names. */
+struct rw_grants {
+	__u32 count;
+	struct rw_grant list[RW_GRANTS_MAX];
+};
+
+/* Key of the map of networks: the longest prefix that matches has everything that holds for the address. */
+struct rw_net_key {
+	__u32 prefix_len; /* bits of job and addr */
+	__u8 job[8]; /* as rw_head.job lies in memory */
+	__u8 addr[16]; /* as in rw_connect */
+};
+
+#define RW_BOUND_MAX 16
+
+/* What a name allows for an address that it stands for. */
+struct rw_bound {
+	struct rw_grant grant;
+	__u32 pad;
+	__u64 expires_boot_ns; /* CLOCK_BOOTTIME */
+};
+
+struct rw_binding {
+	__u32 count;
+	__u32 pad;
+	struct rw_bound list[RW_BOUND_MAX];
+};
+
+struct rw_address_key {
+	__u64 job;
+	__u8 addr[16]; /* as in rw_connect */
+};
+
+#define RW_NAME_MAX 256
+
+struct rw_name_key {
+	__u64 job;
+	char name[RW_NAME_MAX]; /* canonical, filled up with zeros */
+};
+
+/* A fenced job. */
+struct rw_fence {
+	/* Where the job's DNS goes, on the loopback addresses; in a namespace without a resolver it is lost until there is
+	 * one. Host order. */
+	__u16 resolver_port;
+	__u16 pad[3];
+};
+
+struct rw_resolver_key {
+	__u64 job;
+	__u64 netns;
+};
+
 /* Key and value of the map of UDP and raw flows without a connected peer. */
 struct rw_flow_key {
 	__u64 cookie;
@@ -160,18 +271,30 @@ struct rw_task {
 	__u64 parent;
 	__u32 ppid;
 	__u32 exited;
+	__u64 scopes; /* which narrowed rules hold for this process */
 };
 
 _Static_assert(sizeof(struct rw_head) == 32, "rw_head");
 _Static_assert(sizeof(struct rw_fork) == 48, "rw_fork");
 _Static_assert(sizeof(struct rw_exec) == 80, "rw_exec");
 _Static_assert(sizeof(struct rw_exit) == 40, "rw_exit");
-_Static_assert(sizeof(struct rw_connect) == 72, "rw_connect");
+_Static_assert(sizeof(struct rw_connect) == 80, "rw_connect");
 _Static_assert(sizeof(struct rw_connect_close) == 72, "rw_connect_close");
 _Static_assert(sizeof(struct rw_dns) == 72, "rw_dns");
 _Static_assert(sizeof(struct rw_socket_gone) == 40, "rw_socket_gone");
 _Static_assert(sizeof(struct rw_flow_key) == 32, "rw_flow_key");
 _Static_assert(sizeof(struct rw_flow) == 32, "rw_flow");
-_Static_assert(sizeof(struct rw_task) == 32, "rw_task");
+_Static_assert(sizeof(struct rw_task) == 40, "rw_task");
+_Static_assert(sizeof(struct rw_refused) == 72, "rw_refused");
+_Static_assert(sizeof(struct rw_netns) == 40, "rw_netns");
+_Static_assert(sizeof(struct rw_grant) == 12, "rw_grant");
+_Static_assert(sizeof(struct rw_grants) == 388, "rw_grants");
+_Static_assert(sizeof(struct rw_net_key) == 28, "rw_net_key");
+_Static_assert(sizeof(struct rw_bound) == 24, "rw_bound");
+_Static_assert(sizeof(struct rw_binding) == 392, "rw_binding");
+_Static_assert(sizeof(struct rw_address_key) == 24, "rw_address_key");
+_Static_assert(sizeof(struct rw_name_key) == 264, "rw_name_key");
+_Static_assert(sizeof(struct rw_fence) == 8, "rw_fence");
+_Static_assert(sizeof(struct rw_resolver_key) == 16, "rw_resolver_key");
 
 #endif

@@ -17,6 +17,8 @@
 const volatile __u32 agent_pid_level = 0;
 /* Cgroup programs may read task storage here. If not, trampolines tag the socket before the cgroup hook runs. */
 const volatile bool task_storage_in_cgroup_hooks = true;
+/* A job may be fenced. Without, nothing of verdict.h is ever run. */
+const volatile bool fence = false;
 /* The reader is woken when this many bytes wait; below, its own timer drains the ring. */
 const volatile __u64 wakeup_bytes = 1 << 20;
 

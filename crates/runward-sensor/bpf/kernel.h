@@ -18,8 +18,11 @@
 #define AF_INET6 10
 #define SOCK_STREAM 1
 #define SOCK_RAW 3
+#define IPPROTO_ICMP 1
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_ICMPV6 58
+#define EPROTONOSUPPORT 93
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 #define TCP_ESTABLISHED 1
@@ -131,6 +134,14 @@ struct signal_struct {
 	unsigned int flags;
 };
 
+struct net {
+	__u64 net_cookie;
+};
+
+struct nsproxy {
+	struct net *net_ns;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -143,6 +154,7 @@ struct task_struct {
 	const struct cred *cred;
 	struct css_set *cgroups;
 	struct signal_struct *signal;
+	struct nsproxy *nsproxy;
 };
 
 struct linux_binprm {

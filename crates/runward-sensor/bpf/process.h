@@ -6,6 +6,7 @@
 #define RUNWARD_PROCESS_H
 
 #include "common.h"
+#include "verdict.h"
 
 #define EXEC_DATA_MAX (3 * RW_PATH_MAX + RW_CGROUP_MAX + RW_ARGS_MAX + RW_ENV_MAX)
 #define NAME_MAX 255
@@ -271,6 +272,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		return 0;
 	thread = child->pid != child->tgid;
 	new_place.job = place->job;
+	new_place.scopes = place->scopes;
 	if (thread) {
 		new_place.process = place->process;
 		new_place.parent = place->parent;
@@ -303,10 +305,23 @@ static __always_inline struct rw_task *adopt(struct task_struct *task)
 	if (!parent)
 		return NULL;
 	place.job = parent->job;
+	place.scopes = parent->scopes;
 	place.process = next_id();
 	place.parent = parent->process;
 	place.ppid = process_pid(task->real_parent);
 	return bpf_task_storage_get(&tasks, task, &place, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* A program that starts in a namespace of its own, such as a container's, asks DNS soon: the resolver needs a head start. */
+static __always_inline void look_at_netns(struct task_struct *task, struct rw_task *place)
+{
+	struct rw_resolver_key key = { .job = place->job };
+
+	if (!is_fenced(place->job))
+		return;
+	key.netns = BPF_CORE_READ(task, nsproxy, net_ns, net_cookie);
+	if (!bpf_map_lookup_elem(&resolvers, &key))
+		announce_netns(place->job, place->process, process_pid(task), key.netns);
 }
 
 /* void sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm) */
@@ -325,6 +340,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		place = adopt(task);
 	if (!place)
 		return 0;
+	look_at_netns(task, place);
 	scratch = exec_scratch();
 	if (!scratch)
 		return 0;

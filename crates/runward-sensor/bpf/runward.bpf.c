@@ -6,7 +6,11 @@
  *   kernel.h   the kernel's types, by hand
  *   common.h   maps, the ring, a task's place in a job
  *   process.h  fork, exec, exit
- *   network.h  sockets, connections, DNS messages
+ *   sockets.h  what is known of a socket and its peers
+ *   packets.h  where a packet goes, DNS messages
+ *   verdict.h  what a job's policy allows
+ *   fence.h    a socket's requests and packets, judged
+ *   network.h  the hooks of the network
  */
 #include "common.h"
 #include "process.h"
@@ -26,7 +30,17 @@ const struct {
 	struct rw_flow_key flow_key;
 	struct rw_flow flow;
 	struct rw_task task;
+	struct rw_refused refused;
+	struct rw_netns netns;
+	struct rw_grants grants;
+	struct rw_net_key net_key;
+	struct rw_binding binding;
+	struct rw_address_key address_key;
+	struct rw_name_key name_key;
+	struct rw_fence fence;
+	struct rw_resolver_key resolver_key;
 	enum rw_kind kind;
 	enum rw_loss loss;
 	enum rw_outcome outcome;
+	enum rw_reason reason;
 } abi_types = {};

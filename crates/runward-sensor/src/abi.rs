@@ -20,8 +20,10 @@ mod generated {
 }
 
 pub(crate) use generated::types::{
-    rodata, rw_connect, rw_connect_close, rw_dns, rw_exec, rw_exit, rw_flow, rw_flow_key, rw_fork,
-    rw_head, rw_kind, rw_loss, rw_outcome, rw_socket_gone, rw_task,
+    rodata, rw_address_key, rw_binding, rw_bound, rw_connect, rw_connect_close, rw_dns, rw_exec,
+    rw_exit, rw_fence, rw_flow, rw_flow_key, rw_fork, rw_grant, rw_grants, rw_head, rw_kind,
+    rw_loss, rw_net_key, rw_netns, rw_outcome, rw_reason, rw_refused, rw_resolver_key,
+    rw_socket_gone, rw_task,
 };
 
 /// A type whose bytes may come from, or go to, the kernel.
@@ -48,13 +50,23 @@ abi! {
     rw_fork = 48,
     rw_exec = 80,
     rw_exit = 40,
-    rw_connect = 72,
+    rw_connect = 80,
     rw_connect_close = 72,
     rw_dns = 72,
     rw_socket_gone = 40,
     rw_flow_key = 32,
     rw_flow = 32,
-    rw_task = 32,
+    rw_task = 40,
+    rw_refused = 72,
+    rw_netns = 40,
+    rw_grant = 12,
+    rw_grants = 388,
+    rw_net_key = 28,
+    rw_bound = 24,
+    rw_binding = 392,
+    rw_address_key = 24,
+    rw_fence = 8,
+    rw_resolver_key = 16,
 }
 
 /// Reads a record from the beginning of `bytes`; gives it and the rest. `None` when there are too few bytes.

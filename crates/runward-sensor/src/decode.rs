@@ -7,12 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use runward_event::{
     AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction,
-    DnsTransport, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Status, Texts,
+    DnsTransport, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Reason, Refused,
+    Status, Texts,
 };
 
 use crate::abi::{
     self, rw_connect, rw_connect_close, rw_dns, rw_exec, rw_exit, rw_fork, rw_head, rw_kind,
-    rw_outcome, rw_socket_gone,
+    rw_netns, rw_outcome, rw_reason, rw_refused, rw_socket_gone,
 };
 use crate::container::container_id;
 use crate::dns::{Datagram, DnsDecoder};
@@ -46,6 +47,12 @@ pub(crate) enum Record {
         boot_ns: u64,
         process: ProcessId,
         cookie: u64,
+    },
+    /// A fenced job is about to use DNS in a network namespace without a resolver.
+    NamespaceUsed {
+        job: Option<u64>,
+        pid: u32,
+        netns: u64,
     },
 }
 
@@ -88,6 +95,15 @@ impl Decoder {
                         port: record.port,
                     });
                 }
+            }
+            rw_kind::RW_REFUSED => sink(event(refused(&abi::read(bytes)?.0))),
+            rw_kind::RW_NETNS => {
+                let (record, _) = abi::read::<rw_netns>(bytes)?;
+                sink(Record::NamespaceUsed {
+                    job: job(&head),
+                    pid: head.pid,
+                    netns: record.netns,
+                });
             }
             rw_kind::RW_CONNECT_CLOSE => sink(event(connect_close(abi::read(bytes)?.0))),
             rw_kind::RW_DNS => self.dns_messages(bytes, sink)?,
@@ -255,6 +271,7 @@ fn cut_fields(flags: u16) -> Vec<String> {
 fn connect(record: &rw_connect) -> Body {
     const AF_INET6: u16 = 10;
     let (ip, mapped) = ip_address(&record.addr);
+    let blocked = record.head.flags & flags::CONNECT_BLOCKED != 0;
     Body::Connect(Connect {
         connection: ConnectionId(record.connection),
         process: ProcessId(record.head.process),
@@ -263,9 +280,41 @@ fn connect(record: &rw_connect) -> Body {
         ip,
         port: record.port,
         name: None,
-        status: Status::Allowed,
+        status: if blocked {
+            Status::Blocked
+        } else {
+            Status::Allowed
+        },
+        reason: blocked.then(|| reason(record.reason)),
+        rule: (record.rule != 0).then_some(record.rule),
         v4_mapped: mapped && record.family == AF_INET6,
     })
+}
+
+fn refused(record: &rw_refused) -> Body {
+    Body::Refused(Refused {
+        connection: (record.connection != 0).then_some(ConnectionId(record.connection)),
+        process: ProcessId(record.head.process),
+        pid: record.head.pid,
+        protocol: protocol(record.protocol, false),
+        ip: ip_address(&record.addr).0,
+        port: record.port,
+        name: None,
+        reason: reason(record.reason),
+    })
+}
+
+fn reason(number: u8) -> Reason {
+    match rw_reason(u32::from(number)) {
+        rw_reason::RW_NOT_ALLOWED => Reason::NotAllowed,
+        rw_reason::RW_EXPIRED => Reason::Expired,
+        rw_reason::RW_PROTOCOL => Reason::Protocol,
+        rw_reason::RW_LOCAL_SERVICE => Reason::LocalService,
+        rw_reason::RW_NO_ROOM => Reason::NoRoom,
+        rw_reason::RW_UNREADABLE => Reason::Unreadable,
+        rw_reason::RW_INBOUND => Reason::Inbound,
+        _ => Reason::Other,
+    }
 }
 
 fn connect_close(record: rw_connect_close) -> Body {

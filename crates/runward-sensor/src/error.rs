@@ -59,6 +59,19 @@ pub enum SensorError {
         /// Why.
         source: libbpf_rs::Error,
     },
+    /// The fence could not be made to outlive this process.
+    #[error(
+        "cannot pin the fence to {path}: {source}; the BPF file system must be mounted and writable there"
+    )]
+    Pin {
+        /// The pin.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The fence does not take the policy.
+    #[error("cannot fence the job: {0}")]
+    Fence(#[from] crate::FenceError),
     /// A process could not be put into a job.
     #[error("cannot begin to watch process {pid}: {source}")]
     Track {

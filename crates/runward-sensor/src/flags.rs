@@ -8,6 +8,7 @@ pub(crate) const CUT_CWD: u16 = 1 << 3;
 pub(crate) const CUT_CGROUP: u16 = 1 << 4;
 pub(crate) const CUT_ENV: u16 = 1 << 5;
 pub(crate) const CONNECT_FLOW: u16 = 1 << 0;
+pub(crate) const CONNECT_BLOCKED: u16 = 1 << 1;
 pub(crate) const DNS_INGRESS: u16 = 1 << 0;
 pub(crate) const DNS_TCP: u16 = 1 << 1;
 pub(crate) const DNS_CUT: u16 = 1 << 2;
@@ -25,6 +26,7 @@ mod tests {
             ("CUT_CGROUP", super::CUT_CGROUP),
             ("CUT_ENV", super::CUT_ENV),
             ("CONNECT_FLOW", super::CONNECT_FLOW),
+            ("CONNECT_BLOCKED", super::CONNECT_BLOCKED),
             ("DNS_INGRESS", super::DNS_INGRESS),
             ("DNS_TCP", super::DNS_TCP),
             ("DNS_CUT", super::DNS_CUT),

@@ -13,13 +13,17 @@ mod container;
 mod decode;
 mod dns;
 mod error;
+mod fence;
 pub mod files;
 mod flags;
 mod load;
+mod pins;
 mod sensor;
 
 pub use capabilities::{Capabilities, check_machine};
 pub use clock::Clock;
 pub use decode::SensorEvent;
 pub use error::SensorError;
-pub use sensor::{Loss, Sensor, SensorOptions};
+pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant};
+pub use pins::{Leftover, leftovers};
+pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions};

@@ -14,6 +14,7 @@ use libbpf_rs::{
 
 use crate::SensorError;
 use crate::abi::rodata;
+use crate::pins::Pins;
 
 /// Keeps an embedded object where its headers can be read in place.
 #[repr(C, align(8))]
@@ -81,8 +82,28 @@ pub(crate) struct Loaded {
     _cgroup: File,
 }
 
-/// Loads the sensor and attaches it to the root of cgroup2.
-pub(crate) fn load(tagging: SocketTagging, ring_bytes: u32) -> Result<Loaded, SensorError> {
+/// How the sensor is loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) tagging: SocketTagging,
+    pub(crate) ring_bytes: u32,
+    /// Whether a job may be fenced.
+    pub(crate) fence: bool,
+}
+
+/// Programs that only a fence needs.
+const FENCE_PROGRAMS: [&str; 4] = [
+    "on_recvmsg4",
+    "on_recvmsg6",
+    "on_getpeername4",
+    "on_getpeername6",
+];
+/// Maps that only a fence needs; the kernel makes large tables for them.
+const FENCE_MAPS: [&str; 5] = ["fences", "nets", "bindings", "names", "resolvers"];
+
+/// Loads the sensor and attaches it to the root of cgroup2. With `pins`, every link is pinned there, so that the programs
+/// outlive this process.
+pub(crate) fn load(setup: Setup, pins: Option<&Pins>) -> Result<Loaded, SensorError> {
     let cgroup_path = cgroup2_mount()?;
     let cgroup = File::open(&cgroup_path).map_err(|source| SensorError::Cgroup {
         path: cgroup_path,
@@ -90,7 +111,7 @@ pub(crate) fn load(tagging: SocketTagging, ring_bytes: u32) -> Result<Loaded, Se
     })?;
     let mut open =
         with_log(|| ObjectBuilder::default().open_memory(&RUNWARD.0)).map_err(load_error)?;
-    configure(&mut open, tagging, ring_bytes)?;
+    configure(&mut open, setup)?;
     let object = with_log(|| open.load()).map_err(load_error)?;
     let mut links = Vec::new();
     for program in object.progs_mut() {
@@ -102,10 +123,14 @@ pub(crate) fn load(tagging: SocketTagging, ring_bytes: u32) -> Result<Loaded, Se
         } else {
             program.attach()
         };
-        links.push(attached.map_err(|source| SensorError::Attach {
+        let mut link = attached.map_err(|source| SensorError::Attach {
             program: program.name().to_string_lossy().into_owned(),
             source,
-        })?);
+        })?;
+        if let Some(pins) = pins {
+            pins.link(&mut link, program.name())?;
+        }
+        links.push(link);
     }
     Ok(Loaded {
         object,
@@ -114,11 +139,7 @@ pub(crate) fn load(tagging: SocketTagging, ring_bytes: u32) -> Result<Loaded, Se
     })
 }
 
-fn configure(
-    open: &mut OpenObject,
-    tagging: SocketTagging,
-    ring_bytes: u32,
-) -> Result<(), SensorError> {
+fn configure(open: &mut OpenObject, setup: Setup) -> Result<(), SensorError> {
     let processors = libbpf_rs::num_possible_cpus().map_err(|source| SensorError::Map {
         map: "exec_scratches",
         source,
@@ -127,12 +148,15 @@ fn configure(
         let name = map.name().to_os_string();
         let configured = match name.as_bytes() {
             b"exec_scratches" => map.set_max_entries(u32::try_from(processors).unwrap_or(1)),
-            b"events" => map.set_max_entries(ring_bytes),
+            b"events" => map.set_max_entries(setup.ring_bytes),
+            name if !setup.fence && FENCE_MAPS.iter().any(|map| map.as_bytes() == name) => {
+                map.set_max_entries(1)
+            }
             section if section.ends_with(b".rodata") => {
                 let constants = map
                     .initial_value_mut()
                     .ok_or(SensorError::Object("constants"))?;
-                set_constants(constants, tagging, ring_bytes)?;
+                set_constants(constants, setup)?;
                 Ok(())
             }
             _ => Ok(()),
@@ -144,16 +168,16 @@ fn configure(
     }
     for mut program in open.progs_mut() {
         let trampoline = program.section().as_bytes().starts_with(b"fentry");
-        program.set_autoload(!trampoline || tagging == SocketTagging::Trampolines);
+        let for_fence = FENCE_PROGRAMS.iter().any(|name| program.name() == *name);
+        program.set_autoload(
+            (!trampoline || setup.tagging == SocketTagging::Trampolines)
+                && (!for_fence || setup.fence),
+        );
     }
     Ok(())
 }
 
-fn set_constants(
-    constants: &mut [u8],
-    tagging: SocketTagging,
-    ring_bytes: u32,
-) -> Result<(), SensorError> {
+fn set_constants(constants: &mut [u8], setup: Setup) -> Result<(), SensorError> {
     let mut set = |offset: usize, value: &[u8]| {
         constants
             .get_mut(offset..offset + value.len())
@@ -164,15 +188,16 @@ fn set_constants(
         mem::offset_of!(rodata, agent_pid_level),
         &agent_pid_level().to_ne_bytes(),
     )?;
-    let in_hooks = u8::from(tagging == SocketTagging::CgroupHooks);
+    let in_hooks = u8::from(setup.tagging == SocketTagging::CgroupHooks);
     set(
         mem::offset_of!(rodata, task_storage_in_cgroup_hooks),
         &[in_hooks],
     )?;
+    set(mem::offset_of!(rodata, fence), &[u8::from(setup.fence)])?;
     // The reader's timer empties the ring long before in the usual case; this is for storms.
     set(
         mem::offset_of!(rodata, wakeup_bytes),
-        &(u64::from(ring_bytes) / 8).to_ne_bytes(),
+        &(u64::from(setup.ring_bytes) / 8).to_ne_bytes(),
     )
 }
 

@@ -14,7 +14,9 @@ use crate::SensorError;
 use crate::abi::{self, rw_flow, rw_flow_key, rw_kind, rw_loss, rw_task};
 use crate::capabilities;
 use crate::decode::{Decoder, Record, SensorEvent};
-use crate::load::{self, Loaded, SocketTagging};
+use crate::fence::{Fence, FenceRules};
+use crate::load::{self, Loaded, Setup, SocketTagging};
+use crate::pins::Pins;
 
 /// How a sensor is set up.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,8 @@ pub struct SensorOptions {
     /// The size of the ring between the kernel and the reader, in bytes: a power of two. What does not fit is
     /// counted as lost.
     pub ring_bytes: u32,
+    /// Whether a job is going to be fenced: then the programs are pinned, and outlive this process if it is killed.
+    pub fence: bool,
 }
 
 impl Default for SensorOptions {
@@ -29,6 +33,7 @@ impl Default for SensorOptions {
         // A process start takes about 5 KB, most of it environment: room for 3,000 of them between two drains.
         SensorOptions {
             ring_bytes: 16 << 20,
+            fence: false,
         }
     }
 }
@@ -37,6 +42,8 @@ impl Default for SensorOptions {
 const BATCH: usize = 4096;
 /// Sockets with unconnected peers that are remembered until they close.
 const FLOW_SOCKETS_MAX: usize = 65_536;
+/// Namespaces that are remembered between two drains; one that is left out is told again at its next use.
+const NAMESPACES_MAX: usize = 256;
 
 /// The BPF half of the sensor: loaded, attached, and watching the jobs that were started.
 ///
@@ -50,9 +57,22 @@ pub struct Sensor {
     known_losses: HashMap<(EventKind, LossReason), u64>,
     flow_sockets: HashMap<u64, Vec<rw_flow_key>>,
     next_process: u64,
+    namespaces: Vec<NamespaceUse>,
     tier: Tier,
     // Last, so that nothing above outlives the programs.
     loaded: Loaded,
+    _pins: Option<Pins>,
+}
+
+/// A fenced job is in a network namespace that its resolver does not listen in yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceUse {
+    /// The job.
+    pub job: u64,
+    /// A process that is in it.
+    pub pid: u32,
+    /// The kernel's cookie of the namespace.
+    pub netns: u64,
 }
 
 /// Events of one kind that were lost since the last time somebody asked.
@@ -81,7 +101,17 @@ impl Sensor {
         } else {
             SocketTagging::Trampolines
         };
-        let loaded = load::load(tagging, options.ring_bytes)?;
+        let setup = Setup {
+            tagging,
+            ring_bytes: options.ring_bytes,
+            fence: options.fence,
+        };
+        let pins = options.fence.then(Pins::create).transpose()?;
+        let loaded = load::load(setup, pins.as_ref())?;
+        let mut tasks = load::map(&loaded.object, "tasks")?;
+        if let Some(pins) = &pins {
+            pins.tasks(&mut tasks)?;
+        }
         let inbox = Rc::new(RefCell::new(Inbox::default()));
         let ring = {
             let events = load::map(&loaded.object, "events")?;
@@ -99,14 +129,16 @@ impl Sensor {
         Ok(Sensor {
             ring,
             inbox,
-            tasks: load::map(&loaded.object, "tasks")?,
+            tasks,
             flows: load::map(&loaded.object, "flows")?,
             losses: load::map(&loaded.object, "losses")?,
             known_losses: HashMap::new(),
             flow_sockets: HashMap::new(),
             next_process: 1,
+            namespaces: Vec::new(),
             tier: capabilities::tier(),
             loaded,
+            _pins: pins,
         })
     }
 
@@ -148,6 +180,19 @@ impl Sensor {
         Ok(process)
     }
 
+    /// Fences a job that has not started yet: from its first instruction on, it reaches what the rules allow and nothing
+    /// else. The sensor must have been opened for it.
+    pub fn fence(&mut self, job: u64, rules: &FenceRules) -> Result<Fence, SensorError> {
+        let fence = Fence::open(&self.loaded.object, job)?;
+        fence.raise(rules)?;
+        Ok(fence)
+    }
+
+    /// Network namespaces without a resolver that fenced jobs were seen in since the last call.
+    pub fn take_namespaces(&mut self) -> Vec<NamespaceUse> {
+        std::mem::take(&mut self.namespaces)
+    }
+
     /// Takes what waits in the ring, oldest first. Returns how many events there were; at the limit of one batch there
     /// may be more.
     pub fn drain(&mut self, sink: &mut dyn FnMut(SensorEvent)) -> Result<usize, SensorError> {
@@ -173,6 +218,9 @@ impl Sensor {
                     self.remember_flow(cookie, addr, port);
                     sink(event);
                 }
+                Record::NamespaceUsed { job, pid, netns } => {
+                    self.note_namespace(job, pid, netns);
+                }
                 Record::SocketGone {
                     job,
                     boot_ns,
@@ -186,6 +234,16 @@ impl Sensor {
             }
         }
         Ok(usize::try_from(taken).unwrap_or(0))
+    }
+
+    fn note_namespace(&mut self, job: Option<u64>, pid: u32, netns: u64) {
+        let known = |used: &NamespaceUse| Some(used.job) == job && used.netns == netns;
+        if let Some(job) = job
+            && self.namespaces.len() < NAMESPACES_MAX
+            && !self.namespaces.iter().any(known)
+        {
+            self.namespaces.push(NamespaceUse { job, pid, netns });
+        }
     }
 
     fn remember_flow(&mut self, cookie: u64, addr: [u8; 16], port: u16) {
@@ -293,7 +351,7 @@ impl Sensor {
 }
 
 /// The kinds of records that can be lost, and what their loss is called.
-const KINDS: [(rw_kind, EventKind); 7] = [
+const KINDS: [(rw_kind, EventKind); 9] = [
     (rw_kind::RW_FORK, EventKind::ProcessFork),
     (rw_kind::RW_EXEC, EventKind::ProcessExec),
     (rw_kind::RW_EXIT, EventKind::ProcessExit),
@@ -301,6 +359,8 @@ const KINDS: [(rw_kind, EventKind); 7] = [
     (rw_kind::RW_CONNECT_CLOSE, EventKind::ConnectClose),
     (rw_kind::RW_DNS, EventKind::Dns),
     (rw_kind::RW_SOCKET_GONE, EventKind::ConnectClose),
+    (rw_kind::RW_REFUSED, EventKind::Refused),
+    (rw_kind::RW_NETNS, EventKind::Dns),
 ];
 
 const REASONS: [(rw_loss, LossReason); 2] = [

@@ -65,6 +65,7 @@ impl Record {
             effective_mode: Mode::Audit,
             tier: Tier::B,
             kernel: "6.1.0".to_owned(),
+            policy: Vec::new(),
             notes: Vec::new(),
             raw: Default::default(),
         })));
@@ -119,6 +120,8 @@ impl Record {
             port: 443,
             name: name.map(str::to_owned),
             status: Status::Allowed,
+            reason: None,
+            rule: None,
             v4_mapped: false,
         }));
     }

@@ -31,6 +31,7 @@ impl Record {
             effective_mode: Mode::Audit,
             tier: Tier::B,
             kernel: "6.1.0".to_owned(),
+            policy: Vec::new(),
             notes: Vec::new(),
             raw: Default::default(),
         })));
@@ -120,6 +121,8 @@ impl Record {
             port: 443,
             name: None,
             status: Status::Allowed,
+            reason: None,
+            rule: None,
             v4_mapped: false,
         }));
     }

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The fence at a socket: its peers judged, its DNS led to the job's resolver, its packets checked.
+ */
+#ifndef RUNWARD_FENCE_H
+#define RUNWARD_FENCE_H
+
+#include "packets.h"
+#include "sockets.h"
+#include "verdict.h"
+
+static __always_inline void ask(struct question *question, struct socket_info *info, const __u8 *addr, __u16 port,
+				__u16 transport)
+{
+	__builtin_memset(question, 0, sizeof(*question));
+	question->job = info->job;
+	question->scopes = info->scopes;
+	__builtin_memcpy(question->addr, addr, 16);
+	question->port = port;
+	question->transport = transport;
+}
+
+enum listener {
+	NOBODY,
+	OWN,
+	FOREIGN,
+};
+
+/*
+ * Who would get what is sent to this address of the current network namespace. For loopback addresses only: the lookup
+ * takes a listener on every address for one on any.
+ */
+static __always_inline enum listener listener_at(void *ctx, const __u8 *addr, __u16 port, __u16 transport, __u64 job)
+{
+	struct bpf_sock_tuple tuple = {};
+	enum listener found = FOREIGN;
+	struct socket_info *info;
+	struct bpf_sock *owner;
+	__u32 size;
+
+	if (is_v4(addr)) {
+		__builtin_memcpy(&tuple.ipv4.daddr, addr + 12, 4);
+		tuple.ipv4.saddr = tuple.ipv4.daddr;
+		tuple.ipv4.dport = bpf_htons(port);
+		size = sizeof(tuple.ipv4);
+	} else {
+		__builtin_memcpy(tuple.ipv6.daddr, addr, 16);
+		__builtin_memcpy(tuple.ipv6.saddr, addr, 16);
+		tuple.ipv6.dport = bpf_htons(port);
+		size = sizeof(tuple.ipv6);
+	}
+	if (transport == IPPROTO_UDP)
+		owner = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		owner = bpf_sk_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	if (!owner)
+		return NOBODY;
+	info = bpf_sk_storage_get(&sockets, owner, NULL, 0);
+	if (info && info->job == job)
+		found = OWN;
+	bpf_sk_release(owner);
+	return found;
+}
+
+/* A job may talk to itself. What else listens on this machine needs a line of the policy. */
+static __always_inline bool judge_peer(void *ctx, struct question *question)
+{
+	if (!is_loopback(question->addr))
+		return judge(question);
+	if (listener_at(ctx, question->addr, question->port, question->transport, question->job) != FOREIGN)
+		return true;
+	if (judge(question))
+		return true;
+	question->reason = RW_LOCAL_SERVICE;
+	return false;
+}
+
+static __always_inline void emit_refused(struct socket_info *info, __u64 cookie, struct packet *packet, __u8 reason)
+{
+	struct rw_refused record = {};
+
+	/* One for each connection: the kernel tries a refused packet again and again. */
+	if (info->told)
+		return;
+	info->told = 1;
+	fill_head(&record.head, RW_REFUSED, info->job, info->process, info->pid);
+	record.connection = info->connection;
+	record.cookie = cookie;
+	__builtin_memcpy(record.addr, packet->remote, 16);
+	record.port = packet->remote_port;
+	record.family = packet->family;
+	record.protocol = packet->protocol;
+	record.reason = reason;
+	emit(&record, sizeof(record), RW_REFUSED);
+}
+
+/* The port of the job's resolver in this network namespace. Tells the user side of a namespace that has none yet. */
+static __always_inline __u16 resolver_port(struct socket_info *info, bool *ready)
+{
+	struct rw_resolver_key key = { .job = info->job, .netns = info->netns };
+	struct rw_fence *resolver = bpf_map_lookup_elem(&resolvers, &key);
+
+	*ready = resolver != NULL;
+	if (resolver)
+		return resolver->resolver_port;
+	resolver = bpf_map_lookup_elem(&fences, &key.job);
+	announce_netns(info->job, info->process, info->pid, info->netns);
+	return resolver ? resolver->resolver_port : 0;
+}
+
+/* Leads DNS to the job's resolver: `peer` becomes where it is, and the socket remembers whom it asked. */
+static __always_inline void redirect(struct bpf_sock_addr *ctx, struct socket_info *info, struct peer *peer)
+{
+	bool ready;
+
+	info->netns = bpf_get_netns_cookie(ctx);
+	info->resolver_port = resolver_port(info, &ready);
+	info->resolver_ready = ready;
+	info->redirected = 1;
+	__builtin_memcpy(info->server, peer->addr, 16);
+	info->server_port = peer->port;
+	peer->port = info->resolver_port;
+	if (is_v4(peer->addr)) {
+		map_v4(peer->addr, bpf_htonl(0x7f000001));
+	} else {
+		__builtin_memset(peer->addr, 0, 16);
+		peer->addr[15] = 1;
+	}
+}
+
+static __always_inline bool is_redirected(struct socket_info *info, const __u8 *addr, __u16 port)
+{
+	return fence && info->redirected && port == info->resolver_port && is_loopback(addr);
+}
+
+/* DNS goes to the resolver, wherever it was sent; but for a server that the job itself runs. */
+static __always_inline bool wants_resolver(void *ctx, struct socket_info *info, struct peer *peer)
+{
+	if (peer->port != DNS_PORT)
+		return false;
+	return !is_loopback(peer->addr) || listener_at(ctx, peer->addr, DNS_PORT, info->protocol, info->job) != OWN;
+}
+
+/* The verdict on one packet that leaves a fenced socket. */
+static __always_inline int judge_packet(struct __sk_buff *skb, struct socket_info *info, struct packet *packet)
+{
+	struct question question;
+	bool stays = skb->ifindex == LOOPBACK_IFINDEX;
+
+	if (info->connection && info->allowed && info->port == packet->remote_port &&
+	    same_address(info->addr, packet->remote))
+		return ALLOW;
+	if (is_redirected(info, packet->remote, packet->remote_port)) {
+		struct rw_resolver_key key = { .job = info->job, .netns = info->netns };
+
+		/* Lost, so that the program asks again: by then there is one. */
+		if (!info->resolver_ready && !bpf_map_lookup_elem(&resolvers, &key))
+			return LOSE;
+		info->resolver_ready = 1;
+		return ALLOW;
+	}
+	if (!is_followed(info->raw ? SOCK_RAW : 0, packet->protocol)) {
+		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_PROTOCOL);
+		return REFUSE;
+	}
+	if (packet->protocol == IPPROTO_UDP) {
+		struct rw_flow_key flow;
+		struct peer peer;
+
+		/* Its first datagram was judged; a name's time to live does not end what is alive. */
+		__builtin_memcpy(peer.addr, packet->remote, 16);
+		peer.port = packet->remote_port;
+		fill_flow_key(&flow, bpf_get_socket_cookie(skb), &peer);
+		if (bpf_map_lookup_elem(&flows, &flow))
+			return ALLOW;
+	}
+	ask(&question, info, packet->remote, packet->remote_port, packet->protocol);
+	if (is_loopback(packet->remote) && stays) {
+		/* The answer of a server to a client that the fence let through, or that is not the job's. */
+		if (packet->protocol == IPPROTO_TCP && !info->connection)
+			return ALLOW;
+		if (judge_peer(skb, &question))
+			return ALLOW;
+	} else if (judge(&question)) {
+		return ALLOW;
+	}
+	emit_refused(info, bpf_get_socket_cookie(skb), packet,
+		     packet->protocol == IPPROTO_TCP && !info->connection ? RW_INBOUND : question.reason);
+	return REFUSE;
+}
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The fence: whether something of a job may go to a peer.
+ *
+ * Asked when a connection is requested, where a refusal is an error that the program sees, and again for every packet
+ * that was not decided then: from sockets that are older than the job, or that came from elsewhere. What is not allowed
+ * by the maps here is refused; nothing else is looked at, so a user side that is gone changes nothing.
+ */
+#ifndef RUNWARD_VERDICT_H
+#define RUNWARD_VERDICT_H
+
+#include "common.h"
+
+#define LOOPBACK_IFINDEX 1
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u64); /* the job */
+	__type(value, struct rw_fence);
+} fences SEC(".maps");
+
+/* Addresses that the policy names itself. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct rw_net_key);
+	__type(value, struct rw_grants);
+} nets SEC(".maps");
+
+/* Addresses that names of the policy stand for, as the resolver answered. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct rw_address_key);
+	__type(value, struct rw_binding);
+} bindings SEC(".maps");
+
+/* Names that the first bytes of a stream may say. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct rw_name_key);
+	__type(value, struct rw_grants);
+} names SEC(".maps");
+
+/* The network namespaces in which a job's resolver listens, and its port there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct rw_resolver_key);
+	__type(value, struct rw_fence);
+} resolvers SEC(".maps");
+
+/* What is asked of the fence, and what it says. */
+struct question {
+	__u64 job;
+	__u64 scopes;
+	__u8 addr[16] __attribute__((aligned(8)));
+	__u16 port;
+	__u16 transport;
+	/* The answer. */
+	__u32 rule;
+	__u8 by_name;
+	__u8 reason;
+	__u8 pad[6];
+};
+
+static __always_inline bool is_fenced(__u64 job)
+{
+	return fence && bpf_map_lookup_elem(&fences, &job);
+}
+
+/* Tells the user side at once that a fenced job is in a network namespace that its resolver does not listen in. */
+static __always_inline void announce_netns(__u64 job, __u64 process, __u32 pid, __u64 netns)
+{
+	struct rw_netns record = {};
+
+	fill_head(&record.head, RW_NETNS, job, process, pid);
+	record.netns = netns;
+	if (bpf_ringbuf_output(&events, &record, sizeof(record), BPF_RB_FORCE_WAKEUP))
+		count_loss(RW_NETNS, RW_LOSS_RING_FULL);
+}
+
+static __always_inline bool holds(struct rw_grant *grant, struct question *question)
+{
+	if (question->port < grant->port_low || question->port > grant->port_high)
+		return false;
+	if (grant->transport && grant->transport != question->transport)
+		return false;
+	return grant->scope == 0 || question->scopes & (1ULL << ((grant->scope - 1) & 63));
+}
+
+static __always_inline bool allowed_by_net(struct question *question)
+{
+	struct rw_net_key key = { .prefix_len = 64 + 128 };
+	struct rw_grants *grants;
+
+	__builtin_memcpy(key.job, &question->job, 8);
+	__builtin_memcpy(key.addr, question->addr, 16);
+	grants = bpf_map_lookup_elem(&nets, &key);
+	if (!grants)
+		return false;
+	for (__u32 i = 0; i < RW_GRANTS_MAX && i < grants->count; i++) {
+		if (holds(&grants->list[i], question)) {
+			question->rule = grants->list[i].rule;
+			return true;
+		}
+	}
+	return false;
+}
+
+static __always_inline bool allowed_by_name(struct question *question)
+{
+	struct rw_address_key key = { .job = question->job };
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct rw_binding *binding;
+
+	__builtin_memcpy(key.addr, question->addr, 16);
+	binding = bpf_map_lookup_elem(&bindings, &key);
+	if (!binding)
+		return false;
+	for (__u32 i = 0; i < RW_BOUND_MAX && i < binding->count; i++) {
+		struct rw_bound *bound = &binding->list[i];
+
+		if (!holds(&bound->grant, question))
+			continue;
+		if (bound->expires_boot_ns < now) {
+			question->reason = RW_EXPIRED;
+			continue;
+		}
+		question->rule = bound->grant.rule;
+		question->by_name = 1;
+		question->reason = RW_REASON_NONE;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Whether the policy allows it. A global function, so that the verifier looks at it once and not along every way through
+ * its callers.
+ */
+__noinline int judge(struct question *question)
+{
+	if (!question)
+		return 0;
+	question->rule = 0;
+	question->by_name = 0;
+	question->reason = RW_NOT_ALLOWED;
+	if (allowed_by_net(question)) {
+		question->reason = RW_REASON_NONE;
+		return 1;
+	}
+	return allowed_by_name(question);
+}
+
+/* Protocols that the fence follows: of others, the kernel makes sockets and packets of its own. */
+static __always_inline bool is_followed(__u32 type, __u32 protocol)
+{
+	if (type == SOCK_RAW)
+		return false;
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP ||
+	       protocol == IPPROTO_ICMPV6;
+}
+
+static __always_inline bool is_loopback(const __u8 *addr)
+{
+	const __u64 *words = (const __u64 *)addr;
+
+	/* ::1, and ::ffff:127.0.0.0/104. */
+	if (words[0] != 0)
+		return false;
+	if (words[1] == bpf_cpu_to_be64(1))
+		return true;
+	return addr[8] == 0 && addr[9] == 0 && addr[10] == 0xff && addr[11] == 0xff && addr[12] == 127;
+}
+
+static __always_inline bool is_v4(const __u8 *addr)
+{
+	const __u64 *words = (const __u64 *)addr;
+	const __u32 *halves = (const __u32 *)addr;
+
+	return words[0] == 0 && halves[2] == bpf_htonl(0xffff);
+}
+
+#endif

@@ -1,0 +1,278 @@
+//! What a fenced job may reach, as the kernel's maps hold it.
+//!
+//! The kernel side (`bpf/verdict.h`) reads these maps and nothing else, so they are the whole policy: what is not in
+//! them is refused, and a process that is gone can't change them.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Object};
+
+use crate::abi::{
+    self, rw_address_key, rw_binding, rw_bound, rw_fence, rw_grant, rw_grants, rw_net_key,
+    rw_resolver_key,
+};
+use crate::{Clock, SensorError, load};
+
+/// How many grants one network or name can hold: port ranges, after merging.
+pub const GRANTS_MAX: usize = 32;
+/// How many grants of names one address can hold.
+pub const BOUND_MAX: usize = 16;
+/// The longest name, in bytes.
+const NAME_MAX: usize = 255;
+
+/// What one rule allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The ports.
+    pub ports: RangeInclusive<u16>,
+    /// IANA's number of the transport protocol; `None` for any.
+    pub transport: Option<u8>,
+    /// The rule's number in the record.
+    pub rule: u32,
+}
+
+/// What a job may reach, before anything was looked up.
+#[derive(Clone, Debug, Default)]
+pub struct FenceRules {
+    /// Networks, each with everything that holds for addresses whose longest match it is.
+    pub nets: Vec<(IpAddr, u8, Vec<Grant>)>,
+    /// Names that the first bytes of a stream may say.
+    pub names: Vec<(String, Vec<Grant>)>,
+    /// Where the job's resolver listens, on the loopback addresses.
+    pub resolver_port: u16,
+}
+
+/// Why the fence could not take something. What it is about stays refused.
+#[derive(Debug, thiserror::Error)]
+pub enum FenceError {
+    /// More grants than one entry holds.
+    #[error(
+        "the policy has {count} separate port ranges for {place}, and the fence holds {max}: write them as fewer, wider ranges"
+    )]
+    TooManyGrants {
+        /// The network, name or address.
+        place: String,
+        /// How many there are.
+        count: usize,
+        /// How many fit.
+        max: usize,
+    },
+    /// A name that DNS can't hold.
+    #[error("the name {0} is longer than DNS allows: shorten or remove it")]
+    NameTooLong(String),
+    /// The kernel refused the entry, most likely because the map is full.
+    #[error(
+        "the kernel's map {map} takes no more entries ({source}): use fewer or wider endpoints"
+    )]
+    Map {
+        /// The map.
+        map: &'static str,
+        /// The kernel's word.
+        source: libbpf_rs::Error,
+    },
+}
+
+/// The maps of one job's fence. Everything here can be done while the job runs, from another thread.
+#[derive(Debug)]
+pub struct Fence {
+    job: u64,
+    fences: MapHandle,
+    nets: MapHandle,
+    bindings: MapHandle,
+    names: MapHandle,
+    resolvers: MapHandle,
+}
+
+impl Fence {
+    pub(crate) fn open(object: &Object, job: u64) -> Result<Fence, SensorError> {
+        Ok(Fence {
+            job,
+            fences: load::map(object, "fences")?,
+            nets: load::map(object, "nets")?,
+            bindings: load::map(object, "bindings")?,
+            names: load::map(object, "names")?,
+            resolvers: load::map(object, "resolvers")?,
+        })
+    }
+
+    /// Puts the rules in force. The job is fenced from the last step on, when all of them stand.
+    pub(crate) fn raise(&self, rules: &FenceRules) -> Result<(), FenceError> {
+        for (address, prefix_len, grants) in &rules.nets {
+            let key = net_key(self.job, *address, *prefix_len);
+            let grants = pack(grants, || format!("{address}/{prefix_len}"))?;
+            put(
+                &self.nets,
+                "nets",
+                abi::bytes_of(&key),
+                abi::bytes_of(&grants),
+            )?;
+        }
+        for (name, grants) in &rules.names {
+            self.allow_name(name, grants)?;
+        }
+        let fence = rw_fence {
+            resolver_port: rules.resolver_port,
+            ..rw_fence::default()
+        };
+        put(
+            &self.fences,
+            "fences",
+            &self.job.to_ne_bytes(),
+            abi::bytes_of(&fence),
+        )
+    }
+
+    /// Lets streams say this name, on these ports.
+    pub fn allow_name(&self, name: &str, grants: &[Grant]) -> Result<(), FenceError> {
+        let key = name_key(self.job, name)?;
+        let grants = pack(grants, || name.to_owned())?;
+        put(&self.names, "names", &key, abi::bytes_of(&grants))
+    }
+
+    /// Lets the job reach an address that a name stands for, for so long. What other names granted before stays, until
+    /// its own end.
+    ///
+    /// One thread at a time: the kernel replaces an entry as a whole, and this reads it before.
+    pub fn bind(
+        &self,
+        address: IpAddr,
+        grants: &[Grant],
+        lifetime: Duration,
+    ) -> Result<(), FenceError> {
+        let key = rw_address_key {
+            job: self.job,
+            addr: octets(address),
+        };
+        let now = Clock::boot_ns();
+        let lifetime = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
+        let known = self
+            .bindings
+            .lookup(abi::bytes_of(&key), MapFlags::ANY)
+            .ok()
+            .flatten();
+        let known = known.and_then(|bytes| Some(abi::read::<rw_binding>(&bytes)?.0));
+        let mut bound: Vec<rw_bound> = known.map_or_else(Vec::new, |binding| {
+            let count = usize::try_from(binding.count).unwrap_or(0);
+            binding.list.iter().take(count).copied().collect()
+        });
+        for grant in grants {
+            let grant = raw_grant(grant);
+            bound.retain(|other| !same(&other.grant, &grant));
+            bound.push(rw_bound {
+                grant,
+                expires_boot_ns: now.saturating_add(lifetime),
+                ..rw_bound::default()
+            });
+        }
+        if bound.len() > BOUND_MAX {
+            // What is over makes room; what is not over is not taken back.
+            bound.retain(|other| other.expires_boot_ns >= now);
+        }
+        if bound.len() > BOUND_MAX {
+            return Err(FenceError::TooManyGrants {
+                place: address.to_string(),
+                count: bound.len(),
+                max: BOUND_MAX,
+            });
+        }
+        let mut binding = rw_binding {
+            count: u32::try_from(bound.len()).unwrap_or(0),
+            ..rw_binding::default()
+        };
+        for (place, bound) in binding.list.iter_mut().zip(bound) {
+            *place = bound;
+        }
+        put(
+            &self.bindings,
+            "bindings",
+            abi::bytes_of(&key),
+            abi::bytes_of(&binding),
+        )
+    }
+
+    /// Tells the kernel that the job's resolver listens in a network namespace, which is named by the kernel's cookie.
+    pub fn resolver_listens(&self, netns: u64, port: u16) -> Result<(), FenceError> {
+        let key = rw_resolver_key {
+            job: self.job,
+            netns,
+        };
+        let resolver = rw_fence {
+            resolver_port: port,
+            ..rw_fence::default()
+        };
+        put(
+            &self.resolvers,
+            "resolvers",
+            abi::bytes_of(&key),
+            abi::bytes_of(&resolver),
+        )
+    }
+}
+
+fn put(map: &MapHandle, name: &'static str, key: &[u8], value: &[u8]) -> Result<(), FenceError> {
+    map.update(key, value, MapFlags::ANY)
+        .map_err(|source| FenceError::Map { map: name, source })
+}
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+fn net_key(job: u64, address: IpAddr, prefix_len: u8) -> rw_net_key {
+    let before = if address.is_ipv4() { 64 + 96 } else { 64 };
+    rw_net_key {
+        prefix_len: before + u32::from(prefix_len),
+        job: job.to_ne_bytes(),
+        addr: octets(address),
+    }
+}
+
+fn name_key(job: u64, name: &str) -> Result<Vec<u8>, FenceError> {
+    if name.len() > NAME_MAX {
+        return Err(FenceError::NameTooLong(name.to_owned()));
+    }
+    let mut key = job.to_ne_bytes().to_vec();
+    key.extend_from_slice(name.as_bytes());
+    key.resize(8 + NAME_MAX + 1, 0);
+    Ok(key)
+}
+
+fn raw_grant(grant: &Grant) -> rw_grant {
+    rw_grant {
+        port_low: *grant.ports.start(),
+        port_high: *grant.ports.end(),
+        transport: grant.transport.unwrap_or(0),
+        rule: grant.rule,
+        ..rw_grant::default()
+    }
+}
+
+fn same(a: &rw_grant, b: &rw_grant) -> bool {
+    a.port_low == b.port_low
+        && a.port_high == b.port_high
+        && a.transport == b.transport
+        && a.scope == b.scope
+}
+
+fn pack(grants: &[Grant], place: impl FnOnce() -> String) -> Result<rw_grants, FenceError> {
+    if grants.len() > GRANTS_MAX {
+        return Err(FenceError::TooManyGrants {
+            place: place(),
+            count: grants.len(),
+            max: GRANTS_MAX,
+        });
+    }
+    let mut packed = rw_grants {
+        count: u32::try_from(grants.len()).unwrap_or(0),
+        ..rw_grants::default()
+    };
+    for (place, grant) in packed.list.iter_mut().zip(grants) {
+        *place = raw_grant(grant);
+    }
+    Ok(packed)
+}
