@@ -400,3 +400,340 @@ fn write_edns(out: &mut Vec<u8>, head: &Head, code: ResponseCode, reason: Option
         *count = 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use hickory_proto::op::Message;
+    use hickory_proto::rr::rdata::svcb::{EchConfigList, SVCB, SvcParamKey, SvcParamValue};
+    use hickory_proto::rr::rdata::{A, CNAME, HTTPS, NULL, SOA};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::accept::Verdict;
+    use crate::question::Edns;
+
+    /// The question section for `A.Example` of type A, as a client may spell it.
+    const SECTION: &[u8] = b"\x01A\x07Example\0\0\x01\0\x01";
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn a(owner: &str, ttl: u32, last: u8) -> Record {
+        Record::from_rdata(name(owner), ttl, RData::A(A::new(192, 0, 2, last)))
+    }
+
+    fn soa(owner: &str) -> Record {
+        let soa = SOA::new(Name::root(), Name::root(), 1, 1, 1, 1, 30);
+        Record::from_rdata(name(owner), 60, RData::SOA(soa))
+    }
+
+    fn opaque(owner: &str, kind: RecordType, data: &[u8]) -> Record {
+        let mut rdata = NULL::new();
+        rdata.anything = data.to_vec();
+        Record::from_rdata(name(owner), 60, RData::Unknown { code: kind, rdata })
+    }
+
+    fn inquiry(kind: RecordType) -> Inquiry {
+        Inquiry {
+            name: name("a.example."),
+            kind,
+            dnssec: false,
+            checking_disabled: false,
+        }
+    }
+
+    fn reply(answers: Vec<Record>, authorities: Vec<Record>) -> Reply {
+        Reply {
+            exists: true,
+            authentic: true,
+            answers,
+            authorities,
+            malformed: 0,
+        }
+    }
+
+    fn addresses(count: u8) -> Answer {
+        let answers = (1..=count).map(|last| a("a.example.", 60, last)).collect();
+        Answer::new(&inquiry(RecordType::A), reply(answers, vec![]))
+            .unwrap()
+            .0
+    }
+
+    fn head(edns: Option<Edns>) -> Head {
+        Head {
+            id: 0x1234,
+            operation: 0,
+            recursion_desired: true,
+            authentic_data: true,
+            checking_disabled: false,
+            edns,
+        }
+    }
+
+    fn written(
+        answer: &Answer,
+        head: &Head,
+        age: u32,
+        room: usize,
+        reason: Option<Reason>,
+    ) -> Vec<u8> {
+        let mut out = vec![7; 3];
+        answer.write(&mut out, head, SECTION, age, room, reason);
+        out
+    }
+
+    #[test]
+    fn an_answer_has_the_clients_id_and_spelling_and_the_times_that_are_left() {
+        let alias = Record::from_rdata(
+            name("a.example."),
+            40,
+            RData::CNAME(CNAME(name("cdn.test."))),
+        );
+        let records = vec![alias, a("cdn.test.", 50, 1)];
+        let (answer, left_out) =
+            Answer::new(&inquiry(RecordType::A), reply(records, vec![])).unwrap();
+        assert_eq!((answer.lifetime(), left_out), (40, LeftOut::default()));
+        let bytes = written(&answer, &head(None), 15, 512, None);
+        assert_eq!(&bytes[12..12 + SECTION.len()], SECTION);
+        let message = Message::from_vec(&bytes).unwrap();
+        assert_eq!(message.metadata.id, 0x1234);
+        assert!(message.metadata.recursion_available && message.metadata.authentic_data);
+        let told: Vec<_> = message
+            .answers
+            .iter()
+            .map(|one| (one.name.to_ascii(), one.ttl))
+            .collect();
+        let expected = [("A.Example.".to_owned(), 25), ("cdn.test.".to_owned(), 35)];
+        assert_eq!(told, expected);
+        let bound = Bound {
+            ip: Ipv4Addr::new(192, 0, 2, 1).into(),
+            ttl: 25,
+        };
+        assert_eq!(answer.addresses(15), [bound]);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_is_cut_to_the_question() {
+        let answer = addresses(60);
+        let edns = head(Some(Edns {
+            room: 512,
+            dnssec: false,
+        }));
+        for (head, room, cut) in [
+            (head(None), 512, true),
+            (edns, 512, true),
+            (head(None), 4096, false),
+            (edns, 4096, false),
+            // Two bytes for the pointer, ten for the rest, four for the address.
+            (head(None), 12 + SECTION.len() + 60 * 16, false),
+            (edns, 12 + SECTION.len() + 60 * 16, true),
+        ] {
+            let bytes = written(&answer, &head, 0, room, None);
+            assert!(bytes.len() <= room);
+            let message = Message::from_vec(&bytes).unwrap();
+            assert_eq!(message.metadata.truncation, cut);
+            assert_eq!(message.answers.len(), if cut { 0 } else { 60 });
+            assert_eq!(message.queries.len(), 1);
+            assert_eq!(message.edns.is_some(), head.edns.is_some());
+        }
+    }
+
+    #[test]
+    fn a_reason_is_told_to_clients_that_understand_it() {
+        let answer = addresses(1);
+        let edns = head(Some(Edns {
+            room: 512,
+            dnssec: true,
+        }));
+        let bytes = written(&answer, &edns, 0, 512, Some(Reason::Blocked));
+        let message = Message::from_vec(&bytes).unwrap();
+        assert!(bytes.ends_with(&[0, 15, 0, 2, 0, 15]));
+        assert!(message.edns.unwrap().flags().dnssec_ok);
+        let bytes = written(&answer, &head(None), 0, 512, Some(Reason::Blocked));
+        assert_eq!(Message::from_vec(&bytes).unwrap().edns, None);
+    }
+
+    #[test]
+    fn bare_answers_carry_the_code_and_what_there_is_of_a_question() {
+        let edns = head(Some(Edns {
+            room: 512,
+            dnssec: false,
+        }));
+        for (head, section, code) in [
+            (head(None), SECTION, ResponseCode::NXDomain),
+            (head(None), &[][..], ResponseCode::FormErr),
+            (edns, SECTION, ResponseCode::BADVERS),
+            (edns, SECTION, ResponseCode::ServFail),
+        ] {
+            let mut out = vec![7; 3];
+            write_bare(&mut out, &head, section, code, None);
+            let message = Message::from_vec(&out).unwrap();
+            // 16 has two names.
+            assert_eq!(u16::from(message.metadata.response_code), u16::from(code));
+            assert_eq!(message.metadata.id, 0x1234);
+            assert_eq!(message.queries.len(), usize::from(!section.is_empty()));
+            assert_eq!(message.edns.is_some(), head.edns.is_some());
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_not_kept_are_not_in_the_answer() {
+        let answer = addresses(3);
+        let ip = |last| IpAddr::from([192, 0, 2, last]);
+        for (kept, expected) in [
+            (vec![ip(1), ip(2), ip(3)], vec![ip(1), ip(2), ip(3)]),
+            (vec![ip(2)], vec![ip(2)]),
+            (vec![ip(2), ip(9)], vec![ip(2)]),
+            (vec![], vec![]),
+        ] {
+            let rest = answer.only(&kept).unwrap();
+            let bound: Vec<_> = rest.addresses(0).iter().map(|bound| bound.ip).collect();
+            assert_eq!(bound, expected);
+            let message = Message::from_vec(&written(&rest, &head(None), 0, 512, None)).unwrap();
+            let answered: Vec<_> = message
+                .answers
+                .iter()
+                .filter_map(|record| record.data.ip_addr())
+                .collect();
+            assert_eq!(answered, expected);
+        }
+    }
+
+    #[test]
+    fn absence_has_its_proof_and_nothing_else() {
+        let mine = soa("example.");
+        for (authorities, kept, lifetime) in [
+            (vec![mine.clone()], 1, 30),
+            (vec![mine.clone(), soa("example.")], 1, 30),
+            (vec![soa("other.")], 0, 0),
+            (vec![a("ns.example.", 60, 1), mine.clone()], 1, 30),
+            (vec![], 0, 0),
+        ] {
+            for exists in [true, false] {
+                let reply = Reply {
+                    exists,
+                    ..reply(vec![], authorities.clone())
+                };
+                let (answer, _) = Answer::new(&inquiry(RecordType::A), reply).unwrap();
+                assert_eq!(answer.lifetime(), lifetime);
+                let message =
+                    Message::from_vec(&written(&answer, &head(None), 0, 512, None)).unwrap();
+                assert_eq!(message.authorities.len(), kept);
+                let code = if exists {
+                    ResponseCode::NoError
+                } else {
+                    ResponseCode::NXDomain
+                };
+                assert_eq!(message.metadata.response_code, code);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_encrypted_hellos_leave_and_take_the_signature_and_the_proof_with_them() {
+        let ech = (
+            SvcParamKey::EchConfigList,
+            SvcParamValue::EchConfigList(EchConfigList(vec![0, 2, 1, 1])),
+        );
+        let https = HTTPS(SVCB::new(1, Name::root(), vec![ech]));
+        let covered = u16::from(RecordType::HTTPS).to_be_bytes();
+        let records = vec![
+            Record::from_rdata(name("a.example."), 60, RData::HTTPS(https)),
+            opaque(
+                "a.example.",
+                RecordType::RRSIG,
+                &[&covered[..], &[0; 20]].concat(),
+            ),
+        ];
+        let inquiry = Inquiry {
+            dnssec: true,
+            ..inquiry(RecordType::HTTPS)
+        };
+        let (answer, left_out) = Answer::new(&inquiry, reply(records, vec![])).unwrap();
+        assert_eq!(left_out.stripped, 1);
+        let message = Message::from_vec(&written(&answer, &head(None), 0, 512, None)).unwrap();
+        assert_eq!(message.answers.len(), 1);
+        assert!(!message.metadata.authentic_data);
+        let RData::HTTPS(https) = &message.answers[0].data else {
+            panic!("{message:?}");
+        };
+        assert!(https.0.svc_params.is_empty());
+    }
+
+    #[test]
+    fn data_of_unknown_types_passes_unchanged() {
+        for data in [&[][..], &[0xc0, 0x0c], &[1, 2, 3]] {
+            let kind = RecordType::Unknown(65280);
+            let record = opaque("a.example.", kind, data);
+            let (answer, _) = Answer::new(&inquiry(kind), reply(vec![record], vec![])).unwrap();
+            let bytes = written(&answer, &head(None), 0, 512, None);
+            let length = u16::try_from(data.len()).unwrap().to_be_bytes();
+            assert!(bytes.ends_with(&[&length, data].concat()), "{data:?}");
+        }
+    }
+
+    /// A whole upstream message with aliases, addresses and odd records.
+    fn upstream() -> Vec<u8> {
+        let mut message = Message::response(7, OpCode::Query);
+        message.add_query(hickory_proto::op::Query::query(
+            name("a.example."),
+            RecordType::A,
+        ));
+        let alias = RData::CNAME(CNAME(name("cdn.example.")));
+        message.add_answer(Record::from_rdata(name("a.example."), 40, alias));
+        message.add_answer(a("cdn.example.", 50, 1));
+        message.add_answer(a("cdn.example.", 50, 2));
+        message.add_authority(soa("example."));
+        message.to_vec().unwrap()
+    }
+
+    proptest! {
+        /// Whatever an upstream sends, what leaves can be read, is about the question, and has only addresses that are
+        /// handed over to be bound.
+        #[test]
+        fn what_leaves_is_well_formed_and_bound(
+            changes in prop::collection::vec((12_usize..200, any::<u8>()), 0..6),
+            age in 0_u32..100,
+            kept: u8,
+        ) {
+            let mut bytes = upstream();
+            for (place, byte) in changes {
+                if let Some(place) = bytes.get_mut(place) {
+                    *place = byte;
+                }
+            }
+            let inquiry = inquiry(RecordType::A);
+            let Verdict::Answer(reply) = inquiry.judge(7, &bytes) else {
+                return Ok(());
+            };
+            let (answer, _) = Answer::new(&inquiry, reply).unwrap();
+            let kept = [IpAddr::from([192, 0, 2, kept % 4])];
+            for answer in [&answer.only(&kept).unwrap(), &answer] {
+                let out = written(answer, &head(None), age, 65_535, None);
+                let message = Message::from_vec(&out).unwrap();
+                prop_assert_eq!(&message.queries[0].name, &inquiry.name);
+                let bound: Vec<_> = answer.addresses(age).iter().map(|bound| bound.ip).collect();
+                let leave: Vec<_> = message
+                    .answers
+                    .iter()
+                    .filter_map(|record| record.data.ip_addr())
+                    .collect();
+                prop_assert_eq!(bound, leave);
+            }
+        }
+
+        #[test]
+        fn any_records_are_survived(tail: Vec<u8>, counts: [u8; 3]) {
+            let mut bytes = vec![0, 7, 0x80, 0, 0, 1, 0, counts[0] % 8, 0, counts[1] % 8, 0, counts[2] % 8];
+            bytes.extend_from_slice(b"\x01a\x07example\0\0\x01\0\x01");
+            bytes.extend_from_slice(&tail);
+            let inquiry = inquiry(RecordType::A);
+            if let Verdict::Answer(reply) = inquiry.judge(7, &bytes) {
+                let _ = Answer::new(&inquiry, reply);
+            }
+        }
+    }
+}

@@ -222,3 +222,271 @@ impl Key {
 fn wire_length(name: &Name) -> usize {
     name.iter().map(|label| label.len() + 1).sum::<usize>() + 1
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gate::Kind;
+
+    /// The bytes of one question for a name of these labels, with type, class and what comes after.
+    fn message(
+        labels: &[&[u8]],
+        kind: u16,
+        class: u16,
+        change: impl FnOnce(&mut Vec<u8>),
+    ) -> Vec<u8> {
+        let mut bytes = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in labels {
+            bytes.push(u8::try_from(label.len()).unwrap());
+            bytes.extend_from_slice(label);
+        }
+        bytes.push(0);
+        bytes.extend_from_slice(&kind.to_be_bytes());
+        bytes.extend_from_slice(&class.to_be_bytes());
+        change(&mut bytes);
+        bytes
+    }
+
+    fn plain(labels: &[&[u8]]) -> Vec<u8> {
+        message(labels, 1, 1, |_| {})
+    }
+
+    fn with_edns(bytes: &mut Vec<u8>, room: u16, version: u8, flags: u16, options: &[u8]) {
+        bytes[11] += 1;
+        bytes.extend_from_slice(&[0, 0, 41]);
+        bytes.extend_from_slice(&room.to_be_bytes());
+        bytes.extend_from_slice(&[0, version]);
+        bytes.extend_from_slice(&flags.to_be_bytes());
+        bytes.extend_from_slice(&u16::try_from(options.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(options);
+    }
+
+    fn told(bytes: &[u8]) -> String {
+        match read(bytes) {
+            Ok(asked) => format!("{} {}", asked.text(), Kind(asked.kind.into())),
+            Err(Unusual::Ignore) => "ignored".to_owned(),
+            Err(Unusual::Answer { code, section, .. }) => {
+                format!("{} {}", u16::from(code), section.len())
+            }
+        }
+    }
+
+    #[test]
+    fn questions() {
+        let a: &[&[u8]] = &[b"a", b"example"];
+        let soa: &[u8] = &[0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, 0];
+        type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+        let table: &[(&str, u16, u16, Change<'_>, &str)] = &[
+            ("plain", 1, 1, &|_| {}, "a.example A"),
+            ("an unknown type", 65280, 1, &|_| {}, "a.example TYPE65280"),
+            ("a pointer's type", 12, 1, &|_| {}, "a.example PTR"),
+            ("everything", 255, 1, &|_| {}, "5 15"),
+            ("a transfer", 252, 1, &|_| {}, "5 15"),
+            ("a mail agent", 254, 1, &|_| {}, "5 15"),
+            ("no type", 0, 1, &|_| {}, "5 15"),
+            ("the type of EDNS", 41, 1, &|_| {}, "5 15"),
+            ("class CH", 1, 3, &|_| {}, "5 15"),
+            ("class ANY", 1, 255, &|_| {}, "5 15"),
+            ("an answer", 1, 1, &|m| m[2] |= 0x80, "ignored"),
+            ("half a head", 1, 1, &|m| m.truncate(11), "ignored"),
+            ("only a head", 1, 1, &|m| m.truncate(12), "1 0"),
+            ("an update", 1, 1, &|m| m[2] = 5 << 3, "4 0"),
+            ("no question", 1, 1, &|m| m[5] = 0, "1 0"),
+            ("two questions", 1, 1, &|m| m[5] = 2, "1 0"),
+            ("with an answer", 1, 1, &|m| m[7] = 1, "1 15"),
+            (
+                "with an authority",
+                1,
+                1,
+                &|m| {
+                    m[9] = 1;
+                    m.extend_from_slice(soa);
+                },
+                "1 15",
+            ),
+            (
+                "a transfer of changes",
+                251,
+                1,
+                &|m| {
+                    m[9] = 1;
+                    m.extend_from_slice(soa);
+                },
+                "5 15",
+            ),
+            ("a missing record", 1, 1, &|m| m[11] = 1, "1 15"),
+            ("many records", 1, 1, &|m| m[11] = 9, "1 15"),
+            (
+                "EDNS",
+                1,
+                1,
+                &|m| with_edns(m, 1232, 0, 0, &[]),
+                "a.example A",
+            ),
+            (
+                "EDNS with a cookie",
+                1,
+                1,
+                &|m| with_edns(m, 1232, 0, 0, &[0, 10, 0, 2, 1, 2]),
+                "a.example A",
+            ),
+            (
+                "EDNS of tomorrow",
+                1,
+                1,
+                &|m| with_edns(m, 1232, 1, 0, &[]),
+                "16 15",
+            ),
+            (
+                "EDNS twice",
+                1,
+                1,
+                &|m| {
+                    with_edns(m, 1232, 0, 0, &[]);
+                    with_edns(m, 1232, 0, 0, &[]);
+                },
+                "1 15",
+            ),
+            (
+                "EDNS cut",
+                1,
+                1,
+                &|m| {
+                    with_edns(m, 1232, 0, 0, &[]);
+                    m.pop();
+                },
+                "1 15",
+            ),
+            (
+                "bytes after the end",
+                1,
+                1,
+                &|m| m.extend_from_slice(b"more"),
+                "a.example A",
+            ),
+            ("too long", 1, 1, &|m| m.resize(MOST_BYTES + 1, 0), "1 0"),
+            (
+                "as long as can be",
+                1,
+                1,
+                &|m| m.resize(MOST_BYTES, 0),
+                "a.example A",
+            ),
+        ];
+        for (what, kind, class, change, expected) in table {
+            assert_eq!(
+                told(&message(a, *kind, *class, change)),
+                *expected,
+                "{what}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_that_points_into_the_head_is_malformed() {
+        let mut bytes = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        bytes.extend_from_slice(&[1, b'a', 0xc0, 0, 0, 1, 0, 1]);
+        assert_eq!(told(&bytes), "1 0");
+    }
+
+    #[test]
+    fn names_are_told_in_lower_case_and_so_that_different_ones_never_look_alike() {
+        for (labels, expected) in [
+            (&[][..], ". A"),
+            (&[b"A".as_slice(), b"eXample"], "a.example A"),
+            (&[b"a.example".as_slice()], "a\\.example A"),
+            (&[b"a".as_slice(), b"b\\", b"c"], "a.b\\\\.c A"),
+            (&[b"a.".as_slice()], "a\\. A"),
+            (
+                &[b"_sip".as_slice(), b"_udp", b"example"],
+                "_sip._udp.example A",
+            ),
+            (
+                &[b"xn--bcher-kva".as_slice(), b"example"],
+                "xn--bcher-kva.example A",
+            ),
+        ] {
+            assert_eq!(told(&plain(labels)), expected);
+        }
+    }
+
+    #[test]
+    fn keys_differ_where_answers_do() {
+        let key = |bytes: &[u8]| read(bytes).unwrap().key().as_slice().to_vec();
+        let base = key(&plain(&[b"a", b"example"]));
+        assert_eq!(base, key(&plain(&[b"A", b"Example"])));
+        // 0x4142 and 0x6162 are letters of both cases, and different types.
+        let of_type = |kind| key(&message(&[b"a"], kind, 1, |_| {}));
+        assert_ne!(of_type(0x4142), of_type(0x6162));
+        for other in [
+            plain(&[b"b", b"example"]),
+            message(&[b"a", b"example"], 28, 1, |_| {}),
+            message(&[b"a", b"example"], 1, 1, |m| m[3] |= 0x10),
+            message(&[b"a", b"example"], 1, 1, |m| {
+                with_edns(m, 1232, 0, 0x8000, &[])
+            }),
+        ] {
+            assert_ne!(base, key(&other));
+        }
+        let edns = message(&[b"a", b"example"], 1, 1, |m| with_edns(m, 1232, 0, 0, &[]));
+        assert_eq!(base, key(&edns));
+    }
+
+    #[test]
+    fn room_is_what_the_client_says_within_bounds() {
+        let room = |bytes: &[u8]| read(bytes).unwrap().head.room();
+        assert_eq!(room(&plain(&[b"a"])), 512);
+        for (said, expected) in [(0, 512), (511, 512), (1232, 1232), (65535, 4096)] {
+            let bytes = message(&[b"a"], 1, 1, |m| with_edns(m, said, 0, 0, &[]));
+            assert_eq!(room(&bytes), expected);
+        }
+    }
+
+    fn labels() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>) {
+            let _ = told(&bytes);
+        }
+
+        /// A changed byte or two may make another question of it, never a panic, and its section is the message's own.
+        #[test]
+        fn mutated_questions_are_survived(
+            labels in labels(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        ) {
+            let labels: Vec<&[u8]> = labels.iter().map(Vec::as_slice).collect();
+            let mut bytes = message(&labels, 28, 1, |m| with_edns(m, 1232, 0, 0x8000, &[0, 8, 0, 1, 7]));
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            if let Ok(asked) = read(&bytes) {
+                prop_assert!(bytes[12..].starts_with(asked.section));
+                prop_assert!(asked.key().as_slice().len() == asked.section.len() - 1);
+                prop_assert!(asked.text().is_ascii());
+            }
+        }
+
+        #[test]
+        fn different_names_have_different_texts_and_keys(one in labels(), other in labels()) {
+            let lower = |labels: &[Vec<u8>]| -> Vec<Vec<u8>> {
+                labels.iter().map(|label| label.to_ascii_lowercase()).collect()
+            };
+            let told = |labels: &[Vec<u8>]| {
+                let labels: Vec<&[u8]> = labels.iter().map(Vec::as_slice).collect();
+                let bytes = plain(&labels);
+                let asked = read(&bytes).unwrap();
+                (asked.text(), asked.key().as_slice().to_vec())
+            };
+            let (same, one, other) = (lower(&one) == lower(&other), told(&one), told(&other));
+            prop_assert_eq!(same, one.0 == other.0);
+            prop_assert_eq!(same, one.1 == other.1);
+        }
+    }
+}
