@@ -34,6 +34,7 @@ const LAYERS: &[Layer] = &[
     ),
     layer("runward-ci", true, &["runward-event"]),
     layer("runward-sensor", false, &["runward-event"]),
+    layer("runward-resolver", false, &["runward-event"]),
     layer(
         "runward-agent",
         false,
