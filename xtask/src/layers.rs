@@ -25,6 +25,7 @@ const fn layer(name: &'static str, pure: bool, may_import: &'static [&'static st
 /// Inner layers first. A crate that is not in this table may not be in the workspace.
 const LAYERS: &[Layer] = &[
     layer("runward-event", true, &[]),
+    layer("runward-policy", true, &["runward-event"]),
     layer("runward-tree", true, &["runward-event"]),
     layer("runward-detect", true, &["runward-event", "runward-tree"]),
     layer(
@@ -58,6 +59,8 @@ const LAYERS: &[Layer] = &[
             "runward-ci",
             "runward-sensor",
             "runward-agent",
+            "runward-policy",
+            "runward-tree",
         ],
     ),
     layer("runward-lab", false, &[]),

@@ -1,0 +1,47 @@
+//! Egress policies: what a job may connect to, from text to verdict.
+//!
+//! A policy comes as a list of endpoints ([`parse_endpoints`]) or as a YAML file ([`parse_file`]). Each of these is a
+//! [`SourcePolicy`]; [`combine`] makes one [`Policy`] of all of them, in which a weaker source can only tighten. A
+//! [`Matcher`] answers for it: whether one connection is allowed ([`Matcher::judge`]), and what the kernel is to be
+//! told for a name or a network ([`Matcher::grants`], [`Matcher::net_grants`]). Every answer names the rule, and every
+//! rule knows the line that it was written in ([`Origin`]).
+//!
+//! The language is described in `docs/policy.md`.
+//!
+//! **Architecture invariant.** This crate does no I/O and has no clock: a policy is a function of its texts, and a
+//! verdict is a function of policy and question. A policy with an error is never half applied. What is read and kept
+//! is bounded by the constants in [`limits`].
+
+mod endpoint;
+mod error;
+mod fault;
+mod group;
+pub mod limits;
+mod list;
+mod matcher;
+mod name;
+mod narrowing;
+mod origin;
+mod parse;
+mod pattern;
+mod policy;
+mod ports;
+mod rule;
+mod tenancy;
+mod text;
+mod token;
+
+pub use endpoint::{Action, Endpoint, Host, Transport, Transports};
+pub use error::{PolicyError, PolicyWarning, Spot};
+pub use fault::{Doubt, Fault};
+pub use group::Group;
+pub use list::{Endpoints, parse_endpoints};
+pub use matcher::{Grant, Grants, Matcher, Question, Verdict};
+pub use name::{Name, NameError};
+pub use narrowing::{Actor, Narrowing, NarrowingId, NarrowingSet};
+pub use origin::{GroupRef, Origin, Source};
+pub use parse::{Problem, ReadEndpoint};
+pub use pattern::{NamePattern, PatternError};
+pub use policy::{Layer, Policy, SourcePolicy, combine};
+pub use ports::{PortRange, PortSet};
+pub use rule::{Rule, RuleId};

@@ -1,0 +1,28 @@
+//! How large a policy may be. Everything beyond is an error of the policy, never a policy that is cut.
+
+/// Bytes of one policy file, or of one list of endpoints.
+pub const TEXT_BYTES: usize = 1 << 20;
+
+/// Endpoints of one source, with groups expanded.
+pub const RULES_OF_SOURCE: usize = 10_000;
+
+/// Bytes of the text of one endpoint: a name in characters of four bytes, and ports.
+pub const ENDPOINT_BYTES: usize = 2048;
+
+/// Port ranges of one endpoint.
+pub const PORT_RANGES: usize = 64;
+
+/// Different narrowings (`steps`, `executables`, `images`) of one policy: one bit each in a [`crate::NarrowingSet`].
+pub const NARROWINGS: usize = 64;
+
+/// Values of one list of a narrowing.
+pub const NARROWING_VALUES: usize = 64;
+
+/// Bytes of one value of a narrowing, or of a `reason`.
+pub const VALUE_BYTES: usize = 1024;
+
+/// Errors that are told of one source; a file that is no policy at all has one in every line.
+pub const ERRORS: usize = 100;
+
+/// Grants of one host. What is beyond is *not* granted: too many narrowings of too many ports fail closed.
+pub const GRANTS_OF_HOST: usize = 4096;
