@@ -45,6 +45,8 @@ const LAYERS: &[Layer] = &[
             "runward-detect",
             "runward-report",
             "runward-ci",
+            "runward-policy",
+            "runward-resolver",
             "runward-sensor",
         ],
     ),

@@ -2,14 +2,18 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use runward_event::{Body, FORMAT_VERSION, JobEnd, JobIdentity, JobStart, Mode, Texts};
+use runward_policy::{Matcher, Policy};
 use runward_report::Report;
 use runward_sensor::files::{Change, Config, Watcher};
 use runward_sensor::{Clock, Sensor, SensorError, SensorEvent, SensorOptions};
 
+use crate::fence::{BlockError, Fenced, policy_rules};
 use crate::folder::{EVENTS, FolderError, ReportFolder};
 use crate::recorder::Recorder;
+use crate::refusals::Refusal;
 
 /// The number of the job inside its sensor; `runward run` has one job.
 const JOB: u64 = 1;
@@ -17,6 +21,8 @@ const JOB: u64 = 1;
 const BATCHES: usize = 32;
 /// How many ticks pass between two looks at the loss counters.
 const LOSS_TICKS: u32 = 16;
+/// How many different notes of the fence are kept.
+const NOTES_MAX: usize = 16;
 
 /// What a job is, before it starts.
 #[derive(Clone, Debug)]
@@ -31,8 +37,10 @@ pub struct JobOptions {
     pub workspace: PathBuf,
     /// Home folders whose git settings apply to it.
     pub homes: Vec<PathBuf>,
-    /// What was asked for.
+    /// What was asked for. [`Mode::Block`] is what is in force then, or the job can't be prepared.
     pub requested_mode: Mode,
+    /// What the job may reach.
+    pub policy: Policy,
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -46,16 +54,23 @@ pub enum JobError {
     /// The record's side.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The fence.
+    #[error("cannot block traffic, so the command was not started: {0}")]
+    Block(#[from] BlockError),
 }
 
 /// A job under watch: one thread, driven by the caller's ticks.
 pub struct Job {
+    /// Before the sensor, so that it is gone first.
+    fenced: Option<Fenced>,
     sensor: Sensor,
     /// `None` when files cannot be watched here, which the record says.
     watcher: Option<Watcher>,
     /// How many of the watcher's notes stand in `start`.
     notes_told: usize,
     recorder: Recorder,
+    /// What the fence could not do for the job, a sentence each. What it let through is not among it.
+    fence_notes: Vec<String>,
     start: JobStart,
     started_boot_ns: u64,
     ticks: u32,
@@ -76,9 +91,17 @@ impl Job {
     /// Makes everything ready: after this, nothing but the command itself is missing.
     pub fn prepare(options: JobOptions, folder: &ReportFolder) -> Result<Job, JobError> {
         let events = folder.create_file(EVENTS)?;
-        let sensor = Sensor::open(SensorOptions::default())?;
+        let block = options.requested_mode == Mode::Block;
+        let mut sensor = Sensor::open(SensorOptions {
+            fence: block,
+            ..SensorOptions::default()
+        })?;
+        let matcher = Arc::new(Matcher::new(options.policy.clone()));
+        let fenced = block
+            .then(|| Fenced::raise(&mut sensor, JOB, Arc::clone(&matcher)))
+            .transpose()?;
         let clock = Clock::new();
-        let recorder = Recorder::new(clock, JOB, events);
+        let recorder = Recorder::new(clock, JOB, events, block.then_some(matcher));
         let mut start = job_start(&options, &sensor);
         let config = Config {
             workspace: options.workspace,
@@ -103,10 +126,12 @@ impl Job {
         let notes_told = watcher.as_ref().map_or(0, |watcher| watcher.notes().len());
         let started_boot_ns = Clock::boot_ns();
         Ok(Job {
+            fenced,
             sensor,
             watcher,
             notes_told,
             recorder,
+            fence_notes: Vec::new(),
             start,
             started_boot_ns,
             ticks: 0,
@@ -125,13 +150,25 @@ impl Job {
         Ok(())
     }
 
+    /// Forgets what the command's process did so far: it proved that the fence stands.
+    pub fn forget_probe(&mut self) -> Result<(), JobError> {
+        while self.sensor.drain(&mut |_| ())? > 0 {}
+        Ok(())
+    }
+
     /// Readable when so much waits that [`Job::tick`] should not wait for the timer.
     pub fn urgent_fd(&self) -> BorrowedFd<'_> {
         self.sensor.as_fd()
     }
 
+    /// What the fence refused since the last call, each destination once in the job's life.
+    pub fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.recorder.take_refusals()
+    }
+
     /// Takes in what happened since the last tick. Returns whether anything did.
     pub fn tick(&mut self) -> Result<bool, JobError> {
+        self.follow_namespaces();
         let busy = self.drain_sensor(BATCHES)? | self.drain_files(false);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(LOSS_TICKS) {
@@ -139,6 +176,26 @@ impl Job {
         }
         self.recorder.flush();
         Ok(busy)
+    }
+
+    /// A program in a new network namespace may ask for a name at any moment, so this comes first.
+    fn follow_namespaces(&mut self) {
+        let Some(fenced) = &mut self.fenced else {
+            return;
+        };
+        let recorder = &mut self.recorder;
+        // A batch: what was told so far. The ring is drained again right after this.
+        let drained = self.sensor.drain(&mut |event| recorder.observe(event));
+        for used in self.sensor.take_namespaces() {
+            if let Err(note) = fenced.enter(used)
+                && self.fence_notes.len() < NOTES_MAX
+                && !self.fence_notes.contains(&note)
+            {
+                self.fence_notes.push(note);
+            }
+        }
+        // Should the ring be broken, the drain after this says so.
+        drop(drained);
     }
 
     fn drain_sensor(&mut self, batches: usize) -> Result<bool, JobError> {
@@ -212,6 +269,7 @@ impl Job {
                 .iter()
                 .skip(self.notes_told)
                 .cloned()
+                .chain(self.fence_notes)
                 .collect(),
         });
         let (report, events, write_failure) = self.recorder.finish(end);
@@ -247,14 +305,14 @@ fn job_start(options: &JobOptions, sensor: &Sensor) -> JobStart {
         tracked_files: None,
         files_watched: false,
         requested_mode: options.requested_mode,
-        // Audit is all there is until the fence exists; `block` never comes this far.
-        effective_mode: Mode::Audit,
+        // Preparing a job that is to be blocked fails where it cannot be.
+        effective_mode: options.requested_mode,
         tier: sensor.tier(),
         kernel: rustix::system::uname()
             .release()
             .to_string_lossy()
             .into_owned(),
-        policy: Vec::new(),
+        policy: policy_rules(&options.policy),
         notes: options.notes.clone(),
         raw: texts.into_raw(),
     }

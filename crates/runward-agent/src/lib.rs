@@ -1,13 +1,17 @@
 //! The agent: joins the sensor, the process tree, the detections and the report into one watched job.
 //!
 //! **Architecture invariant.** This crate decides nothing about what is dangerous and knows no output format: events
-//! go in one direction, from the sensor through the recorder to the report. It has one thread, the caller's.
+//! go in one direction, from the sensor through the recorder to the report. It has one thread, the caller's, and that of a fenced job's resolver.
 
+mod fence;
 mod folder;
 mod job;
 mod names;
 mod pids;
 mod recorder;
+mod refusals;
 
+pub use fence::BlockError;
 pub use folder::{EVENTS, FolderError, ReportFolder};
 pub use job::{Finished, Job, JobError, JobOptions};
+pub use refusals::Refusal;

@@ -2,13 +2,19 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::sync::Arc;
 
-use runward_event::{Body, Event, EventKind, LossReason, Lost, ProcessId, Time, write_line};
+use runward_event::{
+    Body, DnsMessageKind, DnsTransport, Event, EventKind, LossReason, Lost, ProcessId, Protocol,
+    Reason, Refused, Time, write_line,
+};
+use runward_policy::{Matcher, Name};
 use runward_report::{Report, ReportBuilder};
 use runward_sensor::{Clock, Loss, SensorEvent};
 
 use crate::names::Names;
 use crate::pids::Pids;
+use crate::refusals::{Refusal, Refusals};
 
 /// Numbers events, names connections, writes `events.jsonl` and folds the report, all in one pass.
 pub(crate) struct Recorder {
@@ -18,13 +24,21 @@ pub(crate) struct Recorder {
     names: Names,
     pids: Pids,
     report: ReportBuilder,
+    /// The policy of a fenced job.
+    policy: Option<Arc<Matcher>>,
+    refusals: Refusals,
     out: BufWriter<File>,
     /// Why nothing more is written, and how many events that has cost so far.
     write_failure: Option<(std::io::Error, u64)>,
 }
 
 impl Recorder {
-    pub(crate) fn new(clock: Clock, job: u64, events: File) -> Recorder {
+    pub(crate) fn new(
+        clock: Clock,
+        job: u64,
+        events: File,
+        policy: Option<Arc<Matcher>>,
+    ) -> Recorder {
         Recorder {
             clock,
             job,
@@ -32,6 +46,8 @@ impl Recorder {
             names: Names::default(),
             pids: Pids::default(),
             report: ReportBuilder::new(),
+            policy,
+            refusals: Refusals::default(),
             out: BufWriter::with_capacity(1 << 16, events),
             write_failure: None,
         }
@@ -44,8 +60,39 @@ impl Recorder {
             self.names.learn(dns, ours.then_some(dns.process));
         }
         if ours {
-            self.record(self.clock.wall(event.boot_ns), event.body);
+            let time = self.clock.wall(event.boot_ns);
+            let refused = self.refused_question(&event.body);
+            self.record(time, event.body);
+            if let Some(refused) = refused {
+                self.record(time, Body::Refused(refused));
+            }
         }
+    }
+
+    /// A question that the resolver refuses, by the same policy as here.
+    fn refused_question(&self, body: &Body) -> Option<Refused> {
+        let Body::Dns(dns) = body else { return None };
+        let policy = self.policy.as_ref()?;
+        let asked = dns.message == DnsMessageKind::Query;
+        let allowed = Name::parse(&dns.name).is_ok_and(|name| policy.is_name_allowed(&name));
+        (asked && !allowed).then(|| Refused {
+            connection: None,
+            process: dns.process,
+            pid: dns.pid,
+            protocol: match dns.transport {
+                DnsTransport::Tcp => Protocol::Tcp,
+                _ => Protocol::Udp,
+            },
+            ip: dns.ip,
+            port: dns.port,
+            name: Some(dns.name.clone()),
+            reason: Reason::NotAllowed,
+        })
+    }
+
+    /// What was refused since the last call: each destination once.
+    pub(crate) fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.refusals.take()
     }
 
     /// Takes note of lost events.
@@ -73,6 +120,7 @@ impl Recorder {
                 .name(connect.ip, connect.process)
                 .map(str::to_owned);
         }
+        self.refusals.observe(&body, self.report.tree());
         self.pids.observe(time, &body);
         self.seq += 1;
         let event = Event {

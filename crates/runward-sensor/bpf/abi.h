@@ -136,7 +136,7 @@ struct rw_connect {
 	__u16 protocol; /* IPPROTO_* of the socket */
 	__u8 raw; /* a raw socket */
 	__u8 reason; /* enum rw_reason */
-	__u32 rule; /* the rule that allowed it, as the user side numbers rules; 0: none */
+	__u32 rule; /* the rule that allowed it, counted from 1; 0: none */
 	__u32 pad;
 };
 
@@ -189,9 +189,12 @@ struct rw_grant {
 	__u16 port_low; /* host order */
 	__u16 port_high; /* inclusive */
 	__u8 transport; /* IPPROTO_*; 0: any */
-	__u8 scope; /* 0: every process; n: those with bit n-1 in rw_task.scopes */
-	__u16 pad;
-	__u32 rule;
+	__u8 pad[3];
+	__u32 rule; /* its number, counted from 1 */
+	__u32 pad2;
+	/* Bits of rw_task.scopes that a process must have, and must not have. */
+	__u64 needs;
+	__u64 forbids;
 };
 
 #define RW_GRANTS_MAX 32
@@ -199,6 +202,7 @@ struct rw_grant {
 /* Value of the map of networks, and of the map of names. */
 struct rw_grants {
 	__u32 count;
+	__u32 pad;
 	struct rw_grant list[RW_GRANTS_MAX];
 };
 
@@ -214,7 +218,6 @@ struct rw_net_key {
 /* What a name allows for an address that it stands for. */
 struct rw_bound {
 	struct rw_grant grant;
-	__u32 pad;
 	__u64 expires_boot_ns; /* CLOCK_BOOTTIME */
 };
 
@@ -287,11 +290,11 @@ _Static_assert(sizeof(struct rw_flow) == 32, "rw_flow");
 _Static_assert(sizeof(struct rw_task) == 40, "rw_task");
 _Static_assert(sizeof(struct rw_refused) == 72, "rw_refused");
 _Static_assert(sizeof(struct rw_netns) == 40, "rw_netns");
-_Static_assert(sizeof(struct rw_grant) == 12, "rw_grant");
-_Static_assert(sizeof(struct rw_grants) == 388, "rw_grants");
+_Static_assert(sizeof(struct rw_grant) == 32, "rw_grant");
+_Static_assert(sizeof(struct rw_grants) == 1032, "rw_grants");
 _Static_assert(sizeof(struct rw_net_key) == 28, "rw_net_key");
-_Static_assert(sizeof(struct rw_bound) == 24, "rw_bound");
-_Static_assert(sizeof(struct rw_binding) == 392, "rw_binding");
+_Static_assert(sizeof(struct rw_bound) == 40, "rw_bound");
+_Static_assert(sizeof(struct rw_binding) == 648, "rw_binding");
 _Static_assert(sizeof(struct rw_address_key) == 24, "rw_address_key");
 _Static_assert(sizeof(struct rw_name_key) == 264, "rw_name_key");
 _Static_assert(sizeof(struct rw_fence) == 8, "rw_fence");

@@ -16,6 +16,11 @@ static __always_inline void ask(struct question *question, struct socket_info *i
 	question->job = info->job;
 	question->scopes = info->scopes;
 	__builtin_memcpy(question->addr, addr, 16);
+	/* To the kernel, no address means this machine. */
+	if (is_unspecified(addr))
+		question->addr[15] = 1;
+	else if (is_v4(addr) && addr[12] == 0 && addr[13] == 0 && addr[14] == 0 && addr[15] == 0)
+		map_v4(question->addr, bpf_htonl(0x7f000001));
 	question->port = port;
 	question->transport = transport;
 }

@@ -51,11 +51,20 @@ static __always_inline void lead_v6(struct bpf_sock_addr *ctx, struct peer *peer
 }
 
 /*
+ * Connecting a datagram socket sends nothing, and C libraries do it for every address of a name to put them in order. So
+ * a request of that kind is not refused; the first datagram is.
+ */
+static __always_inline bool sends_nothing(struct socket_info *info, bool connects)
+{
+	return connects && info->protocol == IPPROTO_UDP;
+}
+
+/*
  * Judges a request. `peer` becomes where it really goes, which is the resolver for DNS. Refusing tells it; `asked` is the
  * peer that the program named.
  */
 static __always_inline bool passes_fence(struct bpf_sock_addr *ctx, struct socket_info *info, struct peer *asked,
-					 struct peer *peer)
+					 struct peer *peer, bool connects)
 {
 	struct question question;
 
@@ -75,7 +84,8 @@ static __always_inline bool passes_fence(struct bpf_sock_addr *ctx, struct socke
 		info->by_name = question.by_name;
 		return true;
 	}
-	emit_blocked_connect(info, bpf_get_socket_cookie(ctx), asked, ctx->family, question.reason);
+	if (!sends_nothing(info, connects))
+		emit_blocked_connect(info, bpf_get_socket_cookie(ctx), asked, ctx->family, question.reason);
 	return false;
 }
 
@@ -90,8 +100,9 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct socket_i
 	info->raw = ctx->type == SOCK_RAW;
 	info->told = 0;
 	info->allowed = 0;
-	if (!passes_fence(ctx, info, &asked, peer))
-		return REFUSE;
+	info->connection = 0;
+	if (!passes_fence(ctx, info, &asked, peer, true))
+		return sends_nothing(info, true) ? ALLOW : REFUSE;
 	info->allowed = 1;
 	info->connection = next_id();
 	info->started_boot_ns = bpf_ktime_get_boot_ns();
@@ -115,7 +126,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr *ctx, struct socket_i
 	/* On a connected IPv6 socket with an IPv4 peer, the kernel names the peer for each datagram. */
 	if (is_peer(info, peer))
 		return ALLOW;
-	if (!passes_fence(ctx, info, &asked, peer))
+	if (!passes_fence(ctx, info, &asked, peer, false))
 		return REFUSE;
 	fill_flow_key(&key, bpf_get_socket_cookie(ctx), peer);
 	if (bpf_map_lookup_elem(&flows, &key) || new_flow(info, &key, &asked, ctx->family))

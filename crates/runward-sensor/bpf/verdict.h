@@ -91,7 +91,7 @@ static __always_inline bool holds(struct rw_grant *grant, struct question *quest
 		return false;
 	if (grant->transport && grant->transport != question->transport)
 		return false;
-	return grant->scope == 0 || question->scopes & (1ULL << ((grant->scope - 1) & 63));
+	return (question->scopes & grant->needs) == grant->needs && !(question->scopes & grant->forbids);
 }
 
 static __always_inline bool allowed_by_net(struct question *question)
@@ -177,6 +177,13 @@ static __always_inline bool is_loopback(const __u8 *addr)
 	if (words[1] == bpf_cpu_to_be64(1))
 		return true;
 	return addr[8] == 0 && addr[9] == 0 && addr[10] == 0xff && addr[11] == 0xff && addr[12] == 127;
+}
+
+static __always_inline bool is_unspecified(const __u8 *addr)
+{
+	const __u64 *words = (const __u64 *)addr;
+
+	return words[0] == 0 && words[1] == 0;
 }
 
 static __always_inline bool is_v4(const __u8 *addr)

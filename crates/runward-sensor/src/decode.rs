@@ -286,7 +286,7 @@ fn connect(record: &rw_connect) -> Body {
             Status::Allowed
         },
         reason: blocked.then(|| reason(record.reason)),
-        rule: (record.rule != 0).then_some(record.rule),
+        rule: record.rule.checked_sub(1),
         v4_mapped: mapped && record.family == AF_INET6,
     })
 }

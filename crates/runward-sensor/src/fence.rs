@@ -29,8 +29,12 @@ pub struct Grant {
     pub ports: RangeInclusive<u16>,
     /// IANA's number of the transport protocol; `None` for any.
     pub transport: Option<u8>,
-    /// The rule's number in the record.
+    /// The rule's number in the record, counted from 0.
     pub rule: u32,
+    /// Bits that a process must have, of those that narrowed rules have.
+    pub needs: u64,
+    /// Bits that it must not have.
+    pub forbids: u64,
 }
 
 /// What a job may reach, before anything was looked up.
@@ -163,7 +167,6 @@ impl Fence {
             bound.push(rw_bound {
                 grant,
                 expires_boot_ns: now.saturating_add(lifetime),
-                ..rw_bound::default()
             });
         }
         if bound.len() > BOUND_MAX {
@@ -247,7 +250,9 @@ fn raw_grant(grant: &Grant) -> rw_grant {
         port_low: *grant.ports.start(),
         port_high: *grant.ports.end(),
         transport: grant.transport.unwrap_or(0),
-        rule: grant.rule,
+        rule: grant.rule.saturating_add(1),
+        needs: grant.needs,
+        forbids: grant.forbids,
         ..rw_grant::default()
     }
 }
@@ -256,7 +261,8 @@ fn same(a: &rw_grant, b: &rw_grant) -> bool {
     a.port_low == b.port_low
         && a.port_high == b.port_high
         && a.transport == b.transport
-        && a.scope == b.scope
+        && a.needs == b.needs
+        && a.forbids == b.forbids
 }
 
 fn pack(grants: &[Grant], place: impl FnOnce() -> String) -> Result<rw_grants, FenceError> {

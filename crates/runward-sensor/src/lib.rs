@@ -17,6 +17,7 @@ mod fence;
 pub mod files;
 mod flags;
 mod load;
+pub mod netns;
 mod pins;
 mod sensor;
 

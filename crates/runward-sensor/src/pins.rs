@@ -22,7 +22,8 @@ const FOLDER: &str = "runward";
 /// The pin of the map of tasks.
 const TASKS: &str = "tasks";
 
-/// The folder of one sensor. Dropping it removes the pins.
+/// The folder of one sensor. Dropping it removes the pins, unless processes of its jobs still run: for these the fence
+/// keeps standing.
 #[derive(Debug)]
 pub(crate) struct Pins {
     folder: PathBuf,
@@ -73,8 +74,10 @@ impl Pins {
 
 impl Drop for Pins {
     fn drop(&mut self) {
-        // What cannot be removed is found by `leftovers` later.
-        let _ = fs::remove_dir_all(&self.folder);
+        if tracked_processes(&self.folder).is_empty() {
+            // What cannot be removed is found by `leftovers` later.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
     }
 }
 
@@ -117,11 +120,22 @@ fn name(pid: u32) -> String {
 }
 
 fn start_time(pid: u32) -> Option<u64> {
+    stat_field(pid, 22)?.parse().ok()
+}
+
+/// Whether a process has ended, and only its parent has not looked yet.
+fn is_dead(pid: u32) -> bool {
+    stat_field(pid, 3).is_none_or(|state| state == "Z" || state == "X")
+}
+
+/// A field of /proc/PID/stat, by its number in proc(5): the third, or one after it.
+fn stat_field(pid: u32, number: usize) -> Option<String> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The command in parentheses may hold anything; the fields after the last one are numbers. See proc(5), field 22.
+    // The second field, the command in parentheses, may hold anything.
     let after = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = String::from_utf8_lossy(stat.get(after + 1..)?).into_owned();
-    fields.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = fields.split_whitespace();
+    fields.nth(number.checked_sub(3)?).map(str::to_owned)
 }
 
 fn owner_lives(folder: &Path) -> bool {
@@ -148,8 +162,9 @@ fn tracked_processes(folder: &Path) -> Vec<u32> {
 
 fn is_tracked(tasks: &MapHandle, pid: u32) -> bool {
     use std::os::fd::{AsFd, AsRawFd};
-    let handle =
-        Pid::from_raw(pid.cast_signed()).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let handle = Pid::from_raw(pid.cast_signed())
+        .filter(|_| !is_dead(pid))
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     handle.is_some_and(|handle| {
         let key = handle.as_fd().as_raw_fd().to_ne_bytes();
         tasks

@@ -41,15 +41,18 @@ pub(crate) struct RunOptions {
     /// Where the report goes
     #[arg(long, value_name = "DIR", default_value = "runward-report")]
     pub(crate) report: PathBuf,
-    /// A policy file; in audit mode it is only checked to be readable
+    /// A policy file
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
-    /// What is done about traffic that the policy does not allow
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = EgressPolicy::Audit)]
-    pub(crate) egress_policy: EgressPolicy,
-    /// Endpoints that the policy allows, as `host[:port]`; not used in audit mode
+    /// What is done about traffic that the policy does not allow [default: audit]
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(crate) egress_policy: Option<EgressPolicy>,
+    /// Endpoints that the job may reach, as `host[:port]`, separated by spaces or commas
     #[arg(long, value_name = "LIST")]
     pub(crate) allowed_endpoints: Option<String>,
+    /// Endpoints that the job may not reach, whatever else allows them
+    #[arg(long, value_name = "LIST")]
+    pub(crate) denied_endpoints: Option<String>,
     /// Detections that make a successful command fail with exit code 86: their names, separated by commas, or `any`
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) fail_on: Vec<String>,
@@ -86,6 +89,9 @@ pub(crate) struct DoctorOptions {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Remove what a Runward that was killed has left in the kernel, where no process needs it any more
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) clean: bool,
 }
 
 /// Wait to be watched, then become the command.
@@ -97,6 +103,9 @@ pub(crate) struct LaunchOptions {
     pub(crate) gid: Option<u32>,
     #[arg(long, value_delimiter = ',')]
     pub(crate) groups: Vec<u32>,
+    /// An address that the fence must refuse; tried before the command
+    #[arg(long)]
+    pub(crate) probe: Option<std::net::SocketAddr>,
     #[arg(last = true, required = true)]
     pub(crate) command: Vec<OsString>,
 }

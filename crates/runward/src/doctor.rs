@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use runward_sensor::{Capabilities, SensorError, check_machine};
+use runward_sensor::{Capabilities, Leftover, SensorError, check_machine, leftovers};
 use serde::Serialize;
 
 use crate::cli::DoctorOptions;
@@ -33,6 +33,9 @@ struct Finding {
 
 /// `runward doctor`.
 pub(crate) fn doctor(options: &DoctorOptions) -> ExitCode {
+    if options.clean {
+        return clean();
+    }
     let capabilities = Capabilities::probe();
     let diagnosis = diagnose(&capabilities, check_machine());
     let text = if options.json {
@@ -48,6 +51,47 @@ pub(crate) fn doctor(options: &DoctorOptions) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// Removes the fences of runs that are gone. One whose processes still run is needed, and stays.
+fn clean() -> ExitCode {
+    let found = match leftovers() {
+        Ok(found) => found,
+        Err(error) => {
+            output::say(format_args!(
+                "cannot look for what was left behind: {error}; run this as root"
+            ));
+            return ExitCode::from(exit::FAILURE);
+        }
+    };
+    if found.is_empty() {
+        output::say("nothing was left behind");
+    }
+    let mut code = ExitCode::SUCCESS;
+    for leftover in &found {
+        match remove(leftover) {
+            Ok(()) => output::say(format_args!("removed {}", leftover.folder.display())),
+            Err(sentence) => {
+                output::say(sentence);
+                code = ExitCode::from(exit::FAILURE);
+            }
+        }
+    }
+    code
+}
+
+fn remove(leftover: &Leftover) -> Result<(), String> {
+    let place = leftover.folder.display();
+    if leftover.processes.is_empty() {
+        return leftover
+            .remove()
+            .map_err(|error| format!("cannot remove {place}: {error}"));
+    }
+    let processes: Vec<String> = leftover.processes.iter().map(u32::to_string).collect();
+    Err(format!(
+        "{place} stays, because it fences processes that still run; end them first: {}",
+        processes.join(", ")
+    ))
 }
 
 fn diagnose(capabilities: &Capabilities, check: Result<(), SensorError>) -> Diagnosis {

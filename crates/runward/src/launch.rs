@@ -3,6 +3,7 @@
 //! A process must be in its job before it runs the job's first instruction. So `run` starts this, which stops itself;
 //! `run` puts it into the job and lets it go on; it gives up root, if it had it through sudo, and becomes the command.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode};
 
@@ -18,7 +19,13 @@ use crate::invoker::Invoker;
 use crate::{exit, output};
 
 /// Starts the launcher for `command` and waits until it has stopped itself.
-pub(crate) fn start(command: &[std::ffi::OsString], invoker: Option<&Invoker>) -> Result<Child> {
+///
+/// With `probe`, it tries to reach that address as soon as it is let go on, and stops once more when it could not.
+pub(crate) fn start(
+    command: &[std::ffi::OsString],
+    invoker: Option<&Invoker>,
+    probe: Option<SocketAddr>,
+) -> Result<Child> {
     let mut launcher = Command::new("/proc/self/exe");
     launcher.arg0("runward").arg(cli::launch_name());
     if let Some(invoker) = invoker {
@@ -28,6 +35,9 @@ pub(crate) fn start(command: &[std::ffi::OsString], invoker: Option<&Invoker>) -
             .arg(format!("--gid={}", invoker.gid));
         launcher.arg(format!("--groups={}", groups.join(",")));
         invoker.dress(&mut launcher);
+    }
+    if let Some(probe) = probe {
+        launcher.arg(format!("--probe={probe}"));
     }
     let child = launcher
         .arg("--")
@@ -49,12 +59,27 @@ pub(crate) fn release(child: &Child) -> Result<()> {
         .context("cannot let the command's process go on")
 }
 
+/// Lets a stopped launcher prove that the fence stands, and waits until it has.
+pub(crate) fn prove(child: &Child) -> Result<()> {
+    release(child)?;
+    let pid = Pid::from_child(child);
+    match waitpid(Some(pid), WaitOptions::UNTRACED)
+        .context("cannot wait for the command's process")?
+    {
+        Some((_, status)) if status.stopped() => Ok(()),
+        _ => bail!("the fence did not stop a connection that the policy does not allow"),
+    }
+}
+
 /// The launcher itself.
 pub(crate) fn launch(options: &LaunchOptions) -> ExitCode {
     let [program, arguments @ ..] = &options.command[..] else {
         return ExitCode::from(exit::RUNWARD);
     };
-    if let Err(error) = wait_to_be_watched().and_then(|()| drop_privileges(options)) {
+    let ready = wait_to_be_watched()
+        .and_then(|()| options.probe.map_or(Ok(()), probe))
+        .and_then(|()| drop_privileges(options));
+    if let Err(error) = ready {
         output::say(format_args!("{error:#}"));
         return ExitCode::from(exit::RUNWARD);
     }
@@ -75,6 +100,22 @@ fn wait_to_be_watched() -> Result<()> {
         .context("cannot prepare the command's process")?;
     kill_process(getpid(), Signal::STOP).context("cannot wait to be watched")?;
     set_parent_process_death_signal(None).context("cannot prepare the command's process")
+}
+
+/// Sends one byte that must be refused, to an address that nobody has.
+fn probe(address: SocketAddr) -> Result<()> {
+    let any: SocketAddr = if address.is_ipv4() {
+        (Ipv4Addr::UNSPECIFIED, 0).into()
+    } else {
+        (Ipv6Addr::UNSPECIFIED, 0).into()
+    };
+    let tried = UdpSocket::bind(any).and_then(|socket| socket.send_to(&[0], address));
+    match tried {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+        Err(error) => bail!("cannot tell whether the fence stands: {error}"),
+        Ok(_) => bail!("the fence does not stand: {address} can be reached"),
+    }
+    kill_process(getpid(), Signal::STOP).context("cannot wait to be let go on")
 }
 
 fn drop_privileges(options: &LaunchOptions) -> Result<()> {

@@ -11,8 +11,10 @@ mod exit;
 mod invoker;
 mod launch;
 mod output;
+mod refusals;
 mod report;
 mod run;
+mod source;
 
 use std::process::ExitCode;
 

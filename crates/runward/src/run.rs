@@ -1,4 +1,4 @@
-use std::fs::File;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
@@ -15,10 +15,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 
-use crate::cli::{EgressPolicy, RunOptions};
+use crate::cli::RunOptions;
 use crate::invoker::Invoker;
 use crate::report::write_reports;
-use crate::{exit, launch, output};
+use crate::{exit, launch, output, refusals, source};
 
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
 /// that fills an eighth of the ring wakes the reader at once.
@@ -36,7 +36,12 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         }
     };
     let folder = prepared.folder;
-    let (status, finished) = match watch(prepared.job, &options, prepared.invoker.as_ref()) {
+    let (status, finished) = match watch(
+        prepared.job,
+        &options,
+        prepared.invoker.as_ref(),
+        prepared.probe,
+    ) {
         Ok(watched) => watched,
         Err(error) => {
             output::say(format_args!("{error:#}"));
@@ -66,30 +71,28 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
 }
 
 struct Prepared {
+    /// What a fenced job must not reach; tried before the command starts.
+    probe: Option<SocketAddr>,
     job: Job,
     folder: ReportFolder,
     invoker: Option<Invoker>,
 }
 
 fn prepare(options: &RunOptions) -> Result<Prepared> {
-    if options.egress_policy == EgressPolicy::Block {
-        bail!(
-            "this version cannot block traffic yet, so it does not start the command; use --egress-policy audit to record it"
-        );
-    }
     check_detections(&options.fail_on)?;
-    if let Some(policy) = &options.policy {
-        File::open(policy)
-            .with_context(|| format!("cannot read the policy {}", policy.display()))?;
-    }
     let cwd = std::env::current_dir().context("cannot tell the current folder")?;
     let workspace = workspace(options, &cwd)?;
     let invoker = Invoker::find()?;
     let owner = invoker.as_ref().map(|invoker| (invoker.uid, invoker.gid));
+    let policy = source::policy(options, &workspace)?;
+    let mode = policy.mode();
     let mut notes = Vec::new();
-    if options.policy.is_some() || options.allowed_endpoints.is_some() {
+    if mode == Mode::Audit && !policy.rules().is_empty() {
         notes.push("A policy was given; in audit mode it stops nothing.".to_owned());
     }
+    let probe = (mode == Mode::Block)
+        .then(|| source::refused_address(&policy))
+        .flatten();
     // Before the folder is made: nobody wants an empty one.
     check_machine()?;
     let folder = ReportFolder::create(&options.report, owner)?;
@@ -108,12 +111,14 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
                 .map(Invoker::home)
                 .chain(std::env::var_os("HOME").map(PathBuf::from))
                 .collect(),
-            requested_mode: Mode::Audit,
+            requested_mode: mode,
+            policy,
             notes,
         },
         &folder,
     )?;
     Ok(Prepared {
+        probe,
         job,
         folder,
         invoker,
@@ -155,15 +160,20 @@ fn watch(
     mut job: Job,
     options: &RunOptions,
     invoker: Option<&Invoker>,
+    probe: Option<SocketAddr>,
 ) -> Result<(ExitStatus, Option<Finished>)> {
     // Before the child exists, so that no signal in between is lost.
     let mut signals =
         SignalsInfo::<WithOrigin>::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])
             .context("cannot handle signals")?;
-    let mut child = launch::start(&options.command, invoker)?;
+    let mut child = launch::start(&options.command, invoker, probe)?;
     let started = job
         .start(child.id())
         .map_err(anyhow::Error::from)
+        .and_then(|()| match probe {
+            Some(_) => launch::prove(&child).and_then(|()| Ok(job.forget_probe()?)),
+            None => Ok(()),
+        })
         .and_then(|()| launch::release(&child))
         .and_then(|()| {
             pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
@@ -196,6 +206,9 @@ fn watch(
                 Ok(true) => tick = TICK,
                 Ok(false) => tick = (tick * 2).min(IDLE_TICK),
                 Err(error) => failure = Some(error),
+            }
+            for refusal in job.take_refusals() {
+                output::say(refusals::sentence(&refusal));
             }
         }
         if over {
