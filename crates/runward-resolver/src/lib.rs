@@ -23,6 +23,7 @@ mod counters;
 mod desk;
 mod error;
 mod exchange;
+mod exercise;
 mod gate;
 mod pool;
 mod question;
@@ -35,6 +36,7 @@ mod udp;
 
 pub use crate::counters::Counters;
 pub use crate::error::{ResolverError, UpstreamsError};
+pub use crate::exercise::exercise;
 pub use crate::gate::{
     Asker, Bound, Gate, GateError, Judgement, Kept, Kind, MOST_ADDRESSES, Question, Transport,
 };

@@ -35,7 +35,8 @@ pub struct Resolver {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A pair of sockets that are listened on, until this is dropped.
+/// A pair of sockets that are listened on, until this is dropped. The sockets are closed by the resolver's thread, so
+/// that their address may be free only a moment after that.
 #[derive(Debug)]
 #[must_use = "the listener stops when this is dropped"]
 pub struct Listening {

@@ -1,6 +1,6 @@
 //! What clients get, and what the gate is told before.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,13 @@ use runward_lab::hickory::rr::rdata::svcb::{
 };
 use runward_lab::hickory::rr::rdata::{A, CAA, CNAME, HTTPS, MX, NULL, PTR, SRV, TXT};
 use runward_lab::hickory::rr::{DNSClass, Name, RData, RecordType};
-use runward_lab::{Behaviour, Dns, Lab, Transport};
+use runward_lab::{Behaviour, Dns, Lab, Transport, requires};
 use runward_resolver::Transport as AskedBy;
 
 use crate::PATIENCE;
 use crate::fence::{
-    Fence, LISTENER, extended_error, question, read_framed, receive, told, with_edns, write_framed,
+    Fence, LISTENER, extended_error, question, read_framed, receive, sockets, told, with_edns,
+    write_framed,
 };
 
 fn name(text: &str) -> Name {
@@ -203,6 +204,29 @@ fn the_gate_knows_who_asked() {
         (LISTENER, AskedBy::Tcp, stream.local_addr().unwrap()),
     ];
     assert_eq!(askers, expected);
+}
+
+#[test]
+fn sockets_of_another_network_namespace_are_listened_on() {
+    requires!(Netns);
+    let (_lab, dns) = lab();
+    let fence = Fence::new(&[dns.at()]);
+    let elsewhere = Lab::netns().unwrap();
+    let (datagrams, connections) = elsewhere.in_client(sockets).unwrap();
+    let at = datagrams.local_addr().unwrap();
+    let _listening = fence.resolver.listen(7, datagrams, connections).unwrap();
+    let asked = question("a.example.", RecordType::A, |_| {});
+    let answers = elsewhere.in_client(|| {
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.send_to(&asked.to_vec().unwrap(), at).unwrap();
+        let mut stream = TcpStream::connect(at).unwrap();
+        write_framed(&mut stream, &asked);
+        [told(&receive(&client)), told(&read_framed(&mut stream))]
+    });
+    assert_eq!(answers.unwrap(), ["ok 192.0.2.1 192.0.2.2"; 2]);
+    let judged = fence.gate.judged.lock().unwrap();
+    assert!(judged.iter().all(|(asker, ..)| asker.listener == 7));
 }
 
 #[test]
