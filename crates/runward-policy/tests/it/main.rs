@@ -6,6 +6,7 @@
 )]
 
 mod corpus;
+mod files;
 mod layers;
 mod lists;
 mod properties;
