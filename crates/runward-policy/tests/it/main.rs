@@ -10,6 +10,8 @@ mod files;
 mod layers;
 mod lists;
 mod properties;
+mod replays;
+mod suggestions;
 mod verdicts;
 
 use std::sync::Arc;
