@@ -81,6 +81,12 @@ pub enum Fault {
     /// The file is not YAML.
     #[error("not YAML: {0}")]
     Yaml(String),
+    /// An endpoint that YAML takes for something else.
+    #[error("`*`, `@` and `[` begin something else in YAML: put the endpoint in quotes")]
+    Unquoted,
+    /// `host: port`.
+    #[error("YAML takes this for a map, because of the space behind `:`")]
+    SpaceInEndpoint,
     /// A key that a policy does not have.
     #[error("a policy has no such key; it has {0}")]
     UnknownKey(&'static str),
@@ -160,6 +166,8 @@ impl Fault {
             Fault::CommentedOut => "commented-out",
             Fault::Mode => "egress-policy",
             Fault::Yaml(_) => "yaml",
+            Fault::Unquoted => "unquoted",
+            Fault::SpaceInEndpoint => "space-in-endpoint",
             Fault::UnknownKey(_) => "unknown-key",
             Fault::OptionInPolicy => "option-in-policy",
             Fault::DuplicateKey => "duplicate-key",

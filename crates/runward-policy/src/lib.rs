@@ -6,6 +6,8 @@
 //! told for a name or a network ([`Matcher::grants`], [`Matcher::net_grants`]). Every answer names the rule, and every
 //! rule knows the line that it was written in ([`Origin`]).
 //!
+//! [`suggest`] makes a policy from recorded runs, and [`Replay`] tells what a policy would have done in them.
+//!
 //! The language is described in `docs/policy.md`.
 //!
 //! **Architecture invariant.** This crate does no I/O and has no clock: a policy is a function of its texts, and a
@@ -15,7 +17,9 @@
 mod endpoint;
 mod error;
 mod fault;
+mod file;
 mod group;
+mod implicit;
 pub mod limits;
 mod list;
 mod matcher;
@@ -26,17 +30,24 @@ mod parse;
 mod pattern;
 mod policy;
 mod ports;
+mod replay;
 mod rule;
+mod schema;
+mod suggest;
 mod tenancy;
 mod text;
 mod token;
+mod view;
+mod yaml;
 
 pub use endpoint::{Action, Endpoint, Host, Transport, Transports};
 pub use error::{PolicyError, PolicyWarning, Spot};
 pub use fault::{Doubt, Fault};
+pub use file::parse_file;
 pub use group::Group;
+pub use implicit::{Decision, Implicit, ImplicitTag};
 pub use list::{Endpoints, parse_endpoints};
-pub use matcher::{Grant, Grants, Matcher, Question, Verdict};
+pub use matcher::{Difference, Grant, Grants, Matcher, NearMiss, Question, Verdict};
 pub use name::{Name, NameError};
 pub use narrowing::{Actor, Narrowing, NarrowingId, NarrowingSet};
 pub use origin::{GroupRef, Origin, Source};
@@ -44,4 +55,8 @@ pub use parse::{Problem, ReadEndpoint};
 pub use pattern::{NamePattern, PatternError};
 pub use policy::{Layer, Policy, SourcePolicy, combine};
 pub use ports::{PortRange, PortSet};
+pub use replay::{BlockedDestination, RefusedName, Replay, Replayed, RunTotals};
 pub use rule::{Rule, RuleId};
+pub use schema::policy_schema;
+pub use suggest::{Observation, SuggestedLine, SuggestedPolicy, suggest};
+pub use view::{LayerView, PolicyView, RuleView};

@@ -74,10 +74,6 @@ impl<'s> ListReader<'s> {
         }
     }
 
-    pub(crate) fn error(&mut self, error: PolicyError) {
-        self.errors.push(error);
-    }
-
     /// Reads all endpoints of `text`, which begins in the script where `lines` says.
     pub(crate) fn read(&mut self, text: &str, lines: Lines) {
         if text.len() > limits::TEXT_BYTES {

@@ -3,6 +3,7 @@
 mod globs;
 mod grants;
 mod names;
+mod near;
 mod nets;
 
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use crate::rule::RuleId;
 
 pub use grants::{Grant, Grants};
 use names::NameIndex;
+pub use near::{Difference, NearMiss};
 use nets::NetIndex;
 
 /// A policy, ready to be asked.

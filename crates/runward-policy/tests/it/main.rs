@@ -6,9 +6,12 @@
 )]
 
 mod corpus;
+mod files;
 mod layers;
 mod lists;
 mod properties;
+mod replays;
+mod suggestions;
 mod verdicts;
 
 use std::sync::Arc;

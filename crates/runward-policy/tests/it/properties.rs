@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 use runward_policy::{
     Action, Actor, Endpoint, Matcher, Name, Narrowing, Policy, Question, Source, SourcePolicy,
-    Transport, combine, parse_endpoints,
+    Transport, combine, parse_endpoints, parse_file,
 };
 
 use crate::flag;
@@ -198,6 +198,39 @@ proptest! {
         if let Ok(name) = Name::parse(&text) {
             prop_assert_eq!(Name::parse(name.as_str()), Ok(name.clone()));
             prop_assert!(name.as_str().len() <= 253 && name.as_str().is_ascii());
+        }
+    }
+
+    #[test]
+    fn any_file_ends_without_a_panic(text in "\\PC{0,200}") {
+        let _ = parse_file(&text, Source::File("policy.yml".to_owned()));
+    }
+
+    #[test]
+    fn text_like_a_file_ends_without_a_panic(
+        text in "(egress-policy|allowed-endpoints|denied-endpoints|endpoint|steps|: |\n|\n  |- |\\[|\\]|[{}]|'|\"|#|\\||>|[*&!@%]|a.example|443|block|ü|\t|,|~){0,60}"
+    ) {
+        if let Err(errors) = parse_file(&text, Source::File("policy.yml".to_owned())) {
+            prop_assert!(!errors.is_empty());
+            for error in errors {
+                prop_assert!(!error.to_string().contains(['\n', '\x1b']));
+                prop_assert!(error.place.line > 0 && error.place.column > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_in_a_file_is_the_same_list(words in proptest::collection::vec(endpoint(), 0..6)) {
+        let alone = parse_endpoints(&words.join("\n"), Action::Allow, &flag()).unwrap();
+        let spelled = |rules: &[runward_policy::Rule]| rules.iter().map(runward_policy::Rule::spelled).collect::<Vec<_>>();
+        for text in [
+            format!("allowed-endpoints: >\n  {}\n", words.join("\n  ")),
+            format!("allowed-endpoints: |\n\n    {}", words.join(" ")),
+            format!("allowed-endpoints: \"{}\"", words.join(", ")),
+            format!("allowed-endpoints: [{}]", words.iter().map(|w| format!("'{w}'")).collect::<Vec<_>>().join(",")),
+        ] {
+            let file = parse_file(&text, Source::File("policy.yml".to_owned())).unwrap();
+            prop_assert_eq!(spelled(&file.allowed.unwrap()), spelled(&alone.rules), "{}", text);
         }
     }
 }
