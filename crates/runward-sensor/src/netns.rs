@@ -65,22 +65,30 @@ fn raise_loopback() -> io::Result<()> {
     for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
         *place = byte.cast_signed();
     }
-    // SAFETY: both requests read and write one `ifreq`, which is alive; after the first one, its flags are the ones that
-    // the union holds. Nothing safe asks the kernel for a device's flags without a netlink library.
-    unsafe {
-        if libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let up = i16::try_from(libc::IFF_UP).unwrap_or(1);
-        if request.ifr_ifru.ifru_flags & up != 0 {
-            return Ok(());
-        }
-        request.ifr_ifru.ifru_flags |= up;
-        if libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request) != 0 {
-            return Err(io::Error::last_os_error());
-        }
+    device_request(&socket, libc::SIOCGIFFLAGS, &mut request)?;
+    // SAFETY: the request that succeeded has filled in the flags.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    let up = i16::try_from(libc::IFF_UP).unwrap_or(1);
+    if flags & up == 0 {
+        request.ifr_ifru.ifru_flags = flags | up;
+        device_request(&socket, libc::SIOCSIFFLAGS, &mut request)?;
     }
     Ok(())
+}
+
+fn device_request(
+    socket: &UdpSocket,
+    number: libc::Ioctl,
+    request: &mut libc::ifreq,
+) -> io::Result<()> {
+    // SAFETY: the two requests that are made here read and write one `ifreq`, which is borrowed for that long. Nothing
+    // safe asks the kernel for a device's flags without a netlink library.
+    let failed = unsafe { libc::ioctl(socket.as_raw_fd(), number, std::ptr::from_mut(request)) };
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 #[cfg(test)]

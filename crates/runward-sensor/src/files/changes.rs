@@ -27,6 +27,9 @@ const MAX_SLICED: usize = 64;
 const MAX_OPEN: usize = 4096;
 /// A write that no close followed for this long was a `truncate(2)`, or its writer keeps the file open.
 const OPEN_FOR_NS: u64 = 300_000_000;
+/// How long a writer has to close the file before it is looked at: a program that writes a file anew empties it first, and
+/// what it holds in between is nobody's version of it.
+const FIRST_LOOK_NS: u64 = 100_000_000;
 /// The shortest and the longest time between two looks at a file that stays open for writing.
 const OPEN_LOOK_NS: (u64, u64) = (20_000_000, 1_280_000_000);
 /// How many folders that were renamed are looked through one by one; beyond it, the whole workspace is.
@@ -543,7 +546,7 @@ impl Changes {
             let open = self.open.entry(key).or_insert(OpenWrite {
                 actor,
                 last: now,
-                look_at: now,
+                look_at: now.saturating_add(FIRST_LOOK_NS),
                 pause: OPEN_LOOK_NS.0,
                 told: false,
             });
