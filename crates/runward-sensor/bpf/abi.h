@@ -59,7 +59,7 @@ enum rw_loss {
 
 /* Why a connection or a packet was refused. Numbers are never used again for something else. */
 enum rw_reason {
-	RW_REASON_NONE = 0,
+	RW_NO_REASON = 0,
 	/* No line of the policy allows this address, port and protocol. */
 	RW_NOT_ALLOWED = 1,
 	/* A name of the policy stood for this address, too long ago. */

@@ -134,7 +134,7 @@ static __always_inline bool allowed_by_name(struct question *question)
 		}
 		question->rule = bound->grant.rule;
 		question->by_name = 1;
-		question->reason = RW_REASON_NONE;
+		question->reason = RW_NO_REASON;
 		return true;
 	}
 	return false;
@@ -152,7 +152,7 @@ __noinline int judge(struct question *question)
 	question->by_name = 0;
 	question->reason = RW_NOT_ALLOWED;
 	if (allowed_by_net(question)) {
-		question->reason = RW_REASON_NONE;
+		question->reason = RW_NO_REASON;
 		return 1;
 	}
 	return allowed_by_name(question);
