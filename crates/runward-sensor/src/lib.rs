@@ -14,6 +14,7 @@ mod decode;
 mod dns;
 mod error;
 pub mod files;
+pub mod first_bytes;
 mod flags;
 mod load;
 mod sensor;
