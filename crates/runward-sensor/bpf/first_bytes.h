@@ -51,22 +51,37 @@ struct first_bytes_reader {
 /* The kernel's own view of a packet. Since 6.2. */
 extern void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
 
-/*
- * Whether the packet's data lies in pages that user space may change after this look: sendfile, splice, MSG_ZEROCOPY.
- * Kernels before 6.2 have no way to tell here; a trampoline can (see docs/first-bytes.md).
- */
-static __always_inline bool first_bytes_shared(struct __sk_buff *skb)
+static __always_inline bool first_bytes_pages_shared(struct sk_buff *skb)
 {
-	struct sk_buff *kernel_skb;
-	struct skb_shared_info *info;
+	struct skb_shared_info *info = (void *)(skb->head + skb->end);
 	__u8 flags = 0;
 
-	if (!bpf_cast_to_kern_ctx)
-		return false;
-	kernel_skb = bpf_cast_to_kern_ctx(skb);
-	info = (void *)(kernel_skb->head + kernel_skb->end);
 	bpf_probe_read_kernel(&flags, sizeof(flags), __builtin_preserve_access_index(&info->flags));
 	return flags & SKBFL_SHARED_FRAG;
+}
+
+/*
+ * Before 6.2, a trampoline on the kernel's own call of the cgroup programs has to tell:
+ *
+ *   SEC("fentry/__cgroup_bpf_run_filter_skb")
+ *   int BPF_PROG(NAME, struct sock *sk, struct sk_buff *skb)
+ *
+ * calls this with the state in the socket's storage, if it has one. Later kernels need no such program.
+ */
+static __always_inline void first_bytes_note_pages(struct sk_buff *skb, struct rw_first_bytes *state)
+{
+	state->pages_shared = first_bytes_pages_shared(skb);
+}
+
+/*
+ * Whether the packet's data lies in pages that user space may change after this look, and before the peer's: those of
+ * sendfile, splice and MSG_ZEROCOPY.
+ */
+static __always_inline bool first_bytes_shared(struct __sk_buff *skb, struct rw_first_bytes *state)
+{
+	if (bpf_cast_to_kern_ctx)
+		return first_bytes_pages_shared(bpf_cast_to_kern_ctx(skb));
+	return state->pages_shared;
 }
 
 /* Eight bytes at once that are in the middle of a header's value or a request's target, and change nothing. */
@@ -167,7 +182,7 @@ static __always_inline bool first_bytes_new(struct __sk_buff *skb, const struct 
 
 	state->next += len;
 	/* The inside of a body changes nothing, whatever becomes of it. */
-	if (state->skip < len && first_bytes_shared(skb)) {
+	if (state->skip < len && first_bytes_shared(skb, state)) {
 		refuse(state, RW_REASON_SHARED_PAGES);
 		return false;
 	}

@@ -157,7 +157,8 @@ struct rw_first_bytes {
 	__u8 record_type;
 	__u8 records;
 	__u8 authority; /* enum rw_first_bytes_authority */
-	__u8 pad[7];
+	__u8 pages_shared; /* see first_bytes_note_pages */
+	__u8 pad[6];
 	/* The name that is read or was judged last: lower case, no dot at the end, zeroes behind it. Also other tokens. */
 	__u8 name[RW_NAME_MAX] __attribute__((aligned(8)));
 	__u8 chunk[RW_CHUNK] __attribute__((aligned(8)));

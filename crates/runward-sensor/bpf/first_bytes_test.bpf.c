@@ -122,6 +122,20 @@ int judge_socket(struct __sk_buff *skb)
 	return state ? judge(skb, state) : 0;
 }
 
+/* For real sockets, on kernels before 6.2. */
+SEC("fentry/__cgroup_bpf_run_filter_skb")
+int BPF_PROG(note_pages, struct sock *sk, struct sk_buff *skb)
+{
+	struct rw_first_bytes *state;
+
+	if (!sk)
+		return 0;
+	state = bpf_sk_storage_get(&socket_flows, sk, NULL, 0);
+	if (state)
+		first_bytes_note_pages(skb, state);
+	return 0;
+}
+
 /* Makes the build generate these types for the tests; holds nothing. */
 const struct {
 	struct allowed_name allowed_name;

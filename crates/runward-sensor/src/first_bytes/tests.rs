@@ -2,6 +2,7 @@
 
 mod greetings;
 mod kernel;
+mod sockets;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -51,8 +52,9 @@ fn each_greeting_is_judged_as_the_table_says() {
 #[test]
 fn a_greeting_is_judged_the_same_however_it_is_cut() {
     for greeting in greetings() {
-        let len = greeting.bytes.len().min(5000);
-        for cut in 0..=len {
+        // The long ones are mostly padding.
+        let step = if greeting.bytes.len() > 2000 { 101 } else { 1 };
+        for cut in (0..=greeting.bytes.len()).step_by(step) {
             let judged = read(greeting.port, &greeting.bytes, &[cut]);
             assert_eq!(
                 judged.phase(),

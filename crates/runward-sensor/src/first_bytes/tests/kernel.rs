@@ -1,9 +1,14 @@
 //! The kernel's machine, run on packets that are made up here.
 
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::mem::offset_of;
+use std::net::TcpStream;
+use std::os::fd::AsRawFd as _;
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, ObjectBuilder, ProgramInput, ProgramMut};
+use libbpf_rs::{
+    Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, ProgramInput, ProgramMut,
+};
 
 use super::super::{Phase, Reason, Segment};
 
@@ -58,11 +63,12 @@ pub(super) struct Told {
 
 impl Kernel {
     pub(super) fn load(allowed: &[(&str, u16)]) -> Kernel {
-        let object = ObjectBuilder::default()
-            .open_memory(&OBJECT.0)
-            .unwrap()
-            .load()
-            .unwrap();
+        let mut open = ObjectBuilder::default().open_memory(&OBJECT.0).unwrap();
+        for mut program in open.progs_mut() {
+            let trampoline = program.name() == OsStr::new("note_pages");
+            program.set_autoload(!trampoline || needs_trampoline());
+        }
+        let object = open.load().unwrap();
         let names = map(&object, "allowed_names");
         for (name, port) in allowed {
             names
@@ -93,6 +99,27 @@ impl Kernel {
         assert!(self.segment(port, &syn).passed);
     }
 
+    /// Judges the real sockets of a cgroup from now on.
+    pub(super) fn attach(&mut self, cgroup: &File) -> Vec<Link> {
+        let mut links = Vec::new();
+        for program in self.object.progs_mut() {
+            if program.name() == OsStr::new("judge_socket") {
+                links.push(program.attach_cgroup(cgroup.as_raw_fd()).unwrap());
+            } else if program.name() == OsStr::new("note_pages") && program.autoload() {
+                links.push(program.attach().unwrap());
+            }
+        }
+        links
+    }
+
+    /// What became of a real socket's flow.
+    pub(super) fn phase_of(&self, socket: &TcpStream) -> Option<Phase> {
+        let sockets = map(&self.object, "socket_flows");
+        let key = socket.as_raw_fd().to_ne_bytes();
+        let state = sockets.lookup(&key, MapFlags::ANY).unwrap().unwrap();
+        told(true, &state).phase
+    }
+
     pub(super) fn segment(&mut self, port: u16, segment: &Segment<'_>) -> Told {
         let packet = packet(port, segment);
         let program = self
@@ -112,6 +139,13 @@ impl Kernel {
             .unwrap();
         told(passed, &state)
     }
+}
+
+/// Whether this kernel's cgroup programs can't see whose pages a packet's are, so that a trampoline has to tell them.
+pub(super) fn needs_trampoline() -> bool {
+    let types = fs::read("/sys/kernel/btf/vmlinux").unwrap();
+    let name = b"\0bpf_cast_to_kern_ctx\0";
+    !types.windows(name.len()).any(|window| window == name)
 }
 
 fn told(passed: bool, state: &[u8]) -> Told {
