@@ -11,6 +11,8 @@ fn main() {
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
     compile("runward", &out, &arch);
     compile("probe", &out, &arch);
+    // For tests only; nothing else embeds it.
+    compile("first_bytes_test", &out, &arch);
     println!("cargo:rerun-if-changed=bpf");
 }
 

@@ -7,6 +7,7 @@
 
 #include "kernel.h"
 #include "abi.h"
+#include "bounded.h"
 
 /*
  * Set by the user side before load. The verifier knows these values, so what they turn off is never checked and need
@@ -21,20 +22,6 @@ const volatile bool task_storage_in_cgroup_hooks = true;
 const volatile bool fence = false;
 /* The reader is woken when this many bytes wait; below, its own timer drains the ring. */
 const volatile __u64 wakeup_bytes = 1 << 20;
-
-/*
- * The value, or 0 when it is larger than `max` (a constant). In assembly, so that the compiler cannot separate the check
- * from the use: older verifiers forget what they learnt about a copy.
- */
-#define bounded(value, max)                                                                                        \
-	({                                                                                                         \
-		__u64 checked = (value);                                                                           \
-		asm volatile("if %0 <= %1 goto +1\n"                                                               \
-			     "%0 = 0\n"                                                                            \
-			     : "+r"(checked)                                                                       \
-			     : "i"(max));                                                                          \
-		checked;                                                                                           \
-	})
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -30,6 +30,8 @@
 /* enum sock_flags: the peer has sent its FIN. */
 #define SOCK_DONE 1
 #define SIGNAL_GROUP_EXIT 0x00000004
+/* enum in linux/skbuff.h: user space may write to the pages of the packet's data. */
+#define SKBFL_SHARED_FRAG (1 << 1)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -180,6 +182,15 @@ struct tcp_sock {
 	__u64 bytes_received;
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
+};
+
+struct skb_shared_info {
+	__u8 flags;
+};
+
+struct sk_buff {
+	unsigned int end;
+	unsigned char *head;
 };
 
 struct msghdr;

@@ -15,6 +15,7 @@ mod dns;
 mod error;
 mod fence;
 pub mod files;
+pub mod first_bytes;
 mod flags;
 mod load;
 pub mod netns;
