@@ -578,6 +578,9 @@ pub struct ConnectClose {
     pub bytes_received: u64,
     /// From the request to the end, in nanoseconds.
     pub duration_ns: u64,
+    /// Whether it was allowed by a name, but spoke neither TLS nor HTTP, so that only its address was judged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opaque: bool,
 }
 
 /// What became of a connection.

@@ -121,6 +121,7 @@ fn examples() -> Vec<Event> {
             bytes_sent: 517,
             bytes_received: 4096,
             duration_ns: 1_500_000,
+            opaque: true,
         }),
         Body::FileCreate(Box::new(change.clone())),
         Body::FileWrite(Box::new(change.clone())),

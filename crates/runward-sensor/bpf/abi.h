@@ -74,6 +74,8 @@ enum rw_reason {
 	RW_UNREADABLE = 6,
 	/* A connection that came from outside of the job. */
 	RW_INBOUND = 7,
+	/* Added to an enum rw_first_bytes_reason: the first bytes of the stream. */
+	RW_FIRST_BYTES = 32,
 };
 
 /* rw_head.flags of RW_DNS */
@@ -81,6 +83,9 @@ enum rw_reason {
 #define RW_DNS_TCP (1 << 1)
 /* The payload goes on in the next record of the same segment. */
 #define RW_DNS_CUT (1 << 2)
+
+/* rw_head.flags of RW_CONNECT_CLOSE: allowed by name, but the stream was neither TLS nor HTTP and said none. */
+#define RW_CLOSE_OPAQUE (1 << 0)
 
 enum rw_outcome {
 	RW_FAILED = 0,
@@ -177,6 +182,11 @@ struct rw_refused {
 	__u16 protocol;
 	__u8 reason; /* enum rw_reason */
 	__u8 pad;
+	__u16 local_port; /* of the stream that is to be reset; 0: none is */
+	__u16 name_len;
+	__u16 pad2[2];
+	__u8 local[16]; /* as addr */
+	__u8 name[256]; /* that the stream said; `name_len` bytes count */
 };
 
 struct rw_netns {
@@ -232,11 +242,9 @@ struct rw_address_key {
 	__u8 addr[16]; /* as in rw_connect */
 };
 
-#define RW_NAME_MAX 256
-
 struct rw_name_key {
 	__u64 job;
-	char name[RW_NAME_MAX]; /* canonical, filled up with zeros */
+	__u8 name[256]; /* canonical, filled up with zeros */
 };
 
 /* A fenced job. */
@@ -288,7 +296,7 @@ _Static_assert(sizeof(struct rw_socket_gone) == 40, "rw_socket_gone");
 _Static_assert(sizeof(struct rw_flow_key) == 32, "rw_flow_key");
 _Static_assert(sizeof(struct rw_flow) == 32, "rw_flow");
 _Static_assert(sizeof(struct rw_task) == 40, "rw_task");
-_Static_assert(sizeof(struct rw_refused) == 72, "rw_refused");
+_Static_assert(sizeof(struct rw_refused) == 352, "rw_refused");
 _Static_assert(sizeof(struct rw_netns) == 40, "rw_netns");
 _Static_assert(sizeof(struct rw_grant) == 32, "rw_grant");
 _Static_assert(sizeof(struct rw_grants) == 1032, "rw_grants");

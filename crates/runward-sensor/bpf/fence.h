@@ -8,6 +8,7 @@
 #include "packets.h"
 #include "sockets.h"
 #include "verdict.h"
+#include "first_bytes.h"
 
 static __always_inline void ask(struct question *question, struct socket_info *info, const __u8 *addr, __u16 port,
 				__u16 transport)
@@ -80,23 +81,108 @@ static __always_inline bool judge_peer(void *ctx, struct question *question)
 	return false;
 }
 
-static __always_inline void emit_refused(struct socket_info *info, __u64 cookie, struct packet *packet, __u8 reason)
+static __always_inline void emit_refused(struct socket_info *info, __u64 cookie, struct packet *packet, __u8 reason,
+					 struct rw_first_bytes *greeting)
 {
-	struct rw_refused record = {};
+	struct rw_refused *record;
 
 	/* One for each connection: the kernel tries a refused packet again and again. */
 	if (info->told)
 		return;
 	info->told = 1;
-	fill_head(&record.head, RW_REFUSED, info->job, info->process, info->pid);
-	record.connection = info->connection;
-	record.cookie = cookie;
-	__builtin_memcpy(record.addr, packet->remote, 16);
-	record.port = packet->remote_port;
-	record.family = packet->family;
-	record.protocol = packet->protocol;
-	record.reason = reason;
-	emit(&record, sizeof(record), RW_REFUSED);
+	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+	if (!record) {
+		count_loss(RW_REFUSED, RW_LOSS_RING_FULL);
+		return;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	fill_head(&record->head, RW_REFUSED, info->job, info->process, info->pid);
+	record->connection = info->connection;
+	record->cookie = cookie;
+	__builtin_memcpy(record->addr, packet->remote, 16);
+	record->port = packet->remote_port;
+	record->family = packet->family;
+	record->protocol = packet->protocol;
+	record->reason = reason;
+	if (greeting) {
+		/* The stream is lost without a word from here on; the user side ends it, so that the program learns. */
+		record->local_port = packet->local_port;
+		__builtin_memcpy(record->local, packet->local, 16);
+		record->name_len = greeting->name_len;
+		__builtin_memcpy(record->name, greeting->name, sizeof(record->name));
+	}
+	bpf_ringbuf_submit(record, greeting ? BPF_RB_FORCE_WAKEUP : wakeup_flag());
+}
+
+/* What the first bytes of a flow have said so far. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct rw_first_bytes);
+} greetings SEC(".maps");
+
+/* A key with a name is too large for the stack. One for each processor: packets are judged without interruption. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct rw_name_key);
+} name_keys SEC(".maps");
+
+static __always_inline bool first_bytes_name_allowed(void *context, const __u8 *name, __u32 len, __u16 port)
+{
+	struct socket_info *info = context;
+	struct question question = { .scopes = info->scopes, .port = port, .transport = IPPROTO_TCP };
+	struct rw_grants *grants;
+	struct rw_name_key *key;
+	__u32 zero = 0;
+
+	key = bpf_map_lookup_elem(&name_keys, &zero);
+	if (!key || !len)
+		return false;
+	key->job = info->job;
+	__builtin_memcpy(key->name, name, sizeof(key->name));
+	grants = bpf_map_lookup_elem(&names, key);
+	if (!grants)
+		return false;
+	for (__u32 i = 0; i < RW_GRANTS_MAX && i < grants->count; i++)
+		if (holds(&grants->list[i], &question))
+			return true;
+	return false;
+}
+
+/* The verdict on a packet of a stream that is allowed by name only. */
+static __always_inline int judge_greeting(struct __sk_buff *skb, struct bpf_sock *sk, struct socket_info *info,
+					  struct packet *packet)
+{
+	struct rw_segment segment = {
+		.payload = packet->payload,
+		.payload_len = packet->payload_len,
+		.seq = packet->tcp_seq,
+		.port = packet->remote_port,
+		.tcp_flags = packet->tcp_flags,
+	};
+	struct rw_first_bytes *greeting;
+	bool passes;
+
+	greeting = bpf_sk_storage_get(&greetings, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!greeting) {
+		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_NO_ROOM, NULL);
+		return REFUSE;
+	}
+	passes = first_bytes_packet(skb, &segment, greeting, info);
+	if (greeting->phase >= RW_PHASE_NAMED) {
+		/* Said and settled, until the socket connects again. */
+		info->by_name = 0;
+		info->opaque = greeting->phase == RW_PHASE_OPAQUE;
+	}
+	if (passes)
+		return ALLOW;
+	if (greeting->reason)
+		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_FIRST_BYTES + greeting->reason, greeting);
+	/* Told as an error, it would end in a write that fails at random; lost, the stream stands still. */
+	return LOSE;
 }
 
 /* The port of the job's resolver in this network namespace. Tells the user side of a namespace that has none yet. */
@@ -147,14 +233,16 @@ static __always_inline bool wants_resolver(void *ctx, struct socket_info *info, 
 }
 
 /* The verdict on one packet that leaves a fenced socket. */
-static __always_inline int judge_packet(struct __sk_buff *skb, struct socket_info *info, struct packet *packet)
+static __always_inline int judge_packet(struct __sk_buff *skb, struct bpf_sock *sk, struct socket_info *info,
+					struct packet *packet)
 {
-	struct question question;
+	bool stream = packet->protocol == IPPROTO_TCP;
 	bool stays = skb->ifindex == LOOPBACK_IFINDEX;
+	struct question question;
 
 	if (info->connection && info->allowed && info->port == packet->remote_port &&
 	    same_address(info->addr, packet->remote))
-		return ALLOW;
+		return info->by_name && stream ? judge_greeting(skb, sk, info, packet) : ALLOW;
 	if (is_redirected(info, packet->remote, packet->remote_port)) {
 		struct rw_resolver_key key = { .job = info->job, .netns = info->netns };
 
@@ -165,7 +253,7 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct socket_inf
 		return ALLOW;
 	}
 	if (!is_followed(info->raw ? SOCK_RAW : 0, packet->protocol)) {
-		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_PROTOCOL);
+		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_PROTOCOL, NULL);
 		return REFUSE;
 	}
 	if (packet->protocol == IPPROTO_UDP) {
@@ -182,15 +270,15 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct socket_inf
 	ask(&question, info, packet->remote, packet->remote_port, packet->protocol);
 	if (is_loopback(packet->remote) && stays) {
 		/* The answer of a server to a client that the fence let through, or that is not the job's. */
-		if (packet->protocol == IPPROTO_TCP && !info->connection)
+		if (stream && !info->connection)
 			return ALLOW;
 		if (judge_peer(skb, &question))
 			return ALLOW;
 	} else if (judge(&question)) {
-		return ALLOW;
+		return question.by_name && stream ? judge_greeting(skb, sk, info, packet) : ALLOW;
 	}
-	emit_refused(info, bpf_get_socket_cookie(skb), packet,
-		     packet->protocol == IPPROTO_TCP && !info->connection ? RW_INBOUND : question.reason);
+	emit_refused(info, bpf_get_socket_cookie(skb), packet, stream && !info->connection ? RW_INBOUND : question.reason,
+		     NULL);
 	return REFUSE;
 }
 

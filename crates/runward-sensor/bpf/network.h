@@ -70,6 +70,7 @@ static __always_inline bool passes_fence(struct bpf_sock_addr *ctx, struct socke
 
 	info->redirected = 0;
 	info->by_name = 0;
+	info->opaque = 0;
 	info->rule = 0;
 	if (!is_fenced(info->job))
 		return true;
@@ -401,11 +402,11 @@ static __always_inline int on_packet(struct __sk_buff *skb, bool egress)
 			return ALLOW;
 		if (!parse_packet(skb, egress, &packet)) {
 			if (judged)
-				emit_refused(info, bpf_get_socket_cookie(skb), &packet, RW_UNREADABLE);
+				emit_refused(info, bpf_get_socket_cookie(skb), &packet, RW_UNREADABLE, NULL);
 			return judged ? REFUSE : ALLOW;
 		}
 		if (judged) {
-			int verdict = judge_packet(skb, info, &packet);
+			int verdict = judge_packet(skb, sk, info, &packet);
 
 			if (verdict != ALLOW)
 				return verdict;
@@ -430,6 +431,23 @@ static __always_inline int on_packet(struct __sk_buff *skb, bool egress)
 	if (packet.remote_port == DNS_PORT)
 		emit_dns(skb, egress, &packet, NULL);
 	return ALLOW;
+}
+
+/*
+ * int __cgroup_bpf_run_filter_skb(struct sock *sk, struct sk_buff *skb, enum cgroup_bpf_attach_type atype): where the
+ * programs below cannot see the pages of a packet by themselves.
+ */
+SEC("fentry/__cgroup_bpf_run_filter_skb")
+int BPF_PROG(on_filter_skb, struct sock *sk, struct sk_buff *skb)
+{
+	struct rw_first_bytes *greeting;
+
+	if (!fence || !sk)
+		return 0;
+	greeting = bpf_sk_storage_get(&greetings, sk, NULL, 0);
+	if (greeting)
+		first_bytes_note_pages(skb, greeting);
+	return 0;
 }
 
 SEC("cgroup_skb/egress")

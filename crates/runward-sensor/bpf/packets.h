@@ -14,6 +14,7 @@
 /* The parts of a packet that matter here. */
 struct packet {
 	__u8 remote[16];
+	__u8 local[16];
 	__u16 remote_port; /* 0 for protocols without ports */
 	__u16 local_port;
 	__u16 family;
@@ -21,6 +22,8 @@ struct packet {
 	__u32 payload; /* offset */
 	__u32 payload_len;
 	__u32 tcp_seq;
+	__u8 tcp_flags; /* byte 13 of the header */
+	__u8 pad[3];
 };
 
 static __always_inline bool parse_ip(struct __sk_buff *skb, bool egress, struct packet *packet)
@@ -34,6 +37,8 @@ static __always_inline bool parse_ip(struct __sk_buff *skb, bool egress, struct 
 			return false;
 		__builtin_memcpy(&v4, egress ? header + 16 : header + 12, 4);
 		map_v4(packet->remote, v4);
+		__builtin_memcpy(&v4, egress ? header + 12 : header + 16, 4);
+		map_v4(packet->local, v4);
 		packet->protocol = header[9];
 		packet->family = AF_INET;
 		packet->payload = (header[0] & 0x0f) * 4;
@@ -44,6 +49,7 @@ static __always_inline bool parse_ip(struct __sk_buff *skb, bool egress, struct 
 		if (bpf_skb_load_bytes(skb, 0, header, 40))
 			return false;
 		__builtin_memcpy(packet->remote, egress ? header + 24 : header + 8, 16);
+		__builtin_memcpy(packet->local, egress ? header + 8 : header + 24, 16);
 		packet->protocol = header[6];
 		packet->family = AF_INET6;
 		packet->payload = 40;
@@ -79,6 +85,7 @@ static __always_inline bool parse_transport(struct __sk_buff *skb, bool egress, 
 	packet->remote_port = 0;
 	packet->local_port = 0;
 	packet->tcp_seq = 0;
+	packet->tcp_flags = 0;
 	if (packet->protocol == IPPROTO_UDP) {
 		if (bpf_skb_load_bytes(skb, packet->payload, header, 8))
 			return false;
@@ -87,6 +94,7 @@ static __always_inline bool parse_transport(struct __sk_buff *skb, bool egress, 
 		if (bpf_skb_load_bytes(skb, packet->payload, header, 20))
 			return false;
 		header_len = (header[12] >> 4) * 4;
+		packet->tcp_flags = header[13];
 		packet->tcp_seq = (__u32)header[4] << 24 | header[5] << 16 | header[6] << 8 | header[7];
 	} else {
 		packet->payload_len = skb->len > packet->payload ? skb->len - packet->payload : 0;

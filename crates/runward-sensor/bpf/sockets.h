@@ -38,10 +38,13 @@ struct socket_info {
 	__u16 server_port;
 	/* A refusal of a packet was told; the next ones are more of the same. */
 	__u8 told;
+	/* Allowed by a name only: the first bytes have to say one that is allowed. */
 	__u8 by_name;
 	__u32 rule;
 	__u64 netns;
 	__u64 scopes;
+	__u8 opaque;
+	__u8 pad[7];
 };
 
 struct {
@@ -165,6 +168,8 @@ static __always_inline void emit_close(struct socket_info *info, __u64 sent, __u
 	record.bytes_received = received;
 	record.started_boot_ns = info->started_boot_ns;
 	record.outcome = outcome;
+	if (info->opaque)
+		record.head.flags |= RW_CLOSE_OPAQUE;
 	emit(&record, sizeof(record), RW_CONNECT_CLOSE);
 	info->connection = 0;
 }

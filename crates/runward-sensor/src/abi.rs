@@ -57,7 +57,7 @@ abi! {
     rw_flow_key = 32,
     rw_flow = 32,
     rw_task = 40,
-    rw_refused = 72,
+    rw_refused = 352,
     rw_netns = 40,
     rw_grant = 32,
     rw_grants = 1032,

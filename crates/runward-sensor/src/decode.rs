@@ -3,7 +3,7 @@
 //! The kernel side wrote the records, but what stands in them (lengths excepted) is the job's: names, arguments, DNS
 //! messages. Nothing here panics on any bytes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use runward_event::{
     AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction,
@@ -18,6 +18,7 @@ use crate::abi::{
 use crate::container::container_id;
 use crate::dns::{Datagram, DnsDecoder};
 use crate::flags;
+use crate::reset::Stream;
 
 /// Something that the kernel side told.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,8 @@ pub(crate) enum Record {
         process: ProcessId,
         cookie: u64,
     },
+    /// A stream whose first bytes were refused is to be ended.
+    Reset(Stream),
     /// A fenced job is about to use DNS in a network namespace without a resolver.
     NamespaceUsed {
         job: Option<u64>,
@@ -96,7 +99,13 @@ impl Decoder {
                     });
                 }
             }
-            rw_kind::RW_REFUSED => sink(event(refused(&abi::read(bytes)?.0))),
+            rw_kind::RW_REFUSED => {
+                let (record, _) = abi::read::<rw_refused>(bytes)?;
+                sink(event(refused(&record)));
+                if record.local_port != 0 {
+                    sink(Record::Reset(stream(&record)));
+                }
+            }
             rw_kind::RW_NETNS => {
                 let (record, _) = abi::read::<rw_netns>(bytes)?;
                 sink(Record::NamespaceUsed {
@@ -291,7 +300,18 @@ fn connect(record: &rw_connect) -> Body {
     })
 }
 
+fn stream(record: &rw_refused) -> Stream {
+    Stream {
+        local: SocketAddr::new(ip_address(&record.local).0, record.local_port),
+        remote: SocketAddr::new(ip_address(&record.addr).0, record.port),
+        cookie: record.cookie,
+        pid: record.head.pid,
+    }
+}
+
 fn refused(record: &rw_refused) -> Body {
+    let name = record.name.get(..usize::from(record.name_len));
+    let name = name.filter(|name| !name.is_empty());
     Body::Refused(Refused {
         connection: (record.connection != 0).then_some(ConnectionId(record.connection)),
         process: ProcessId(record.head.process),
@@ -299,7 +319,7 @@ fn refused(record: &rw_refused) -> Body {
         protocol: protocol(record.protocol, false),
         ip: ip_address(&record.addr).0,
         port: record.port,
-        name: None,
+        name: name.map(|name| String::from_utf8_lossy(name).into_owned()),
         reason: reason(record.reason),
     })
 }
@@ -313,7 +333,22 @@ fn reason(number: u8) -> Reason {
         rw_reason::RW_NO_ROOM => Reason::NoRoom,
         rw_reason::RW_UNREADABLE => Reason::Unreadable,
         rw_reason::RW_INBOUND => Reason::Inbound,
-        _ => Reason::Other,
+        _ => first_bytes_reason(number),
+    }
+}
+
+/// What `enum rw_first_bytes_reason` of `bpf/first_bytes_state.h` means to a reader.
+fn first_bytes_reason(number: u8) -> Reason {
+    let base = rw_reason::RW_FIRST_BYTES.0;
+    match u32::from(number).checked_sub(base) {
+        Some(1) => Reason::SniMismatch,
+        Some(2) => Reason::HostMismatch,
+        Some(3) => Reason::NoSni,
+        Some(5) => Reason::EncryptedClientHello,
+        Some(4 | 7 | 8) => Reason::HttpUnclear,
+        Some(9 | 10) => Reason::HttpUpgrade,
+        Some(_) => Reason::FirstBytes,
+        None => Reason::Other,
     }
 }
 
@@ -329,6 +364,7 @@ fn connect_close(record: rw_connect_close) -> Body {
         bytes_sent: record.bytes_sent,
         bytes_received: record.bytes_received,
         duration_ns: record.head.boot_ns.saturating_sub(record.started_boot_ns),
+        opaque: record.head.flags & flags::CLOSE_OPAQUE != 0,
     })
 }
 

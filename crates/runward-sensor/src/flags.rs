@@ -9,6 +9,7 @@ pub(crate) const CUT_CGROUP: u16 = 1 << 4;
 pub(crate) const CUT_ENV: u16 = 1 << 5;
 pub(crate) const CONNECT_FLOW: u16 = 1 << 0;
 pub(crate) const CONNECT_BLOCKED: u16 = 1 << 1;
+pub(crate) const CLOSE_OPAQUE: u16 = 1 << 0;
 pub(crate) const DNS_INGRESS: u16 = 1 << 0;
 pub(crate) const DNS_TCP: u16 = 1 << 1;
 pub(crate) const DNS_CUT: u16 = 1 << 2;
@@ -27,6 +28,7 @@ mod tests {
             ("CUT_ENV", super::CUT_ENV),
             ("CONNECT_FLOW", super::CONNECT_FLOW),
             ("CONNECT_BLOCKED", super::CONNECT_BLOCKED),
+            ("CLOSE_OPAQUE", super::CLOSE_OPAQUE),
             ("DNS_INGRESS", super::DNS_INGRESS),
             ("DNS_TCP", super::DNS_TCP),
             ("DNS_CUT", super::DNS_CUT),

@@ -20,6 +20,7 @@ mod flags;
 mod load;
 pub mod netns;
 mod pins;
+mod reset;
 mod sensor;
 
 pub use capabilities::{Capabilities, check_machine};

@@ -92,7 +92,8 @@ pub(crate) struct Setup {
 }
 
 /// Programs that only a fence needs.
-const FENCE_PROGRAMS: [&str; 4] = [
+const FENCE_PROGRAMS: [&str; 5] = [
+    "on_filter_skb",
     "on_recvmsg4",
     "on_recvmsg6",
     "on_getpeername4",

@@ -8,20 +8,22 @@ use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// Does something in the network namespace of a process, on a thread of its own, if that namespace is the one that
-/// `cookie` names: the process may be gone, and its number somebody else's.
+/// Does something in the network namespace of a process, on a thread of its own. With `cookie`, only if that namespace
+/// is the one that it names: the process may be gone, and its number somebody else's.
 ///
 /// Its loopback device is up when the work begins; a namespace is born without.
 pub fn inside<T: Send>(
     pid: u32,
-    cookie: u64,
+    cookie: Option<u64>,
     work: impl FnOnce() -> io::Result<T> + Send,
 ) -> io::Result<T> {
     let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
     let done = thread::scope(|scope| {
         let thread = scope.spawn(|| {
             move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-            if own_cookie()? != cookie {
+            if let Some(cookie) = cookie
+                && own_cookie()? != cookie
+            {
                 return Err(io::Error::other(
                     "the process has left the network namespace",
                 ));
@@ -103,9 +105,9 @@ mod tests {
         }
         let cookie = own_cookie().unwrap();
         assert_eq!(
-            inside(std::process::id(), cookie, own_cookie).unwrap(),
+            inside(std::process::id(), Some(cookie), own_cookie).unwrap(),
             cookie
         );
-        assert!(inside(std::process::id(), cookie + 1, own_cookie).is_err());
+        assert!(inside(std::process::id(), Some(cookie + 1), own_cookie).is_err());
     }
 }

@@ -16,7 +16,9 @@ use crate::capabilities;
 use crate::decode::{Decoder, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
 use crate::load::{self, Loaded, Setup, SocketTagging};
+use crate::netns;
 use crate::pins::Pins;
+use crate::reset::{self, Stream};
 
 /// How a sensor is set up.
 #[derive(Clone, Copy, Debug)]
@@ -218,6 +220,7 @@ impl Sensor {
                     self.remember_flow(cookie, addr, port);
                     sink(event);
                 }
+                Record::Reset(stream) => self.reset(stream),
                 Record::NamespaceUsed { job, pid, netns } => {
                     self.note_namespace(job, pid, netns);
                 }
@@ -234,6 +237,14 @@ impl Sensor {
             }
         }
         Ok(usize::try_from(taken).unwrap_or(0))
+    }
+
+    /// Ends a refused stream, so that the program learns at once. Where that fails, the stream stands still until the
+    /// program gives up: nothing leaves either way.
+    fn reset(&mut self, stream: Stream) {
+        if reset::end(&stream).is_err() {
+            let _ = netns::inside(stream.pid, None, || reset::end(&stream));
+        }
     }
 
     fn note_namespace(&mut self, job: Option<u64>, pid: u32, netns: u64) {
@@ -271,6 +282,7 @@ impl Sensor {
                     outcome: ConnectOutcome::Datagrams,
                     bytes_sent: flow.bytes_sent,
                     bytes_received: flow.bytes_received,
+                    opaque: false,
                     duration_ns: boot_ns.saturating_sub(flow.started_boot_ns),
                 }))
             })

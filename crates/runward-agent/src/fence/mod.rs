@@ -128,7 +128,7 @@ impl Fenced {
         let failed = |error: &dyn std::error::Error| {
             format!("names are not resolved in a network namespace of the job: {error}")
         };
-        let listeners = netns::inside(used.pid, used.netns, || Listeners::open(wanted))
+        let listeners = netns::inside(used.pid, Some(used.netns), || Listeners::open(wanted))
             .map_err(|error| failed(&error))?;
         self.serve(used.netns, listeners)
             .map_err(|error| failed(&error))

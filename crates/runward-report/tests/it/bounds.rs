@@ -45,6 +45,7 @@ fn connections_beyond_the_list_are_summed() {
             bytes_sent: 1,
             bytes_received: 2,
             duration_ns: 1,
+            opaque: false,
         }));
     }
     let report = record.report();

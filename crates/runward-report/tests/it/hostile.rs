@@ -155,6 +155,7 @@ fn body() -> impl Strategy<Value = Body> {
                 bytes_sent: a,
                 bytes_received: b,
                 duration_ns: c,
+                opaque: false,
             })
         }),
         (id(), text(), any::<bool>()).prop_map(|(process, name, query)| {
