@@ -7,6 +7,8 @@
 //! **Architecture invariant.** A detection is a function of the record: it does no I/O, has no clock, can't fail, and
 //! keeps bounded state whatever a job does. This crate imports only `runward-event` and `runward-tree`.
 
+mod outbound_call_blocked;
+mod refusal;
 mod sentence;
 mod source_code_overwritten;
 
@@ -15,11 +17,14 @@ use runward_tree::Tree;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use refusal::{Refusal, destination, reason_sentence};
+
 /// Every detection there is, ready for one job.
 pub fn all() -> Vec<Box<dyn Detection + Send>> {
-    vec![Box::new(
-        source_code_overwritten::SourceCodeOverwritten::default(),
-    )]
+    vec![
+        Box::new(source_code_overwritten::SourceCodeOverwritten::default()),
+        Box::new(outbound_call_blocked::OutboundCallBlocked::default()),
+    ]
 }
 
 /// One detection. It sees every event of a job once, in order, and keeps what it needs.
@@ -50,7 +55,7 @@ pub struct Finding {
     /// The file that it is about, relative to the workspace. A finding has exactly one of `path` and `destination`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The destination that it is about, as `name:port`.
+    /// The destination that it is about, as `name:port`; a refused question to DNS has the name alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
 }

@@ -78,6 +78,7 @@ impl Tree {
             Body::ProcessExit(exit) => self.exit(event.time, exit),
             Body::Dns(dns) => self.act(event.time, dns.process, dns.pid),
             Body::Connect(connect) => self.act(event.time, connect.process, connect.pid),
+            Body::Refused(refused) => self.act(event.time, refused.process, refused.pid),
             Body::FileCreate(file)
             | Body::FileWrite(file)
             | Body::FileRename(file)
