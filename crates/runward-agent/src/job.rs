@@ -21,6 +21,8 @@ const JOB: u64 = 1;
 const BATCHES: usize = 32;
 /// How many ticks pass between two looks at the loss counters.
 const LOSS_TICKS: u32 = 16;
+/// How many ticks pass between two looks for sockets that were handed to a fenced job.
+const SOCKET_TICKS: u32 = 16;
 /// How many different notes of the fence are kept.
 const NOTES_MAX: usize = 16;
 
@@ -147,6 +149,9 @@ impl Job {
             Body::JobStart(Box::new(self.start.clone())),
         );
         self.sensor.start_job(JOB, pid)?;
+        if self.fenced.is_some() {
+            self.sensor.tag_open_sockets()?;
+        }
         Ok(())
     }
 
@@ -173,6 +178,9 @@ impl Job {
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(LOSS_TICKS) {
             self.note_losses()?;
+        }
+        if self.fenced.is_some() && self.ticks.is_multiple_of(SOCKET_TICKS) {
+            self.sensor.tag_open_sockets()?;
         }
         self.recorder.flush();
         Ok(busy)

@@ -166,6 +166,7 @@ struct linux_binprm {
 
 struct sock_common {
 	unsigned long skc_flags;
+	unsigned short skc_family;
 };
 
 struct sock {
@@ -191,6 +192,15 @@ struct skb_shared_info {
 struct sk_buff {
 	unsigned int end;
 	unsigned char *head;
+};
+
+struct bpf_iter_meta;
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 struct msghdr;

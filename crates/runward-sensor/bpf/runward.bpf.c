@@ -11,10 +11,12 @@
  *   verdict.h  what a job's policy allows
  *   fence.h    a socket's requests and packets, judged
  *   network.h  the hooks of the network
+ *   open_sockets.h  sockets that a job did not make itself
  */
 #include "common.h"
 #include "process.h"
 #include "network.h"
+#include "open_sockets.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

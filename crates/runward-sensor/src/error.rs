@@ -69,6 +69,12 @@ pub enum SensorError {
         /// Why.
         source: io::Error,
     },
+    /// Sockets that are open already could not be looked for.
+    #[error("cannot look through the open sockets of the job: {source}")]
+    OpenSockets {
+        /// Why.
+        source: io::Error,
+    },
     /// The fence does not take the policy.
     #[error("cannot fence the job: {0}")]
     Fence(#[from] crate::FenceError),

@@ -77,6 +77,7 @@ fn load_error((source, log): (libbpf_rs::Error, String)) -> SensorError {
 /// The sensor's object with every program attached. Dropping it detaches them.
 pub(crate) struct Loaded {
     pub(crate) object: Object,
+    pub(crate) open_sockets: Option<Link>,
     // Fields drop in this order: the links go before the object that owns their programs.
     _links: Vec<Link>,
     _cgroup: File,
@@ -91,8 +92,11 @@ pub(crate) struct Setup {
     pub(crate) fence: bool,
 }
 
+/// The program that looks for sockets which a job did not make itself; run on demand.
+const OPEN_SOCKETS: &str = "tag_open_sockets";
 /// Programs that only a fence needs.
-const FENCE_PROGRAMS: [&str; 5] = [
+const FENCE_PROGRAMS: [&str; 6] = [
+    OPEN_SOCKETS,
     "on_filter_skb",
     "on_recvmsg4",
     "on_recvmsg6",
@@ -115,6 +119,7 @@ pub(crate) fn load(setup: Setup, pins: Option<&Pins>) -> Result<Loaded, SensorEr
     configure(&mut open, setup)?;
     let object = with_log(|| open.load()).map_err(load_error)?;
     let mut links = Vec::new();
+    let mut open_sockets = None;
     for program in object.progs_mut() {
         if !program.autoload() {
             continue;
@@ -131,10 +136,15 @@ pub(crate) fn load(setup: Setup, pins: Option<&Pins>) -> Result<Loaded, SensorEr
         if let Some(pins) = pins {
             pins.link(&mut link, program.name())?;
         }
-        links.push(link);
+        if program.name() == OPEN_SOCKETS {
+            open_sockets = Some(link);
+        } else {
+            links.push(link);
+        }
     }
     Ok(Loaded {
         object,
+        open_sockets,
         _links: links,
         _cgroup: cgroup,
     })

@@ -1,10 +1,11 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 
 use libbpf_rs::libbpf_sys;
-use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Iter, MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
 use runward_event::{
     Body, ConnectClose, ConnectOutcome, ConnectionId, EventKind, LossReason, ProcessId, Tier,
 };
@@ -188,6 +189,20 @@ impl Sensor {
         let fence = Fence::open(&self.loaded.object, job)?;
         fence.raise(rules)?;
         Ok(fence)
+    }
+
+    /// Takes hold of sockets that fenced jobs have without having made them: inherited, or handed over. What they send is
+    /// judged from then on.
+    pub fn tag_open_sockets(&self) -> Result<(), SensorError> {
+        let Some(link) = &self.loaded.open_sockets else {
+            return Ok(());
+        };
+        let failed = |source| SensorError::OpenSockets { source };
+        let mut walk = Iter::new(link).map_err(|error| failed(std::io::Error::other(error)))?;
+        // It prints nothing; reading is what makes it walk.
+        let mut nothing = [0; 64];
+        while walk.read(&mut nothing).map_err(failed)? > 0 {}
+        Ok(())
     }
 
     /// Network namespaces without a resolver that fenced jobs were seen in since the last call.
