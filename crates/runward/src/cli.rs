@@ -53,6 +53,12 @@ pub(crate) struct RunOptions {
     /// Endpoints that the job may not reach, whatever else allows them
     #[arg(long, value_name = "LIST")]
     pub(crate) denied_endpoints: Option<String>,
+    /// Let the job gain no privileges: sudo and programs like it run as the user
+    #[arg(long)]
+    pub(crate) disable_sudo: bool,
+    /// As --disable-sudo, and keep the job from daemons that start containers
+    #[arg(long)]
+    pub(crate) disable_sudo_and_containers: bool,
     /// Detections that make a successful command fail with exit code 86: their names, separated by commas, or `any`
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) fail_on: Vec<String>,
@@ -103,6 +109,10 @@ pub(crate) struct LaunchOptions {
     pub(crate) gid: Option<u32>,
     #[arg(long, value_delimiter = ',')]
     pub(crate) groups: Vec<u32>,
+    #[arg(long)]
+    pub(crate) no_privileges: bool,
+    #[arg(long)]
+    pub(crate) no_containers: bool,
     /// An address that the fence must refuse; tried before the command
     #[arg(long)]
     pub(crate) probe: Option<std::net::SocketAddr>,

@@ -15,6 +15,7 @@ use rustix::process::{
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::cli::{self, LaunchOptions};
+use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::{exit, output};
 
@@ -25,6 +26,7 @@ pub(crate) fn start(
     command: &[std::ffi::OsString],
     invoker: Option<&Invoker>,
     probe: Option<SocketAddr>,
+    confinement: Option<Confinement>,
 ) -> Result<Child> {
     let mut launcher = Command::new("/proc/self/exe");
     launcher.arg0("runward").arg(cli::launch_name());
@@ -35,6 +37,12 @@ pub(crate) fn start(
             .arg(format!("--gid={}", invoker.gid));
         launcher.arg(format!("--groups={}", groups.join(",")));
         invoker.dress(&mut launcher);
+    }
+    if confinement.is_some() {
+        launcher.arg("--no-privileges");
+    }
+    if confinement == Some(Confinement::SudoAndContainers) {
+        launcher.arg("--no-containers");
     }
     if let Some(probe) = probe {
         launcher.arg(format!("--probe={probe}"));
@@ -78,7 +86,11 @@ pub(crate) fn launch(options: &LaunchOptions) -> ExitCode {
     };
     let ready = wait_to_be_watched()
         .and_then(|()| options.probe.map_or(Ok(()), probe))
-        .and_then(|()| drop_privileges(options));
+        .and_then(|()| drop_privileges(options))
+        .and_then(|()| match options.no_privileges {
+            true => confine::apply(options.no_containers),
+            false => Ok(()),
+        });
     if let Err(error) = ready {
         output::say(format_args!("{error:#}"));
         return ExitCode::from(exit::RUNWARD);

@@ -6,6 +6,7 @@
 //! starts the command, and prints. It decides nothing about events.
 
 mod cli;
+mod confine;
 mod doctor;
 mod exit;
 mod invoker;

@@ -16,6 +16,7 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 
 use crate::cli::RunOptions;
+use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::report::write_reports;
 use crate::{exit, launch, output, refusals, source};
@@ -82,7 +83,10 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
     check_detections(&options.fail_on)?;
     let cwd = std::env::current_dir().context("cannot tell the current folder")?;
     let workspace = workspace(options, &cwd)?;
-    let invoker = Invoker::find()?;
+    let mut invoker = Invoker::find()?;
+    if let Some(confinement) = confinement(options) {
+        confine::prepare(confinement, invoker.as_mut())?;
+    }
     let owner = invoker.as_ref().map(|invoker| (invoker.uid, invoker.gid));
     let policy = source::policy(options, &workspace)?;
     let mode = policy.mode();
@@ -123,6 +127,14 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
         folder,
         invoker,
     })
+}
+
+fn confinement(options: &RunOptions) -> Option<Confinement> {
+    if options.disable_sudo_and_containers {
+        Some(Confinement::SudoAndContainers)
+    } else {
+        options.disable_sudo.then_some(Confinement::Sudo)
+    }
 }
 
 fn workspace(options: &RunOptions, cwd: &Path) -> Result<PathBuf> {
@@ -166,7 +178,7 @@ fn watch(
     let mut signals =
         SignalsInfo::<WithOrigin>::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])
             .context("cannot handle signals")?;
-    let mut child = launch::start(&options.command, invoker, probe)?;
+    let mut child = launch::start(&options.command, invoker, probe, confinement(options))?;
     let started = job
         .start(child.id())
         .map_err(anyhow::Error::from)

@@ -316,6 +316,56 @@ fn through_sudo_the_command_runs_as_the_caller() {
 }
 
 #[test]
+fn disabled_sudo_gains_nothing() {
+    requires!(Root, Program("id"), Program("getent"));
+    use std::os::unix::fs::PermissionsExt;
+    let bed = Bed::new();
+    make_public(bed.path());
+    // What sudo is to the kernel: a program that belongs to root and runs as its owner.
+    let id = bed.path().join("id-as-root");
+    std::fs::copy(on_path("id"), &id).unwrap();
+    std::fs::set_permissions(&id, std::fs::Permissions::from_mode(0o4755)).unwrap();
+    for (options, user) in [
+        (&[][..], "0"),
+        (&["--disable-sudo"], "65534"),
+        (&["--disable-sudo-and-containers"], "65534"),
+    ] {
+        let mut command = bed.runward(["run", "--quiet"]);
+        command
+            .args(options)
+            .args(["--", "./id-as-root", "-u"])
+            .env("SUDO_UID", "65534")
+            .env("SUDO_GID", "65534")
+            .env("SUDO_USER", "nobody");
+        let recorded = bed.finish(&mut command);
+        assert_eq!(
+            recorded.ran.stdout.trim(),
+            user,
+            "{options:?}: {}",
+            recorded.ran.stderr
+        );
+    }
+    // Root itself would be root all the same.
+    let mut command = bed.runward(["run", "--disable-sudo", "--", "touch", "started"]);
+    let ran = run(&mut command, LIMIT).unwrap();
+    assert_eq!(ran.code(), 125);
+    assert!(
+        ran.stderr.contains("a job that runs as root"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!bed.path().join("started").exists());
+}
+
+fn on_path(program: &str) -> std::path::PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .unwrap()
+}
+
+#[test]
 fn runs_inside_and_beside_each_other() {
     requires!(Root);
     let bed = Bed::new();
