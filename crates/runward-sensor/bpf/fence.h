@@ -270,14 +270,15 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct bpf_sock *
 	ask(&question, info, packet->remote, packet->remote_port, packet->protocol);
 	if (is_loopback(packet->remote) && stays) {
 		/* The answer of a server to a client that the fence let through, or that is not the job's. */
-		if (stream && !info->connection)
+		if (stream && !info->connection && !info->inherited)
 			return ALLOW;
 		if (judge_peer(skb, &question))
 			return ALLOW;
 	} else if (judge(&question)) {
 		return question.by_name && stream ? judge_greeting(skb, sk, info, packet) : ALLOW;
 	}
-	emit_refused(info, bpf_get_socket_cookie(skb), packet, stream && !info->connection ? RW_INBOUND : question.reason,
+	emit_refused(info, bpf_get_socket_cookie(skb), packet,
+		     stream && !info->connection && !info->inherited ? RW_INBOUND : question.reason,
 		     NULL);
 	return REFUSE;
 }

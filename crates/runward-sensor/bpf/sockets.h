@@ -44,7 +44,9 @@ struct socket_info {
 	__u64 netns;
 	__u64 scopes;
 	__u8 opaque;
-	__u8 pad[7];
+	/* The job has it without having made it. */
+	__u8 inherited;
+	__u8 pad[6];
 };
 
 struct {

@@ -187,12 +187,30 @@ impl Fence {
         for (place, bound) in binding.list.iter_mut().zip(bound) {
             *place = bound;
         }
-        put(
-            &self.bindings,
-            "bindings",
-            abi::bytes_of(&key),
-            abi::bytes_of(&binding),
-        )
+        let key = abi::bytes_of(&key);
+        let binding = abi::bytes_of(&binding);
+        put(&self.bindings, "bindings", key, binding).or_else(|_| {
+            self.forget_expired(now);
+            put(&self.bindings, "bindings", key, binding)
+        })
+    }
+
+    /// Makes room in the map of addresses, which is full: what is over for an address is of no use any more.
+    fn forget_expired(&self, now: u64) {
+        let is_over = |key: &Vec<u8>| {
+            let value = self.bindings.lookup(key, MapFlags::ANY).ok().flatten();
+            let binding = value.and_then(|bytes| Some(abi::read::<rw_binding>(&bytes)?.0));
+            binding.is_some_and(|binding| {
+                let count = usize::try_from(binding.count).unwrap_or(0);
+                let mut bounds = binding.list.iter().take(count);
+                bounds.all(|bound| bound.expires_boot_ns < now)
+            })
+        };
+        let over: Vec<Vec<u8>> = self.bindings.keys().filter(is_over).collect();
+        for key in over {
+            // Another thread may have been first.
+            let _ = self.bindings.delete(&key);
+        }
     }
 
     /// Tells the kernel that the job's resolver listens in a network namespace, which is named by the kernel's cookie.
