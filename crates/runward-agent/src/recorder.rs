@@ -11,6 +11,7 @@ use runward_event::{
 use runward_policy::{Matcher, Name};
 use runward_report::{Report, ReportBuilder};
 use runward_sensor::{Clock, Loss, SensorEvent};
+use runward_tree::Tree;
 
 use crate::names::Names;
 use crate::pids::Pids;
@@ -88,6 +89,11 @@ impl Recorder {
             name: Some(dns.name.clone()),
             reason: Reason::NotAllowed,
         })
+    }
+
+    /// The process tree so far.
+    pub(crate) fn tree(&self) -> &Tree {
+        self.report.tree()
     }
 
     /// What was refused since the last call: each destination once.

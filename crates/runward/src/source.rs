@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use runward_policy::{
-    Action, Actor, Matcher, Policy, PolicyError, Question, Source, SourcePolicy, Transport, combine,
+    Action, Actor, Matcher, Policy, PolicyError, Question, Source, SourcePolicy, Transport,
+    combine, parse_file,
 };
 
 use crate::cli::{EgressPolicy, RunOptions};
@@ -37,6 +38,11 @@ pub(crate) fn policy(options: &RunOptions, _workspace: &Path) -> Result<Policy> 
         if let Some(text) = list {
             read.push(SourcePolicy::of_list(text, action, flag(name)));
         }
+    }
+    if let Some(path) = &options.policy {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| anyhow!("cannot read the policy {}: {error}", path.display()))?;
+        read.push(parse_file(&text, Source::File(path.display().to_string())));
     }
     let variable = |name: &str| {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty());
