@@ -196,4 +196,26 @@ static UNUSED int receive_fd(int channel) {
     return fd;
 }
 
+/* One act of an actor: its name, the least number of arguments, and what to print about them. */
+struct act {
+    const char *name;
+    int least;
+    void (*run)(int argc, char **argv);
+    const char *arguments;
+};
+
+/* Runs the act that the command line names. Returns the exit code of an actor's main. */
+static UNUSED int run_act(const char *program, const struct act *acts, size_t count, int argc, char **argv) {
+    for (size_t i = 0; argc > 1 && i < count; i++) {
+        if (strcmp(acts[i].name, argv[1]) == 0 && argc - 2 >= acts[i].least) {
+            act_name = acts[i].name;
+            acts[i].run(argc - 2, argv + 2);
+            return EXIT_DONE;
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, "usage: %s %s %s\n", program, acts[i].name, acts[i].arguments);
+    return EXIT_USAGE;
+}
+
 #endif

@@ -6,6 +6,8 @@
  * A UDP act sends one datagram of BYTES bytes and waits for no answer.
  */
 #include "common.h"
+#include "dns.h"
+#include "target.h"
 #include "uring.h"
 
 #include <arpa/inet.h>
@@ -14,122 +16,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/un.h>
-
-enum { MOST_BYTES = 16 << 20, MOST_DATAGRAM = 65000, RECEIVE_SECONDS = 10 };
-
-struct target {
-    struct sockaddr_storage at;
-    socklen_t size;
-    char text[INET6_ADDRSTRLEN];
-    int port;
-};
-
-static struct target parse_target(const char *address, const char *port) {
-    struct target target;
-    memset(&target, 0, sizeof target);
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&target.at;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target.at;
-    target.port = (int)number(port, 0, 65535);
-    if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)target.port);
-        target.size = sizeof *v4;
-    } else if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)target.port);
-        target.size = sizeof *v6;
-    } else {
-        fprintf(stderr, "%s: '%s' is not an IPv4 or IPv6 address\n", act_name, address);
-        exit(EXIT_USAGE);
-    }
-    snprintf(target.text, sizeof target.text, "%s", address);
-    return target;
-}
-
-/* The same target, written as an IPv4 address mapped into IPv6. */
-static struct target mapped(const struct target *v4) {
-    if (v4->at.ss_family != AF_INET) {
-        fprintf(stderr, "%s: a mapped act needs an IPv4 address\n", act_name);
-        exit(EXIT_USAGE);
-    }
-    char text[INET6_ADDRSTRLEN + 8], port[8];
-    snprintf(text, sizeof text, "::ffff:%s", v4->text);
-    snprintf(port, sizeof port, "%d", v4->port);
-    return parse_target(text, port);
-}
-
-static int open_socket(const struct target *to, int type) {
-    int fd = socket(to->at.ss_family, type | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        fail_or_lacking("socket");
-    /* A peer that never answers must not hold a test for ever. */
-    struct timeval limit = {RECEIVE_SECONDS, 0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    return fd;
-}
-
-static const struct sockaddr *address_of(const struct target *to) { return (const struct sockaddr *)&to->at; }
-
-/* A printable pattern, so that a sink's log of first bytes can be read. */
-static char *pattern(size_t length) {
-    char *bytes = malloc(length + 1);
-    if (!bytes)
-        fail("malloc");
-    for (size_t i = 0; i < length; i++)
-        bytes[i] = (char)('a' + i % 26);
-    bytes[length] = 0;
-    return bytes;
-}
-
-static size_t size_argument(int argc, char **argv, int at, long most) {
-    return argc > at ? (size_t)number(argv[at], 0, most) : 5;
-}
-
-static int local_port(int fd) {
-    struct sockaddr_storage local;
-    socklen_t size = sizeof local;
-    memset(&local, 0, sizeof local);
-    if (getsockname(fd, (struct sockaddr *)&local, &size) < 0)
-        return 0;
-    return ntohs(local.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&local)->sin6_port
-                                             : ((struct sockaddr_in *)&local)->sin_port);
-}
-
-static _Noreturn void done(int fd, const struct target *to, size_t sent, size_t received) {
-    report("\"ok\":true,\"address\":\"%s\",\"port\":%d,\"local_port\":%d,\"sent\":%zu,\"received\":%zu", to->text,
-           to->port, local_port(fd), sent, received);
-    exit(EXIT_DONE);
-}
-
-/* Ends our side and reads until the peer ends too. Returns how many bytes came. */
-static size_t finish(int fd) {
-    char buffer[4096];
-    size_t total = 0;
-    if (shutdown(fd, SHUT_WR) < 0)
-        fail("shutdown");
-    for (;;) {
-        ssize_t got = recv(fd, buffer, sizeof buffer, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            fail("recv");
-        if (got == 0)
-            return total;
-        total += (size_t)got;
-    }
-}
-
-static _Noreturn void talk(int fd, const struct target *to, size_t length) {
-    write_all(fd, pattern(length), length, "send");
-    size_t received = finish(fd);
-    done(fd, to, length, received);
-}
-
-static void connect_or_fail(int fd, const struct target *to) {
-    if (connect(fd, address_of(to), to->size) < 0)
-        fail("connect");
-}
 
 static void act_tcp(int argc, char **argv) {
     struct target to = parse_target(argv[0], argv[1]);
@@ -152,7 +38,7 @@ static void act_tcp_nonblock(int argc, char **argv) {
         if (errno != EINPROGRESS)
             fail("connect");
         struct pollfd wait = {fd, POLLOUT, 0};
-        int ready = poll(&wait, 1, RECEIVE_SECONDS * 1000);
+        int ready = poll(&wait, 1, (int)patience() * 1000);
         if (ready < 0)
             fail("poll");
         if (ready == 0)
@@ -384,7 +270,7 @@ static void act_icmp(int argc UNUSED, char **argv) {
     /* A raw socket sees everybody's ICMP, our own request over loopback included: look for our reply. */
     for (;;) {
         clock_gettime(CLOCK_MONOTONIC, &now);
-        long left = RECEIVE_SECONDS * 1000 - (now.tv_sec - start.tv_sec) * 1000;
+        long left = patience() * 1000 - (now.tv_sec - start.tv_sec) * 1000;
         struct pollfd wait = {fd, POLLIN, 0};
         if (left <= 0 || poll(&wait, 1, (int)left) == 0)
             fail_with("recv", ETIMEDOUT);
@@ -505,91 +391,6 @@ static void act_take(int argc, char **argv) {
     talk(fd, &to, size_argument(argc, argv, 4, MOST_BYTES));
 }
 
-/* Writes a DNS question. Returns its length; `id` tells pipelined ones apart. */
-static size_t question(unsigned char *out, size_t room, uint16_t id, const char *name, uint16_t type) {
-    size_t at = 12;
-    memset(out, 0, 12);
-    out[0] = (unsigned char)(id >> 8);
-    out[1] = (unsigned char)id;
-    out[2] = 1; /* recursion desired */
-    out[5] = 1; /* one question */
-    while (*name) {
-        const char *dot = strchr(name, '.');
-        size_t length = dot ? (size_t)(dot - name) : strlen(name);
-        if (length == 0 || length > 63 || at + length + 6 > room || at + length > 12 + 254) {
-            fprintf(stderr, "%s: not a domain name\n", act_name);
-            exit(EXIT_USAGE);
-        }
-        out[at++] = (unsigned char)length;
-        memcpy(out + at, name, length);
-        at += length;
-        name += length;
-        if (*name == '.')
-            name++;
-    }
-    out[at++] = 0;
-    out[at++] = (unsigned char)(type >> 8);
-    out[at++] = (unsigned char)type;
-    out[at++] = 0;
-    out[at++] = 1; /* class IN */
-    return at;
-}
-
-static uint16_t type_number(const char *text) {
-    static const struct {
-        const char *name;
-        uint16_t value;
-    } known[] = {{"A", 1}, {"CNAME", 5}, {"MX", 15}, {"TXT", 16},
-                 {"AAAA", 28}, {"SRV", 33}, {"HTTPS", 65}, {"ANY", 255}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].name, text) == 0)
-            return known[i].value;
-    return (uint16_t)number(text, 0, 65535);
-}
-
-/* Skips a possibly compressed name. Returns the offset after it, or 0 if it runs out of the message. */
-static size_t skip_name(const unsigned char *message, size_t length, size_t at) {
-    while (at < length) {
-        if (message[at] == 0)
-            return at + 1;
-        if (message[at] >= 0xc0)
-            return at + 2 <= length ? at + 2 : 0;
-        at += (size_t)message[at] + 1;
-    }
-    return 0;
-}
-
-/* Prints the line about one answer: its code, its flags and the addresses in it. */
-static void report_answer(const unsigned char *message, size_t length) {
-    if (length < 12)
-        fail_with("answer", EBADMSG);
-    char addresses[2048] = "";
-    size_t used = 0, at = 12;
-    unsigned questions = (unsigned)message[4] << 8 | message[5], answers = (unsigned)message[6] << 8 | message[7];
-    for (unsigned i = 0; i < questions && at; i++) {
-        at = skip_name(message, length, at);
-        at = at && at + 4 <= length ? at + 4 : 0;
-    }
-    for (unsigned i = 0; i < answers && at; i++) {
-        at = skip_name(message, length, at);
-        if (!at || at + 10 > length)
-            break;
-        unsigned type = (unsigned)message[at] << 8 | message[at + 1];
-        size_t size = (size_t)message[at + 8] << 8 | message[at + 9];
-        at += 10;
-        if (at + size > length)
-            break;
-        char text[INET6_ADDRSTRLEN];
-        int family = type == 1 && size == 4 ? AF_INET : type == 28 && size == 16 ? AF_INET6 : 0;
-        if (family && inet_ntop(family, message + at, text, sizeof text) && used + sizeof text + 4 < sizeof addresses)
-            used += (size_t)snprintf(addresses + used, sizeof addresses - used, "%s\"%s\"", used ? "," : "", text);
-        at += size;
-    }
-    report("\"ok\":true,\"id\":%u,\"rcode\":%u,\"truncated\":%s,\"answers\":%u,\"addresses\":[%s]",
-           (unsigned)message[0] << 8 | message[1], message[3] & 15u, message[2] & 2 ? "true" : "false", answers,
-           addresses);
-}
-
 /* net dns-udp SERVER PORT NAME [TYPE] */
 static void act_dns_udp(int argc, char **argv) {
     struct target to = parse_target(argv[0], argv[1]);
@@ -676,12 +477,7 @@ static void act_dns_tcp_split(int argc UNUSED, char **argv) {
     dns_answers(fd, 1);
 }
 
-static const struct {
-    const char *name;
-    int least;
-    void (*run)(int argc, char **argv);
-    const char *arguments;
-} acts[] = {
+static const struct act acts[] = {
     {"tcp", 2, act_tcp, "ADDRESS PORT [BYTES]"},
     {"tcp-mapped", 2, act_tcp_mapped, "IPV4 PORT [BYTES]"},
     {"tcp-nonblock", 2, act_tcp_nonblock, "ADDRESS PORT [BYTES]"},
@@ -710,14 +506,5 @@ static const struct {
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; argc > 1 && i < sizeof acts / sizeof *acts; i++) {
-        if (strcmp(acts[i].name, argv[1]) == 0 && argc - 2 >= acts[i].least) {
-            act_name = acts[i].name;
-            acts[i].run(argc - 2, argv + 2);
-            return EXIT_DONE;
-        }
-    }
-    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
-        fprintf(stderr, "usage: net %s %s\n", acts[i].name, acts[i].arguments);
-    return EXIT_USAGE;
+    return run_act("net", acts, sizeof acts / sizeof *acts, argc, argv);
 }

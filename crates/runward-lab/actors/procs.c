@@ -503,12 +503,7 @@ static void act_sleep(int argc UNUSED, char **argv) {
     exit(EXIT_DONE);
 }
 
-static const struct {
-    const char *name;
-    int least;
-    void (*run)(int argc, char **argv);
-    const char *arguments;
-} acts[] = {
+static const struct act acts[] = {
     {"burst", 1, act_burst, "COUNT [AT-ONCE [pids]]"},
     {"forkonly", 1, act_forkonly, "COUNT [AT-ONCE [pids]]"},
     {"daemon", 2, act_daemon, "MILLISECONDS COMMAND…"},
@@ -541,14 +536,5 @@ int main(int argc, char **argv) {
         report("\"ok\":true,\"argc\":%d", argc);
         return EXIT_DONE;
     }
-    for (size_t i = 0; argc > 1 && i < sizeof acts / sizeof *acts; i++) {
-        if (strcmp(acts[i].name, argv[1]) == 0 && argc - 2 >= acts[i].least) {
-            act_name = acts[i].name;
-            acts[i].run(argc - 2, argv + 2);
-            return EXIT_DONE;
-        }
-    }
-    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
-        fprintf(stderr, "usage: procs %s %s\n", acts[i].name, acts[i].arguments);
-    return EXIT_USAGE;
+    return run_act("procs", acts, sizeof acts / sizeof *acts, argc, argv);
 }

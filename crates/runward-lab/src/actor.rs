@@ -22,7 +22,8 @@ const FOLDER_VARIABLE: &str = "RUNWARD_LAB_ACTORS";
 /// No more than this is kept of what a program prints on one stream; the rest is read and dropped.
 const MOST_OUTPUT: usize = 8 << 20;
 
-/// The path of an actor: `net`, `files`, `procs`, or `enter`, which runs a command as a client of a lab.
+/// The path of an actor. Each says at the top of its file in `actors/` what it does; `enter` runs a command as a client of
+/// a lab.
 #[must_use]
 pub fn actor(name: &str) -> PathBuf {
     env::var_os(FOLDER_VARIABLE)

@@ -26,6 +26,7 @@ use crate::service::{Answer, Service};
 use crate::tcp::{self, Tcp};
 use crate::tls::{self, Tls};
 use crate::udp::{self, Udp};
+use crate::wire::Wire;
 
 /// The start of the lab's folder's name in the system's folder for temporary files; the pid and a random part follow.
 const FOLDER_PREFIX: &str = "runward-lab-";
@@ -138,6 +139,34 @@ impl Lab {
         }
         command.arg("--").arg(program);
         command
+    }
+
+    /// A command that runs on the internet's side, where the servers are: somebody else's machine.
+    #[must_use]
+    pub fn internet_command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(actor("enter"));
+        if let Place::Netns(namespaces) = &self.place {
+            command.arg("--net").arg(namespaces.internet_file());
+        }
+        command.arg("--").arg(program);
+        command
+    }
+
+    /// The client namespace's file, which a process enters the namespace by.
+    #[must_use]
+    pub fn client_file(&self) -> Option<PathBuf> {
+        match &self.place {
+            Place::Loopback { .. } => None,
+            Place::Netns(namespaces) => Some(namespaces.client_file()),
+        }
+    }
+
+    /// Starts to watch what comes in on the internet's side from the client's. Only a lab with namespaces has such a
+    /// wire.
+    pub fn wire(&self) -> Result<Wire, LabError> {
+        let mut witness = self.internet_command(actor("wire"));
+        witness.arg("eth0");
+        Wire::start(witness)
     }
 
     /// Runs `work` on a thread of its own where clients are. A panic in it, such as a failed assertion, is passed on.

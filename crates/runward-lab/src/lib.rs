@@ -4,8 +4,9 @@
 //!   documentation addresses on the far side. Servers run in it on one thread and stop with their handles.
 //! - [`Dns`], [`Tls`], [`Tcp`] and [`Udp`] are the servers. Each keeps a [`Log`] of who sent what, which a test reads
 //!   or waits on.
-//! - [`actor`] finds the actors: C programs with one subcommand for each way to send bytes, alter a file or make a
-//!   process. [`run`] runs one and reads the JSON lines it prints.
+//! - [`Wire`] is the witness between client and servers: every packet that came, whatever sent it.
+//! - [`actor`] finds the actors: C programs with one subcommand for each way to send bytes, alter a file, make a
+//!   process, or get around a fence. [`run`] runs one and reads the JSON lines it prints.
 //! - [`requires!`] skips a test, by name and with the reason, on a machine that can't run it.
 //!
 //! Architecture invariant: this crate is for tests only; no crate of the product imports it outside its tests.
@@ -24,6 +25,7 @@ mod service;
 mod tcp;
 mod tls;
 mod udp;
+mod wire;
 
 pub use crate::actor::{Ran, actor, run};
 pub use crate::authority::Authority;
@@ -37,6 +39,7 @@ pub use crate::service::{Answer, Service};
 pub use crate::tcp::{Received, Tcp};
 pub use crate::tls::{Handshake, Tls};
 pub use crate::udp::{Datagram, Udp};
+pub use crate::wire::{Packet, Wire};
 
 /// The DNS library whose record types [`Dns::set`] takes.
 pub use hickory_proto as hickory;

@@ -95,7 +95,11 @@ impl Namespaces {
             // TCP Fast Open for every listener, and without the cookie round.
             set("ipv4/tcp_fastopen", "1543");
         })?;
-        in_namespace(&made.client_file(), || set("ipv4/tcp_fastopen", "1543"))?;
+        in_namespace(&made.client_file(), || {
+            set("ipv4/tcp_fastopen", "1543");
+            // As distributions have it: everybody may ping.
+            set("ipv4/ping_group_range", "0 2147483647");
+        })?;
         batch(&made.internet, INTERNET)?;
         batch(&made.client, CLIENT)?;
         made.set_nameservers(&[NAMESERVER.into()])?;

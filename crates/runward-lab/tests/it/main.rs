@@ -12,6 +12,7 @@ mod net;
 mod netns;
 mod procs;
 mod tls;
+mod wire;
 
 use std::net::SocketAddr;
 use std::process::Command;
