@@ -5,9 +5,9 @@ use std::process::Command;
 use std::{env, fs};
 
 /// One program for each file of this name in `actors/`.
-const ACTORS: [&str; 11] = [
-    "borrowed", "enter", "escape", "evade", "files", "names", "net", "packets", "procs", "speak",
-    "wire",
+const ACTORS: [&str; 12] = [
+    "borrowed", "enter", "escape", "evade", "files", "names", "net", "packets", "procs", "refuse",
+    "speak", "wire",
 ];
 
 fn main() {

@@ -131,6 +131,35 @@ static void act_udp_broadcast(int argc UNUSED, char **argv) {
     done(fd, &to, BYTES, 0);
 }
 
+struct flip {
+    struct sockaddr_storage at, choices[2];
+    size_t size;
+    bool over;
+};
+
+static void *keep_flipping(void *argument) {
+    struct flip *flip = argument;
+    for (unsigned i = 0; !__atomic_load_n(&flip->over, __ATOMIC_RELAXED); i++)
+        memcpy(&flip->at, &flip->choices[i & 1], flip->size);
+    return NULL;
+}
+
+/* Another thread writes the second address over the first one while the kernel is at work with it. */
+static void act_udp_race(int argc UNUSED, char **argv) {
+    struct target first = parse_target(argv[0], argv[1]), to = parse_target(argv[2], argv[3]);
+    struct flip flip = {.at = first.at, .choices = {first.at, to.at}, .size = first.size};
+    pthread_t thread;
+    char *bytes = pattern(BYTES);
+    int fd = open_socket(&first, SOCK_DGRAM), error = pthread_create(&thread, NULL, keep_flipping, &flip);
+    if (error)
+        fail_with("pthread_create", error);
+    for (int i = 0; i < 20000; i++)
+        sendto(fd, bytes, BYTES, MSG_DONTWAIT, (struct sockaddr *)&flip.at, (socklen_t)flip.size);
+    __atomic_store_n(&flip.over, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    done(fd, &to, BYTES, 0);
+}
+
 /* evade route-header ALLOWED PORT ADDRESS: a segment routing header, by which the packet goes to ADDRESS first. */
 static void act_route_header(int argc UNUSED, char **argv) {
     struct target last = parse_target(argv[0], argv[1]), hop = parse_target(argv[2], argv[1]);
@@ -257,6 +286,7 @@ static const struct act acts[] = {
     {"udp-six-four", 2, act_udp_six_four, "IPV4 PORT"},
     {"udp-cork", 2, act_udp_cork, "ADDRESS PORT"},
     {"udp-broadcast", 2, act_udp_broadcast, "ADDRESS PORT [DEVICE]"},
+    {"udp-race", 4, act_udp_race, "ADDRESS PORT ADDRESS PORT"},
     {"route-header", 3, act_route_header, "IPV6 PORT IPV6"},
     {"protocol", 3, act_protocol, "mptcp|udplite|sctp|dccp|smc ADDRESS PORT"},
     {"ping", 1, act_ping, "ADDRESS"},

@@ -3,6 +3,8 @@
  *   names fetch NAME PORT [BYTES]                  looks the name up and sends to its first address
  *   names many NAME PORT COUNT [PAUSE]             so many times, with a lookup for each, and counts what failed
  *   names forged SERVER NAME ADDRESS PORT          a server of the job says that NAME is ADDRESS; then connects there
+ *   names daemon SOCKET                            outside: looks up what is asked over a unix socket, as nss-resolve does
+ *   names through SOCKET NAME                      asks it
  *   names unsolicited NAME ADDRESS PORT            the same, but nobody asked
  *
  * The server is the first one of /etc/resolv.conf.
@@ -12,6 +14,7 @@
 #include "target.h"
 
 #include <poll.h>
+#include <sys/un.h>
 
 enum { BYTES = 40, ASK_MS = 1500, ASKS = 4 };
 
@@ -190,10 +193,61 @@ static void act_unsolicited(int argc UNUSED, char **argv) {
     talk(fd, &address, BYTES);
 }
 
+static int unix_socket(const char *path, struct sockaddr_un *at) {
+    memset(at, 0, sizeof *at);
+    at->sun_family = AF_UNIX;
+    strncpy(at->sun_path, path, sizeof at->sun_path - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        fail("socket AF_UNIX");
+    return fd;
+}
+
+static void act_daemon(int argc UNUSED, char **argv) {
+    struct sockaddr_un at;
+    int listener = unix_socket(argv[0], &at);
+    if (bind(listener, (struct sockaddr *)&at, sizeof at) < 0 || listen(listener, 4) < 0)
+        fail("listen AF_UNIX");
+    for (;;) {
+        struct pollfd waits[2] = {{listener, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
+        if (poll(waits, 2, 120000) <= 0 || waits[1].revents)
+            exit(EXIT_DONE);
+        int call = accept(listener, NULL, NULL);
+        char name[256] = "", text[INET6_ADDRSTRLEN + 1] = "-\n";
+        ssize_t got = read(call, name, sizeof name - 1);
+        if (got > 0) {
+            struct target found = resolve(name, "0");
+            if (found.at.ss_family)
+                snprintf(text, sizeof text, "%s\n", found.text);
+            write_all(call, text, strlen(text), "answer");
+        }
+        close(call);
+    }
+}
+
+static void act_through(int argc UNUSED, char **argv) {
+    struct sockaddr_un at;
+    char text[64] = "";
+    int fd = unix_socket(argv[0], &at);
+    for (int tries = 0; connect(fd, (struct sockaddr *)&at, sizeof at) < 0; tries++) {
+        if (tries == 100 || (errno != ENOENT && errno != ECONNREFUSED))
+            fail("connect AF_UNIX");
+        sleep_ms(50);
+    }
+    write_all(fd, argv[1], strlen(argv[1]), "ask");
+    if (read(fd, text, sizeof text - 1) < 0)
+        fail("read");
+    text[strcspn(text, "\n")] = 0;
+    report("\"ok\":true,\"answer\":\"%s\"", text);
+    exit(EXIT_DONE);
+}
+
 static const struct act acts[] = {
     {"fetch", 2, act_fetch, "NAME PORT [BYTES]"},
     {"many", 3, act_many, "NAME PORT COUNT [PAUSE]"},
     {"forged", 4, act_forged, "SERVER NAME IPV4 PORT"},
+    {"daemon", 1, act_daemon, "SOCKET"},
+    {"through", 2, act_through, "SOCKET NAME"},
     {"unsolicited", 3, act_unsolicited, "NAME IPV4 PORT"},
 };
 

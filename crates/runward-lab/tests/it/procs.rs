@@ -228,3 +228,20 @@ fn cgroup2() -> Option<String> {
         .find(|line| line.split(' ').nth(2) == Some("cgroup2"))?;
     found.split(' ').nth(1).map(str::to_owned)
 }
+
+#[test]
+fn a_refused_call_is_refused_and_no_other() {
+    requires!(Root);
+    let net = actor("net").display().to_string();
+    // AF_INET is 2, EPERM is 1.
+    let refused = act(
+        "refuse",
+        ["socket", "2", "1", &net, "udp", "127.0.0.1", "9"],
+    );
+    assert_eq!(refused.text("error"), Some("EPERM"), "{}", refused.stdout);
+    let allowed = act(
+        "refuse",
+        ["socket", "10", "1", &net, "udp", "127.0.0.1", "9"],
+    );
+    assert!(allowed.worked(), "{}", allowed.stdout);
+}
