@@ -10,8 +10,10 @@
 
 mod bed;
 mod builds;
+mod bypass;
 mod command;
 mod dns;
+mod fence;
 mod files;
 mod hostile;
 mod network;

@@ -1,0 +1,318 @@
+//! The same from a container in a network of its own, which podman makes: a bridge, addresses of both families, and a
+//! name server of the network's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use runward_lab::{actor, requires, run, test_name};
+
+use super::host::{BELOW, SOCKETS, table};
+use super::names::{forgeries, questions, servers};
+use super::{Batch, Case, Fence, Ground, runward_arguments};
+use crate::bed::{Bed, binary};
+
+/// Building an image and making a network are quick; a machine without room takes its time.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const PRIVATE: &str =
+    r#"mkdir -p /run/containers && mount -t tmpfs tmpfs /run/containers && exec "$@""#;
+
+/// A store of podman's own with one image, and a network that only commands in the lab's namespace use.
+struct Podman {
+    folder: tempfile::TempDir,
+}
+
+impl Podman {
+    fn new() -> Podman {
+        let folder = tempfile::Builder::new()
+            .prefix("runward-podman-")
+            .tempdir()
+            .expect("a temporary folder");
+        let podman = Podman { folder };
+        fs::write(podman.path("containers.conf"), podman.configuration()).expect("a configuration");
+        let image = podman.path("image");
+        fs::create_dir_all(image.join("bin")).expect("a folder");
+        fs::copy(busybox(), image.join("bin/busybox")).expect("a copy");
+        for name in [
+            "sh", "sleep", "mkdir", "flock", "sed", "head", "rmdir", "cat", "nc",
+        ] {
+            std::os::unix::fs::symlink("busybox", image.join("bin").join(name)).expect("a link");
+        }
+        fs::create_dir_all(image.join("tmp")).expect("a folder");
+        fs::write(podman.path("Containerfile"), "FROM scratch\nCOPY image /\n").expect("a recipe");
+        podman.must(&[
+            "build",
+            "--quiet",
+            "--tag",
+            "lab",
+            &podman.folder.path().display().to_string(),
+        ]);
+        podman.must(&[
+            "network",
+            "create",
+            "--ipv6",
+            "--subnet",
+            "10.213.77.0/24",
+            "--subnet",
+            "fd00:213:77::/64",
+            "labnet",
+        ]);
+        podman
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn configuration(&self) -> String {
+        format!(
+            "[network]\nnetwork_backend = \"netavark\"\nnetwork_config_dir = \"{networks}\"\n\
+             [containers]\nlog_driver = \"none\"\n\
+             [engine]\nevents_logger = \"none\"\ncgroup_manager = \"cgroupfs\"\nruntime = \"runc\"\n",
+            networks = self.path("networks").display()
+        )
+    }
+
+    /// The command line up to podman's own command.
+    fn line(&self) -> Vec<String> {
+        let option = |name: &str| self.path(name).display().to_string();
+        vec![
+            "env".to_owned(),
+            format!("CONTAINERS_CONF={}", option("containers.conf")),
+            "podman".to_owned(),
+            "--root".to_owned(),
+            option("root"),
+            "--runroot".to_owned(),
+            option("run"),
+            "--tmpdir".to_owned(),
+            option("tmp"),
+        ]
+    }
+
+    fn must(&self, arguments: &[&str]) {
+        let line = self.line();
+        let (program, rest) = line.split_first().expect("a command");
+        let ran = run(Command::new(program).args(rest).args(arguments), LIMIT).expect("podman");
+        assert!(ran.worked(), "podman {arguments:?}: {}", ran.stderr);
+    }
+
+    /// The command that runs the script in a fresh container.
+    fn shell(&self, network: &str, folder: &Path) -> Vec<String> {
+        let actors = actor("net");
+        let actors = actors
+            .parent()
+            .unwrap_or(Path::new("/"))
+            .display()
+            .to_string();
+        // Podman keeps a network's name server at one place for the whole machine: give it a place of its own.
+        let mut line: Vec<String> = ["unshare", "--mount", "sh", "-c", PRIVATE, "sh"]
+            .map(str::to_owned)
+            .into();
+        line.extend(self.line());
+        let mut options = vec![
+            "--runtime=runc",
+            "run",
+            "--rm",
+            "--ulimit=nofile=20000:20000",
+            "--ulimit=nproc=1000:1000",
+            // Without these, a container can't even try some of the cases.
+            "--cap-add=NET_RAW,NET_ADMIN",
+            "--security-opt=seccomp=unconfined",
+            "--device=/dev/net/tun",
+        ];
+        if network != "host" {
+            options.extend([
+                "--sysctl=net.ipv4.ping_group_range=0 2147483647",
+                "--sysctl=net.ipv4.ip_forward=1",
+                "--sysctl=net.ipv6.conf.all.forwarding=1",
+            ]);
+        }
+        line.extend(options.into_iter().map(str::to_owned));
+        line.extend([
+            format!("--network={network}"),
+            format!("--volume={actors}:/actors:ro"),
+            format!("--volume={}:/work", folder.display()),
+        ]);
+        line.extend(["lab", "sh", "/work/script"].map(str::to_owned));
+        line
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        // Its layers are mounts, which only it can undo.
+        let line = self.line();
+        if let Some((program, rest)) = line.split_first() {
+            let mut command = Command::new(program);
+            command.args(rest).args(["rm", "--all", "--force"]);
+            let _ = run(&mut command, LIMIT);
+        }
+    }
+}
+
+fn busybox() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("busybox"))
+        .find(|file| file.is_file())
+        .expect("busybox, as the test requires")
+}
+
+macro_rules! needed {
+    () => {
+        requires!(
+            Root,
+            Netns,
+            Program("podman"),
+            Program("runc"),
+            Program("busybox"),
+            Program("unshare")
+        )
+    };
+}
+
+/// Runs the cases in a container on a network. Each attempt has a podman of its own: a network's name server belongs to
+/// one namespace.
+fn in_containers(test: &'static str, network: &'static str, cases: Vec<Case>) {
+    let podmen = Mutex::new(Vec::new());
+    let shell = move |_: &Ground, script: &Path| {
+        let podman = Podman::new();
+        let line = podman.shell(network, script.parent().unwrap_or(Path::new("/")));
+        podmen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(podman);
+        line
+    };
+    Batch::new(test, cases)
+        .inside("/actors", "/work", shell)
+        .judge();
+}
+
+/// One of each kind, for networks that differ only in how they are wired.
+const FEW: [(&str, &str); 6] = [
+    ("connect, IPv4", "$A/net tcp {4} 4430"),
+    ("connect, IPv6", "$A/net tcp {6} 4430"),
+    ("UDP sendto, IPv4", "$A/net udp-sendto {4} 4430"),
+    ("io_uring", "$A/net uring {4} 4430"),
+    ("a raw packet, IPv4", "$A/packets raw-ip {4} 4430"),
+    ("a packet socket, IPv4", "$A/packets packet {4} 4430"),
+];
+
+#[test]
+fn no_socket_of_a_container_gets_past_the_fence() {
+    needed!();
+    let mut cases = table(&SOCKETS);
+    cases.extend(table(&BELOW));
+    in_containers(test_name!(), "labnet", cases);
+}
+
+#[test]
+fn no_name_gets_past_the_fence_in_a_container() {
+    needed!();
+    let mut cases = questions();
+    cases.extend(servers());
+    cases.extend(forgeries());
+    in_containers(test_name!(), "labnet", cases);
+}
+
+#[test]
+fn no_container_on_the_host_s_network_gets_past_the_fence() {
+    needed!();
+    in_containers(test_name!(), "host", table(&FEW));
+}
+
+/// A daemon that is older than the job and starts containers for whoever asks.
+struct Service {
+    podman: Podman,
+    daemon: Child,
+    socket: String,
+}
+
+impl Service {
+    fn start(ground: &Ground) -> Service {
+        let podman = Podman::new();
+        let socket = format!("unix://{}", podman.path("socket").display());
+        let mut command = ground.lab.command("unshare");
+        command.args(["--mount", "sh", "-c", PRIVATE, "sh"]);
+        let daemon = command
+            .args(podman.line())
+            .args(["--runtime=runc", "system", "service", "--time=0", &socket])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a daemon");
+        let service = Service {
+            podman,
+            daemon,
+            socket,
+        };
+        for _ in 0..500 {
+            if service.podman.path("socket").exists() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        service
+    }
+
+    /// What a job runs to have the daemon run something in a container.
+    fn ask(&self, network: &str, command: &[&str]) -> Vec<String> {
+        let actors = actor("net");
+        let actors = actors.parent().unwrap_or(Path::new("/")).display();
+        let mut line: Vec<String> = ["podman", "--remote", "--url", &self.socket, "run", "--rm"]
+            .map(str::to_owned)
+            .into();
+        line.extend([
+            "--ulimit=nofile=20000:20000".to_owned(),
+            "--ulimit=nproc=1000:1000".to_owned(),
+            format!("--network={network}"),
+            format!("--volume={actors}:/actors:ro"),
+            "lab".to_owned(),
+        ]);
+        line.extend(command.iter().map(|word| (*word).to_owned()));
+        line
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+/// What a container sends that a daemon outside of the job starts on its behalf: how many packets arrive.
+fn by_a_daemon(fence: Fence, network: &str) -> usize {
+    let ground = Ground::new();
+    let service = Service::start(&ground);
+    let bed = Bed::new();
+    let target = ground.lab.v4(66);
+    let mut command = ground.lab.command(binary());
+    command
+        .args(runward_arguments(fence, &ground, bed.path()))
+        .arg("--")
+        .args(service.ask(
+            network,
+            &["/actors/net", "udp", &target.to_string(), "4430"],
+        ))
+        .current_dir(bed.path());
+    let ran = run(&mut command, LIMIT).expect("runward ends in time");
+    let packets = ground.wire.to(target.into()).expect("a complete log").len();
+    assert!(packets > 0 || fence == Fence::Up, "{}", ran.stderr);
+    packets
+}
+
+#[test]
+fn no_container_that_a_daemon_starts_for_the_job_gets_past_the_fence() {
+    needed!();
+    for network in ["labnet", "host"] {
+        assert!(by_a_daemon(Fence::Down, network) > 0);
+        assert_eq!(by_a_daemon(Fence::Up, network), 0, "{network}");
+    }
+}
