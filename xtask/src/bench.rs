@@ -162,4 +162,15 @@ mod tests {
         let error = names(Some("bluk")).unwrap_err().to_string();
         assert!(error.contains("real-build-block, execs"), "{error}");
     }
+
+    #[test]
+    fn every_promise_names_a_measurement_and_every_measurement_holds_a_promise() {
+        let promised = shell::named_in_specification("bench");
+        for name in &promised {
+            assert!(names(Some(name)).is_ok(), "there is no bench:{name}");
+        }
+        for name in names(None).unwrap() {
+            assert!(promised.contains(name), "no promise names bench:{name}");
+        }
+    }
 }

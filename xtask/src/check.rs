@@ -29,6 +29,15 @@ pub(crate) fn lint() -> anyhow::Result<Report> {
         "format",
         step(shell::cargo().args(["fmt", "--all", "--check"])),
     );
+    let fuzz = shell::workspace().join("fuzz/Cargo.toml");
+    report.add(
+        "format of the fuzz targets",
+        step(
+            shell::cargo()
+                .args(["fmt", "--check", "--manifest-path"])
+                .arg(fuzz),
+        ),
+    );
     headline("lints");
     let clippy = [
         "clippy",
