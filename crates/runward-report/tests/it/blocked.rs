@@ -272,6 +272,8 @@ fn a_connection_that_is_stopped_later_counts_once_and_moves_its_sum() {
     assert_eq!(report.counts.connections, 3);
     assert_eq!(report.counts.blocked_connections, 2);
 
+    assert!(report.blocked.iter().all(|b| b.refusals == 1));
+
     let row = &report.network_events[1];
     assert_eq!(row.status, Status::Blocked);
     assert_eq!(row.reason, Some(Reason::SniMismatch));
