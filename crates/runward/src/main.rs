@@ -12,7 +12,6 @@ mod exit;
 mod invoker;
 mod launch;
 mod output;
-mod refusals;
 mod report;
 mod run;
 mod source;

@@ -19,7 +19,7 @@ use crate::cli::RunOptions;
 use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::report::write_reports;
-use crate::{exit, launch, output, refusals, source};
+use crate::{exit, launch, output, source};
 
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
 /// that fills an eighth of the ring wakes the reader at once.
@@ -220,7 +220,7 @@ fn watch(
                 Err(error) => failure = Some(error),
             }
             for refusal in job.take_refusals() {
-                output::say(refusals::sentence(&refusal));
+                output::say(refusal);
             }
         }
         if over {
