@@ -4,6 +4,8 @@ mod greetings;
 mod kernel;
 mod sockets;
 
+use std::cell::RefCell;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use runward_lab::requires;
@@ -172,8 +174,11 @@ fn the_kernel_judges_like_the_twin_however_a_greeting_is_cut() {
     }
 }
 
+/// A port, the bytes that are sent to it, and where to cut them.
+type Stream = (u16, Vec<u8>, Vec<usize>);
+
 /// Greetings with some bytes changed, taken out, or put in from elsewhere, and where to cut them.
-fn mutated() -> impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)> {
+fn mutated() -> impl Strategy<Value = Stream> {
     let all = greetings();
     let edits = proptest::collection::vec((any::<prop::sample::Index>(), 0..4, any::<u8>()), 0..6);
     let cuts = proptest::collection::vec(any::<prop::sample::Index>(), 0..6);
@@ -203,7 +208,7 @@ fn mutated() -> impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)> {
     )
 }
 
-fn random() -> impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)> {
+fn random() -> impl Strategy<Value = Stream> {
     let alphabet = prop_oneof![
         any::<u8>(),
         prop::sample::select(b"GET / HTTP/1.1\r\nHost: a.example:80\x16\x03\x01\0 \t\r\n".to_vec()),
@@ -215,32 +220,31 @@ fn random() -> impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)> {
     })
 }
 
-/// Runs a test on the kernel, which is loaded once.
-fn with_kernel(
-    strategy: impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)>,
-) -> Result<(), proptest::test_runner::TestError<(u16, Vec<u8>, Vec<usize>)>> {
-    let kernel = std::cell::RefCell::new(Kernel::load(&ALLOWED));
+/// Compares both machines on many streams; the kernel's is loaded once.
+fn compare_all(streams: impl Strategy<Value = Stream>) {
+    let kernel = RefCell::new(Kernel::load(&ALLOWED));
     let config = Config {
         cases: 2000,
         failure_persistence: None,
         ..Config::default()
     };
-    TestRunner::new(config).run(&strategy, |(port, bytes, cuts)| {
+    let compared = TestRunner::new(config).run(&streams, |(port, bytes, cuts)| {
         compare(&mut kernel.borrow_mut(), port, &bytes, &cuts);
         Ok(())
-    })
+    });
+    compared.unwrap();
 }
 
 #[test]
 fn the_kernel_judges_mutated_greetings_like_the_twin() {
     requires!(Root);
-    with_kernel(mutated()).unwrap();
+    compare_all(mutated());
 }
 
 #[test]
 fn the_kernel_judges_random_bytes_like_the_twin() {
     requires!(Root);
-    with_kernel(random()).unwrap();
+    compare_all(random());
 }
 
 /// What servers would read out of a stream, as widely used parsers see it.
