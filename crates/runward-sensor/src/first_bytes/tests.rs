@@ -220,31 +220,38 @@ fn random() -> impl Strategy<Value = Stream> {
     })
 }
 
-/// Compares both machines on many streams; the kernel's is loaded once.
-fn compare_all(streams: impl Strategy<Value = Stream>) {
+/// Compares both machines on many inputs; the kernel's is loaded once.
+fn compare_all<T: std::fmt::Debug>(
+    inputs: impl Strategy<Value = T>,
+    compare: impl Fn(&mut Kernel, T),
+) {
     let kernel = RefCell::new(Kernel::load(&ALLOWED));
     let config = Config {
         cases: 2000,
         failure_persistence: None,
         ..Config::default()
     };
-    let compared = TestRunner::new(config).run(&streams, |(port, bytes, cuts)| {
-        compare(&mut kernel.borrow_mut(), port, &bytes, &cuts);
+    let compared = TestRunner::new(config).run(&inputs, |input| {
+        compare(&mut kernel.borrow_mut(), input);
         Ok(())
     });
     compared.unwrap();
 }
 
+fn compare_stream(kernel: &mut Kernel, (port, bytes, cuts): Stream) {
+    compare(kernel, port, &bytes, &cuts);
+}
+
 #[test]
 fn the_kernel_judges_mutated_greetings_like_the_twin() {
     requires!(Root);
-    compare_all(mutated());
+    compare_all(mutated(), compare_stream);
 }
 
 #[test]
 fn the_kernel_judges_random_bytes_like_the_twin() {
     requires!(Root);
-    compare_all(random());
+    compare_all(random(), compare_stream);
 }
 
 /// What servers would read out of a stream, as widely used parsers see it.
@@ -491,4 +498,42 @@ fn the_kernel_judges_packets_by_their_place_in_the_stream() {
             }
         }
     }
+}
+
+#[test]
+fn the_kernel_judges_packets_out_of_order_like_the_twin() {
+    requires!(Root);
+    let index = || any::<prop::sample::Index>();
+    let windows = proptest::collection::vec((index(), index(), 0..12), 1..12);
+    compare_all(
+        (mutated(), windows),
+        |kernel, ((port, bytes, _), windows)| {
+            kernel.reset();
+            let mut flow = Flow::new(port);
+            // Mostly one after another, some of them again, some too early, a few with a flag.
+            let mut next = 0;
+            for (from, len, kind) in windows {
+                let from = if kind < 8 {
+                    next
+                } else {
+                    from.index(bytes.len() + 1)
+                };
+                let to = from + len.index(bytes.len() + 1 - from);
+                let segment = Segment {
+                    // Data in the SYN begins one number later.
+                    sequence: u32::try_from(from).unwrap() + u32::from(kind != 0 || from > 0),
+                    syn: kind == 0 && from == 0,
+                    urgent: kind == 11,
+                    payload: &bytes[from..to.min(from + PAYLOAD_MAX)],
+                };
+                next = next.max(from + segment.payload.len());
+                let verdict = flow.segment(&segment, allowed);
+                let told = kernel.segment(port, &segment);
+                assert_eq!(
+                    (told.passed, told.phase),
+                    (verdict == Verdict::Pass, flow.phase())
+                );
+            }
+        },
+    );
 }
