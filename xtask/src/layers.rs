@@ -34,7 +34,11 @@ const LAYERS: &[Layer] = &[
         &["runward-event", "runward-tree", "runward-detect"],
     ),
     layer("runward-ci", true, &["runward-event"]),
-    layer("runward-sensor", false, &["runward-event"]),
+    layer(
+        "runward-sensor",
+        false,
+        &["runward-event", "runward-policy"],
+    ),
     layer(
         "runward-agent",
         false,
@@ -45,6 +49,7 @@ const LAYERS: &[Layer] = &[
             "runward-report",
             "runward-ci",
             "runward-sensor",
+            "runward-policy",
         ],
     ),
     layer(
