@@ -258,6 +258,7 @@ fn a_connection_that_is_stopped_later_counts_once_and_moves_its_sum() {
         bytes_sent: 517,
         bytes_received: 0,
         duration_ns: 1,
+        opaque: false,
     }));
     record.connect(3, 1, Some("a.example"), "192.0.2.1");
     record.push(refused(Some(3), None, Reason::NoSni));
@@ -329,6 +330,7 @@ fn a_flood_of_allowed_connections_does_not_hide_a_blocked_one() {
             bytes_sent: 1,
             bytes_received: 1,
             duration_ns: 1,
+            opaque: false,
         }));
     }
     record.connect(99_999, 1, Some("a.example"), "192.0.2.1");
