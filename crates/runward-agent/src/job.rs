@@ -13,7 +13,6 @@ use runward_sensor::{Clock, Sensor, SensorError, SensorEvent, SensorOptions};
 use crate::fence::{BlockError, Fenced, policy_rules};
 use crate::folder::{EVENTS, FolderError, ReportFolder};
 use crate::recorder::Recorder;
-use crate::refusals::Refusal;
 
 /// The number of the job inside its sensor; `runward run` has one job.
 const JOB: u64 = 1;
@@ -166,8 +165,9 @@ impl Job {
         self.sensor.as_fd()
     }
 
-    /// What the fence refused since the last call, each destination once in the job's life.
-    pub fn take_refusals(&mut self) -> Vec<Refusal> {
+    /// What the fence refused since the last call, in sentences fit for a terminal: each destination once in the job's
+    /// life.
+    pub fn take_refusals(&mut self) -> Vec<String> {
         self.recorder.take_refusals()
     }
 
@@ -193,7 +193,9 @@ impl Job {
         };
         let recorder = &mut self.recorder;
         // A batch: what was told so far. The ring is drained again right after this.
-        let drained = self.sensor.drain(&mut |event| recorder.observe(event));
+        let drained = self
+            .sensor
+            .drain(&mut |event| take(recorder, Some(fenced), event));
         for used in self.sensor.take_namespaces() {
             if let Err(note) = fenced.enter(used)
                 && self.fence_notes.len() < NOTES_MAX
@@ -210,7 +212,11 @@ impl Job {
         let mut busy = false;
         for _ in 0..batches {
             let recorder = &mut self.recorder;
-            if self.sensor.drain(&mut |event| recorder.observe(event))? == 0 {
+            let fenced = self.fenced.as_ref();
+            let taken = self
+                .sensor
+                .drain(&mut |event| take(recorder, fenced, event))?;
+            if taken == 0 {
                 break;
             }
             busy = true;
@@ -228,10 +234,12 @@ impl Job {
         let mut busy = false;
         let recorder = RefCell::new(&mut self.recorder);
         let sensor = &mut self.sensor;
+        let fenced = self.fenced.as_ref();
         let mut who = |pid| {
             let known = recorder.borrow().process(pid);
             known.or_else(|| {
-                let mut observe = |event: SensorEvent| recorder.borrow_mut().observe(event);
+                let mut observe =
+                    |event: SensorEvent| take(&mut recorder.borrow_mut(), fenced, event);
                 // Should the ring be broken, the next tick says so.
                 while sensor.drain(&mut observe).is_ok_and(|taken| taken > 0) {}
                 recorder.borrow().process(pid)
@@ -286,6 +294,19 @@ impl Job {
             events,
             write_failure,
         })
+    }
+}
+
+/// Records an event, and has the fence look at a program that it tells of.
+fn take(recorder: &mut Recorder, fenced: Option<&Fenced>, event: SensorEvent) {
+    let process = match &event.body {
+        Body::ProcessExec(exec) => Some(exec.process),
+        Body::ProcessFork(fork) => Some(fork.process),
+        _ => None,
+    };
+    recorder.observe(event);
+    if let (Some(process), Some(fenced)) = (process, fenced) {
+        fenced.look_at(process, recorder.tree());
     }
 }
 

@@ -11,10 +11,11 @@ use runward_event::{
 use runward_policy::{Matcher, Name};
 use runward_report::{Report, ReportBuilder};
 use runward_sensor::{Clock, Loss, SensorEvent};
+use runward_tree::Tree;
 
 use crate::names::Names;
 use crate::pids::Pids;
-use crate::refusals::{Refusal, Refusals};
+use crate::refusals::Refusals;
 
 /// Numbers events, names connections, writes `events.jsonl` and folds the report, all in one pass.
 pub(crate) struct Recorder {
@@ -90,8 +91,13 @@ impl Recorder {
         })
     }
 
-    /// What was refused since the last call: each destination once.
-    pub(crate) fn take_refusals(&mut self) -> Vec<Refusal> {
+    /// The process tree so far.
+    pub(crate) fn tree(&self) -> &Tree {
+        self.report.tree()
+    }
+
+    /// What was refused since the last call, in sentences: each destination once.
+    pub(crate) fn take_refusals(&mut self) -> Vec<String> {
         self.refusals.take()
     }
 

@@ -202,7 +202,7 @@ struct rw_grant {
 	__u8 pad[3];
 	__u32 rule; /* its number, counted from 1 */
 	__u32 pad2;
-	/* Bits of rw_task.scopes that a process must have, and must not have. */
+	/* Scopes that a process must have, and must not have: narrowings of the policy that it fits, a bit each. */
 	__u64 needs;
 	__u64 forbids;
 };
@@ -252,7 +252,8 @@ struct rw_fence {
 	/* Where the job's DNS goes, on the loopback addresses; in a namespace without a resolver it is lost until there is
 	 * one. Host order. */
 	__u16 resolver_port;
-	__u16 pad[3];
+	__u8 narrowed; /* some rules are for some processes only */
+	__u8 pad[5];
 };
 
 struct rw_resolver_key {
@@ -282,7 +283,6 @@ struct rw_task {
 	__u64 parent;
 	__u32 ppid;
 	__u32 exited;
-	__u64 scopes; /* which narrowed rules hold for this process */
 };
 
 _Static_assert(sizeof(struct rw_head) == 32, "rw_head");
@@ -295,7 +295,7 @@ _Static_assert(sizeof(struct rw_dns) == 72, "rw_dns");
 _Static_assert(sizeof(struct rw_socket_gone) == 40, "rw_socket_gone");
 _Static_assert(sizeof(struct rw_flow_key) == 32, "rw_flow_key");
 _Static_assert(sizeof(struct rw_flow) == 32, "rw_flow");
-_Static_assert(sizeof(struct rw_task) == 40, "rw_task");
+_Static_assert(sizeof(struct rw_task) == 32, "rw_task");
 _Static_assert(sizeof(struct rw_refused) == 352, "rw_refused");
 _Static_assert(sizeof(struct rw_netns) == 40, "rw_netns");
 _Static_assert(sizeof(struct rw_grant) == 32, "rw_grant");

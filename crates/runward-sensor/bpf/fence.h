@@ -15,7 +15,7 @@ static __always_inline void ask(struct question *question, struct socket_info *i
 {
 	__builtin_memset(question, 0, sizeof(*question));
 	question->job = info->job;
-	question->scopes = info->scopes;
+	question->scopes = scopes_of(info->job, info->process);
 	__builtin_memcpy(question->addr, addr, 16);
 	/* To the kernel, no address means this machine. */
 	if (is_unspecified(addr))
@@ -133,7 +133,7 @@ struct {
 static __always_inline bool first_bytes_name_allowed(void *context, const __u8 *name, __u32 len, __u16 port)
 {
 	struct socket_info *info = context;
-	struct question question = { .scopes = info->scopes, .port = port, .transport = IPPROTO_TCP };
+	struct question question = { .port = port, .transport = IPPROTO_TCP };
 	struct rw_grants *grants;
 	struct rw_name_key *key;
 	__u32 zero = 0;
@@ -141,6 +141,7 @@ static __always_inline bool first_bytes_name_allowed(void *context, const __u8 *
 	key = bpf_map_lookup_elem(&name_keys, &zero);
 	if (!key || !len)
 		return false;
+	question.scopes = scopes_of(info->job, info->process);
 	key->job = info->job;
 	__builtin_memcpy(key->name, name, sizeof(key->name));
 	grants = bpf_map_lookup_elem(&names, key);
@@ -270,14 +271,15 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct bpf_sock *
 	ask(&question, info, packet->remote, packet->remote_port, packet->protocol);
 	if (is_loopback(packet->remote) && stays) {
 		/* The answer of a server to a client that the fence let through, or that is not the job's. */
-		if (stream && !info->connection)
+		if (stream && !info->connection && !info->inherited)
 			return ALLOW;
 		if (judge_peer(skb, &question))
 			return ALLOW;
 	} else if (judge(&question)) {
 		return question.by_name && stream ? judge_greeting(skb, sk, info, packet) : ALLOW;
 	}
-	emit_refused(info, bpf_get_socket_cookie(skb), packet, stream && !info->connection ? RW_INBOUND : question.reason,
+	emit_refused(info, bpf_get_socket_cookie(skb), packet,
+		     stream && !info->connection && !info->inherited ? RW_INBOUND : question.reason,
 		     NULL);
 	return REFUSE;
 }

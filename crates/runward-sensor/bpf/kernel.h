@@ -23,6 +23,7 @@
 #define IPPROTO_UDP 17
 #define IPPROTO_ICMPV6 58
 #define EPROTONOSUPPORT 93
+#define SIGKILL 9
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 #define TCP_ESTABLISHED 1

@@ -90,10 +90,25 @@ static __always_inline bool passes_fence(struct bpf_sock_addr *ctx, struct socke
 	return false;
 }
 
+/* What becomes of a request of a socket without a record: one of a fenced job must have one. */
+static __always_inline int without_record(void)
+{
+	struct rw_task *place;
+
+	if (!fence || !task_storage_in_cgroup_hooks)
+		return ALLOW;
+	place = task_place(bpf_get_current_task_btf());
+	return place && is_fenced(place->job) ? REFUSE : ALLOW;
+}
+
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct socket_info *info, struct peer *peer)
 {
+	struct rw_first_bytes *greeting = fence ? bpf_sk_storage_get(&greetings, ctx->sk, NULL, 0) : NULL;
 	struct peer asked = *peer;
 
+	/* What was said to another peer counts for nothing. */
+	if (greeting)
+		first_bytes_forget(greeting);
 	/* A second connect on one socket ends the first one; for TCP this one failed without sending anything. */
 	if (info->connection)
 		emit_close(info, info->bytes_sent, info->bytes_received, is_stream(info) ? RW_FAILED : RW_DATAGRAMS);
@@ -147,7 +162,7 @@ int on_connect4(struct bpf_sock_addr *ctx)
 	int verdict;
 
 	if (!info)
-		return ALLOW;
+		return without_record();
 	peer_v4(ctx, &peer);
 	verdict = on_connect(ctx, info, &peer);
 	if (fence && info->redirected)
@@ -164,7 +179,7 @@ int on_connect6(struct bpf_sock_addr *ctx)
 	int verdict;
 
 	if (!info)
-		return ALLOW;
+		return without_record();
 	peer_v6(ctx, &peer);
 	verdict = on_connect(ctx, info, &peer);
 	if (fence && info->redirected)
@@ -181,7 +196,7 @@ int on_sendmsg4(struct bpf_sock_addr *ctx)
 	int verdict;
 
 	if (!info)
-		return ALLOW;
+		return without_record();
 	peer_v4(ctx, &peer);
 	verdict = on_sendmsg(ctx, info, &peer);
 	if (fence && info->redirected)
@@ -198,7 +213,7 @@ int on_sendmsg6(struct bpf_sock_addr *ctx)
 	int verdict;
 
 	if (!info)
-		return ALLOW;
+		return without_record();
 	peer_v6(ctx, &peer);
 	verdict = on_sendmsg(ctx, info, &peer);
 	if (fence && info->redirected)
@@ -271,7 +286,7 @@ int on_sock_create(struct bpf_sock *sk)
 	struct peer nobody = {};
 
 	if (!info)
-		return ALLOW;
+		return without_record();
 	info->protocol = sk->protocol;
 	info->raw = sk->type == SOCK_RAW;
 	if (!is_fenced(info->job) || is_followed(sk->type, sk->protocol))
@@ -338,7 +353,7 @@ int BPF_PROG(on_tcp_state, struct sock *sk, int old_state, int new_state)
  * Where cgroup programs cannot read task storage (6.1), trampolines tag the socket with the task that uses it, just
  * before the kernel comes to the cgroup hook in the same call.
  */
-static __always_inline void tag_by_trampoline(struct socket *socket)
+static __always_inline void tag_by_trampoline(struct socket *socket, bool is_new)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct rw_task *place = task_place(task);
@@ -347,10 +362,17 @@ static __always_inline void tag_by_trampoline(struct socket *socket)
 
 	if (!place || !sk)
 		return;
-	info = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	info = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (!info) {
-		count_loss(RW_CONNECT, RW_LOSS_NO_MEMORY);
-		return;
+		info = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!info) {
+			count_loss(RW_CONNECT, RW_LOSS_NO_MEMORY);
+			/* Nothing can be refused here, and a socket without a record would not be judged. */
+			if (is_fenced(place->job))
+				bpf_send_signal(SIGKILL);
+			return;
+		}
+		info->inherited = !is_new;
 	}
 	tag(info, place, task);
 	info->protocol = sk->sk_protocol;
@@ -362,7 +384,7 @@ SEC("fentry/security_socket_post_create")
 int BPF_PROG(on_socket_post_create, struct socket *socket, int family, int type, int protocol, int kern)
 {
 	if (!kern && (family == AF_INET || family == AF_INET6))
-		tag_by_trampoline(socket);
+		tag_by_trampoline(socket, true);
 	return 0;
 }
 
@@ -370,7 +392,7 @@ int BPF_PROG(on_socket_post_create, struct socket *socket, int family, int type,
 SEC("fentry/security_socket_connect")
 int BPF_PROG(on_socket_connect, struct socket *socket, struct sockaddr *address, int addrlen)
 {
-	tag_by_trampoline(socket);
+	tag_by_trampoline(socket, false);
 	return 0;
 }
 
@@ -378,7 +400,7 @@ int BPF_PROG(on_socket_connect, struct socket *socket, struct sockaddr *address,
 SEC("fentry/security_socket_sendmsg")
 int BPF_PROG(on_socket_sendmsg, struct socket *socket, struct msghdr *msg, int size)
 {
-	tag_by_trampoline(socket);
+	tag_by_trampoline(socket, false);
 	return 0;
 }
 static __always_inline int on_packet(struct __sk_buff *skb, bool egress)

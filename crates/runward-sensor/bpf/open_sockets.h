@@ -40,6 +40,7 @@ int tag_open_sockets(struct bpf_iter__task_file *ctx)
 		return 0;
 	}
 	tag(info, place, task);
+	info->inherited = 1;
 	info->protocol = sk->sk_protocol;
 	info->raw = sk->sk_type == SOCK_RAW;
 	return 0;

@@ -272,7 +272,6 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		return 0;
 	thread = child->pid != child->tgid;
 	new_place.job = place->job;
-	new_place.scopes = place->scopes;
 	if (thread) {
 		new_place.process = place->process;
 		new_place.parent = place->parent;
@@ -289,6 +288,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	}
 	if (thread)
 		return 0;
+	inherit_scopes(new_place.job, place->process, new_place.process);
 	fill_head(&record.head, RW_FORK, new_place.job, new_place.process, process_pid(child));
 	record.parent = new_place.parent;
 	record.ppid = new_place.ppid;
@@ -305,7 +305,6 @@ static __always_inline struct rw_task *adopt(struct task_struct *task)
 	if (!parent)
 		return NULL;
 	place.job = parent->job;
-	place.scopes = parent->scopes;
 	place.process = next_id();
 	place.parent = parent->process;
 	place.ppid = process_pid(task->real_parent);
@@ -333,6 +332,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct rw_exec *record;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
+	bool narrowed;
 	__u32 size = 0;
 	long len;
 
@@ -341,6 +341,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (!place)
 		return 0;
 	look_at_netns(task, place);
+	narrowed = forget_scopes(place->job, place->process);
 	scratch = exec_scratch();
 	if (!scratch)
 		return 0;
@@ -370,7 +371,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	record->env_len = append_memory(scratch, size, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end),
 					RW_ENV_MAX, RW_CUT_ENV);
 	size += record->env_len;
-	emit(scratch, sizeof(*record) + bounded(size, EXEC_DATA_MAX), RW_EXEC);
+	size = sizeof(*record) + bounded(size, EXEC_DATA_MAX);
+	/* What the program may do more than others, it may as soon as the user side has looked at it. */
+	if (bpf_ringbuf_output(&events, scratch, size, narrowed ? BPF_RB_FORCE_WAKEUP : wakeup_flag()))
+		count_loss(RW_EXEC, RW_LOSS_RING_FULL);
 	return 0;
 }
 
@@ -391,6 +395,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	/* Two threads that leave together may both see that nobody is left; only the first one tells. */
 	if (__sync_lock_test_and_set(&place->exited, 1))
 		return 0;
+	forget_scopes(place->job, place->process);
 	fill_head(&record.head, RW_EXIT, place->job, place->process, process_pid(task));
 	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
 		record.status = BPF_CORE_READ(signal, group_exit_code);

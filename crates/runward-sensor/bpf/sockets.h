@@ -42,9 +42,10 @@ struct socket_info {
 	__u8 by_name;
 	__u32 rule;
 	__u64 netns;
-	__u64 scopes;
 	__u8 opaque;
-	__u8 pad[7];
+	/* The job has it without having made it. */
+	__u8 inherited;
+	__u8 pad[6];
 };
 
 struct {
@@ -97,7 +98,6 @@ static __always_inline void tag(struct socket_info *info, struct rw_task *place,
 	info->job = place->job;
 	info->process = place->process;
 	info->pid = process_pid(task);
-	info->scopes = place->scopes;
 }
 
 /* The socket's record, with the current task as its user if that is a job's. NULL: not a job's socket. */

@@ -55,6 +55,15 @@ struct {
 	__type(value, struct rw_fence);
 } resolvers SEC(".maps");
 
+/* The scopes of each process of a job with narrowed rules; none while the user side has not looked at its program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u64); /* the process */
+	__type(value, __u64);
+} scopes SEC(".maps");
+
 /* What is asked of the fence, and what it says. */
 struct question {
 	__u64 job;
@@ -72,6 +81,44 @@ struct question {
 static __always_inline bool is_fenced(__u64 job)
 {
 	return fence && bpf_map_lookup_elem(&fences, &job);
+}
+
+static __always_inline bool is_narrowed(__u64 job)
+{
+	struct rw_fence *raised;
+
+	if (!fence)
+		return false;
+	raised = bpf_map_lookup_elem(&fences, &job);
+	return raised && raised->narrowed;
+}
+
+static __always_inline __u64 scopes_of(__u64 job, __u64 process)
+{
+	__u64 *known;
+
+	if (!is_narrowed(job))
+		return 0;
+	known = bpf_map_lookup_elem(&scopes, &process);
+	return known ? *known : 0;
+}
+
+/* A child goes on with its parent's program. When there is no room, it has no scopes, and may do less. */
+static __always_inline void inherit_scopes(__u64 job, __u64 parent, __u64 child)
+{
+	__u64 known = scopes_of(job, parent);
+
+	if (known)
+		bpf_map_update_elem(&scopes, &child, &known, BPF_ANY);
+}
+
+/* Another program, or none any more. Whether there was something to forget. */
+static __always_inline bool forget_scopes(__u64 job, __u64 process)
+{
+	if (!is_narrowed(job))
+		return false;
+	bpf_map_delete_elem(&scopes, &process);
+	return true;
 }
 
 /* Tells the user side at once that a fenced job is in a network namespace that its resolver does not listen in. */

@@ -56,7 +56,7 @@ abi! {
     rw_socket_gone = 40,
     rw_flow_key = 32,
     rw_flow = 32,
-    rw_task = 40,
+    rw_task = 32,
     rw_refused = 352,
     rw_netns = 40,
     rw_grant = 32,

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Object};
+use runward_event::ProcessId;
 
 use crate::abi::{
     self, rw_address_key, rw_binding, rw_bound, rw_fence, rw_grant, rw_grants, rw_net_key,
@@ -31,9 +32,9 @@ pub struct Grant {
     pub transport: Option<u8>,
     /// The rule's number in the record, counted from 0.
     pub rule: u32,
-    /// Bits that a process must have, of those that narrowed rules have.
+    /// Scopes that a process must have, a bit each: see [`Fence::set_scopes`].
     pub needs: u64,
-    /// Bits that it must not have.
+    /// Scopes that it must not have.
     pub forbids: u64,
 }
 
@@ -46,7 +47,13 @@ pub struct FenceRules {
     pub names: Vec<(String, Vec<Grant>)>,
     /// Where the job's resolver listens, on the loopback addresses.
     pub resolver_port: u16,
+    /// Whether some grants are for some processes only, so that [`Fence::set_scopes`] is going to be called.
+    pub narrowed: bool,
 }
+
+/// The scope of every process whose scopes are known: a grant that forbids another needs this one, because nobody can
+/// tell whether a process that was not looked at has the other.
+pub const SCOPE_KNOWN: u64 = 1 << 63;
 
 /// Why the fence could not take something. What it is about stays refused.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +94,7 @@ pub struct Fence {
     bindings: MapHandle,
     names: MapHandle,
     resolvers: MapHandle,
+    scopes: MapHandle,
 }
 
 impl Fence {
@@ -98,6 +106,7 @@ impl Fence {
             bindings: load::map(object, "bindings")?,
             names: load::map(object, "names")?,
             resolvers: load::map(object, "resolvers")?,
+            scopes: load::map(object, "scopes")?,
         })
     }
 
@@ -118,6 +127,7 @@ impl Fence {
         }
         let fence = rw_fence {
             resolver_port: rules.resolver_port,
+            narrowed: u8::from(rules.narrowed),
             ..rw_fence::default()
         };
         put(
@@ -187,11 +197,40 @@ impl Fence {
         for (place, bound) in binding.list.iter_mut().zip(bound) {
             *place = bound;
         }
+        let key = abi::bytes_of(&key);
+        let binding = abi::bytes_of(&binding);
+        put(&self.bindings, "bindings", key, binding).or_else(|_| {
+            self.forget_expired(now);
+            put(&self.bindings, "bindings", key, binding)
+        })
+    }
+
+    /// Makes room in the map of addresses, which is full: what is over for an address is of no use any more.
+    fn forget_expired(&self, now: u64) {
+        let is_over = |key: &Vec<u8>| {
+            let value = self.bindings.lookup(key, MapFlags::ANY).ok().flatten();
+            let binding = value.and_then(|bytes| Some(abi::read::<rw_binding>(&bytes)?.0));
+            binding.is_some_and(|binding| {
+                let count = usize::try_from(binding.count).unwrap_or(0);
+                let mut bounds = binding.list.iter().take(count);
+                bounds.all(|bound| bound.expires_boot_ns < now)
+            })
+        };
+        let over: Vec<Vec<u8>> = self.bindings.keys().filter(is_over).collect();
+        for key in over {
+            // Another thread may have been first.
+            let _ = self.bindings.delete(&key);
+        }
+    }
+
+    /// Says which scopes a process has, from now until its next program. Until it is said, it has none.
+    pub fn set_scopes(&self, process: ProcessId, scopes: u64) -> Result<(), FenceError> {
+        let scopes = scopes | SCOPE_KNOWN;
         put(
-            &self.bindings,
-            "bindings",
-            abi::bytes_of(&key),
-            abi::bytes_of(&binding),
+            &self.scopes,
+            "scopes",
+            &process.0.to_ne_bytes(),
+            &scopes.to_ne_bytes(),
         )
     }
 
@@ -251,7 +290,11 @@ fn raw_grant(grant: &Grant) -> rw_grant {
         port_high: *grant.ports.end(),
         transport: grant.transport.unwrap_or(0),
         rule: grant.rule.saturating_add(1),
-        needs: grant.needs,
+        needs: if grant.forbids == 0 {
+            grant.needs
+        } else {
+            grant.needs | SCOPE_KNOWN
+        },
         forbids: grant.forbids,
         ..rw_grant::default()
     }

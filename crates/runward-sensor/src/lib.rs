@@ -30,6 +30,6 @@ pub use capabilities::{Capabilities, check_machine};
 pub use clock::Clock;
 pub use decode::SensorEvent;
 pub use error::SensorError;
-pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant};
+pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant, SCOPE_KNOWN};
 pub use pins::{Leftover, leftovers};
 pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions};

@@ -104,7 +104,7 @@ const FENCE_PROGRAMS: [&str; 6] = [
     "on_getpeername6",
 ];
 /// Maps that only a fence needs; the kernel makes large tables for them.
-const FENCE_MAPS: [&str; 5] = ["fences", "nets", "bindings", "names", "resolvers"];
+const FENCE_MAPS: [&str; 6] = ["scopes", "fences", "nets", "bindings", "names", "resolvers"];
 
 /// Loads the sensor and attaches it to the root of cgroup2. With `pins`, every link is pinned there, so that the programs
 /// outlive this process.

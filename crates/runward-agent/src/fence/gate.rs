@@ -34,6 +34,10 @@ impl JobGate {
         }
     }
 
+    pub(crate) fn matcher(&self) -> &Matcher {
+        &self.matcher
+    }
+
     pub(crate) fn fence(&self) -> &Fence {
         &self.fence
     }

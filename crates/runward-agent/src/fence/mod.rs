@@ -10,11 +10,13 @@ mod upstream;
 use std::path::Path;
 use std::sync::Arc;
 
-use runward_policy::Matcher;
+use runward_event::ProcessId;
+use runward_policy::{Actor, Matcher};
 use runward_resolver::{
     Listening, Options, Resolver, ResolverError, UpstreamsError, system_upstreams,
 };
 use runward_sensor::{FenceError, NamespaceUse, Sensor, SensorError, netns};
+use runward_tree::Tree;
 
 use gate::JobGate;
 use listeners::Listeners;
@@ -28,16 +30,9 @@ const NAMESPACES_MAX: usize = 256;
 /// Why a job could not be fenced.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockError {
-    /// A rule that the kernel cannot judge yet.
-    #[error(
-        "the policy narrows `{endpoint}` ({origin}) to some processes, which this version cannot enforce: remove the narrowing, or the line"
-    )]
-    Narrowed {
-        /// The endpoint.
-        endpoint: String,
-        /// Where it stands.
-        origin: String,
-    },
+    /// More narrowings than there are scopes.
+    #[error("the policy has {0} different narrowings, and 63 can be enforced: use fewer")]
+    TooManyNarrowings(usize),
     /// More rules for one host than can be enforced.
     #[error("the policy has too many rules for {0}: write them as fewer, wider lines")]
     TooManyRules(String),
@@ -114,6 +109,22 @@ impl Fenced {
         }
         self.gate.fence().resolver_listens(namespace, port)?;
         Ok(())
+    }
+
+    /// Looks at a program that has just started: rules that are narrowed to it hold from now on.
+    pub(crate) fn look_at(&self, id: ProcessId, tree: &Tree) {
+        let policy = self.gate.matcher().policy();
+        let Some(process) = tree.process(id).filter(|_| !policy.narrowings().is_empty()) else {
+            return;
+        };
+        let exe = tree.image(id).map(|image| image.exe.as_str());
+        let scopes = policy.fits(&Actor {
+            step: process.step.as_ref().map(|step| step.name.as_str()),
+            executable: exe,
+            image: None,
+        });
+        // Without room for it, the process has no scopes, and may do less.
+        let _ = self.gate.fence().set_scopes(id, scopes.bits());
     }
 
     /// Lets the resolver listen in a network namespace that the job has begun to use. When that fails, names stay

@@ -8,13 +8,21 @@ use runward_sensor::{FenceRules, Grant};
 
 use super::BlockError;
 
+/// One scope is taken: [`runward_sensor::SCOPE_KNOWN`].
+const NARROWINGS_MAX: usize = 63;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// Everything that is known before the first name is looked up.
 pub(crate) fn fence_rules(matcher: &Matcher) -> Result<FenceRules, BlockError> {
-    refuse_narrowings(matcher.policy())?;
-    let mut rules = FenceRules::default();
+    let narrowings = matcher.policy().narrowings().len();
+    if narrowings > NARROWINGS_MAX {
+        return Err(BlockError::TooManyNarrowings(narrowings));
+    }
+    let mut rules = FenceRules {
+        narrowed: narrowings > 0,
+        ..FenceRules::default()
+    };
     for (net, grants) in matcher.net_grants() {
         let grants = kernel_grants(&grants, &net)?;
         rules.nets.push((net.network(), net.prefix_len(), grants));
@@ -69,21 +77,6 @@ pub(crate) fn kernel_grants(
             forbids: grant.forbids.bits(),
         })
         .collect())
-}
-
-/// The kernel does not know yet which narrowings a process fits, and a denial that is narrowed would not hold.
-fn refuse_narrowings(policy: &Policy) -> Result<(), BlockError> {
-    let narrowed = policy
-        .rules()
-        .iter()
-        .find(|rule| !rule.narrowing.is_empty());
-    match narrowed {
-        None => Ok(()),
-        Some(rule) => Err(BlockError::Narrowed {
-            endpoint: rule.spelled(),
-            origin: rule.origin.to_string(),
-        }),
-    }
 }
 
 /// The policy as the record keeps it.

@@ -45,7 +45,7 @@ static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(
 )));
 
 /// Bytes of payload that the kernel takes for a packet of a test run, with room for headers and its own.
-const PAYLOAD_MAX: usize = 3000;
+pub(crate) const PAYLOAD_MAX: usize = 3000;
 
 /// One flow in the kernel, at a time.
 pub(crate) struct Kernel {

@@ -15,6 +15,7 @@ mod dns;
 mod files;
 mod hostile;
 mod network;
+mod policies;
 mod processes;
 mod report;
 mod strace;
