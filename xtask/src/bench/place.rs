@@ -80,7 +80,13 @@ impl Place {
         let port = BULK_PORT.to_string();
         self.server(|inside| inside.args(["iperf3", "--server", "--bind", SINK, "--port", &port]))?;
         self.server(|inside| {
-            inside.args(["dnsmasq", "--keep-in-foreground", "--user=root"]);
+            // The group too: who changes it is no longer ended with this program.
+            inside.args([
+                "dnsmasq",
+                "--keep-in-foreground",
+                "--user=root",
+                "--group=root",
+            ]);
             inside.args(["--conf-file=/dev/null", "--no-resolv", "--no-hosts"]);
             inside.args(["--pid-file=", "--bind-interfaces", "--local-ttl=3600"]);
             inside.arg(format!("--listen-address={SINK}"));

@@ -170,6 +170,7 @@ fn dnsmasq((address, port): (&str, u16)) -> Command {
     command.args([
         "--keep-in-foreground",
         "--user=root",
+        "--group=root",
         "--conf-file=/dev/null",
     ]);
     command.args([
