@@ -33,11 +33,14 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(scratch: &Path) -> anyhow::Result<Place> {
-        let resolv_conf = scratch.join("resolv.conf");
-        fs::write(&resolv_conf, format!("nameserver {SINK}\n"))?;
+        let etc = scratch.join("etc");
+        fs::create_dir(&etc)?;
+        fs::write(etc.join("resolv.conf"), format!("nameserver {SINK}\n"))?;
+        // The system's resolver daemon, which other words would ask, knows nothing of this place.
+        fs::write(etc.join("nsswitch.conf"), "hosts: files dns\n")?;
         let mut place = Place {
             servers: Vec::new(),
-            job: Namespace::new(Some(&resolv_conf))?,
+            job: Namespace::new(Some(&etc))?,
             internet: Namespace::new(None)?,
         };
         place.wire()?;
@@ -77,7 +80,13 @@ impl Place {
         let port = BULK_PORT.to_string();
         self.server(|inside| inside.args(["iperf3", "--server", "--bind", SINK, "--port", &port]))?;
         self.server(|inside| {
-            inside.args(["dnsmasq", "--keep-in-foreground", "--user=root"]);
+            // The group too: who changes it is no longer ended with this program.
+            inside.args([
+                "dnsmasq",
+                "--keep-in-foreground",
+                "--user=root",
+                "--group=root",
+            ]);
             inside.args(["--conf-file=/dev/null", "--no-resolv", "--no-hosts"]);
             inside.args(["--pid-file=", "--bind-interfaces", "--local-ttl=3600"]);
             inside.arg(format!("--listen-address={SINK}"));
@@ -119,13 +128,24 @@ struct Namespace {
 }
 
 impl Namespace {
-    /// `resolv_conf`: what stands there in place of the machine's `/etc/resolv.conf`.
-    fn new(resolv_conf: Option<&Path>) -> anyhow::Result<Namespace> {
-        let script =
-            "[ -z \"$1\" ] || mount --bind \"$1\" /etc/resolv.conf && echo ready && read -r end";
+    /// `etc`: files that stand there in place of the machine's own in `/etc`.
+    fn new(etc: Option<&Path>) -> anyhow::Result<Namespace> {
+        const SCRIPT: &str = r#"
+            set -e
+            for file in "$@"; do
+              own="/etc/${file##*/}"
+              [ ! -e "$own" ] || mount --bind "$file" "$own"
+            done
+            echo ready
+            read -r end
+        "#;
+        let mut files = Vec::new();
+        for entry in etc.into_iter().flat_map(Path::read_dir).flatten() {
+            files.push(entry?.path());
+        }
         let mut child = Command::new("unshare")
-            .args(["--net", "--mount", "sh", "-c", script, "sh"])
-            .arg(resolv_conf.unwrap_or(Path::new("")))
+            .args(["--net", "--mount", "sh", "-c", SCRIPT, "sh"])
+            .args(files)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

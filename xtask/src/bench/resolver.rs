@@ -70,7 +70,7 @@ fn throughput(scratch: &Path, rounds_count: usize) -> anyhow::Result<Value> {
     let mut upstream = dnsmasq(UPSTREAM);
     upstream.arg("--local-ttl=3600");
     upstream.arg(format!("--addn-hosts={}", hosts_file.display()));
-    let _servers = servers(&mut upstream)?;
+    let _servers = servers(&upstream)?;
 
     let results = rounds(&ASKED, rounds_count, |_, (_, address)| {
         let options = ["-l", "4", "-c", "4", "-q", "100"];
@@ -104,7 +104,7 @@ fn latency(scratch: &Path, rounds_count: usize) -> anyhow::Result<Value> {
     let mut upstream = Command::new(own);
     let (address, port) = UPSTREAM;
     upstream.args(["load", "slow-dns", address, &port.to_string(), UPSTREAM_MS]);
-    let _servers = servers(&mut upstream)?;
+    let _servers = servers(&upstream)?;
 
     let file = scratch.join("new-names");
     let results = rounds(&ASKED, rounds_count, |round, (name, address)| {
@@ -144,7 +144,7 @@ fn latency(scratch: &Path, rounds_count: usize) -> anyhow::Result<Value> {
 }
 
 /// The upstream, and the two that ask it.
-fn servers(upstream: &mut Command) -> anyhow::Result<[Server; 3]> {
+fn servers(upstream: &Command) -> anyhow::Result<[Server; 3]> {
     let (address, port) = UPSTREAM;
     let mut forwarder = dnsmasq(DNSMASQ);
     forwarder.arg(format!("--server={address}#{port}"));
@@ -154,8 +154,8 @@ fn servers(upstream: &mut Command) -> anyhow::Result<[Server; 3]> {
     }
     let servers = [
         Server::start(upstream)?,
-        Server::start(&mut forwarder)?,
-        Server::start(&mut resolver)?,
+        Server::start(&forwarder)?,
+        Server::start(&resolver)?,
     ];
     for (name, address) in ASKED {
         await_answer(address)
@@ -170,6 +170,7 @@ fn dnsmasq((address, port): (&str, u16)) -> Command {
     command.args([
         "--keep-in-foreground",
         "--user=root",
+        "--group=root",
         "--conf-file=/dev/null",
     ]);
     command.args([

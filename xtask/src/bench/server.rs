@@ -7,16 +7,19 @@ use anyhow::Context as _;
 pub(super) struct Server(Child);
 
 impl Server {
-    /// Starts it. That it answers is for its first caller to wait for.
-    pub(super) fn start(command: &mut Command) -> anyhow::Result<Server> {
-        let child = command
+    /// Starts it; if this program is killed, the kernel ends it too. That it answers is for its first caller to wait
+    /// for.
+    pub(super) fn start(command: &Command) -> anyhow::Result<Server> {
+        let mut tied = Command::new("setpriv");
+        tied.args(["--pdeathsig", "KILL", "--"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        let child = tied
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .with_context(|| {
-                format!("can't start {command:?}; `scripts/setup bench` installs what is missing")
-            })?;
+            .context("can't start setpriv; `scripts/setup bench` installs what is missing")?;
         Ok(Server(child))
     }
 }
