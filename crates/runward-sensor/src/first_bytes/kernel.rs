@@ -1,5 +1,10 @@
 //! The kernel's machine, run on packets that are made up here: for tests and for fuzzing.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on should say where"
+)]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::mem::offset_of;
