@@ -53,6 +53,23 @@ const TARGETS: [Target; 6] = [
     target("records"),
 ];
 
+/// What libFuzzer needs to see which way an input went: counters at each edge, and the values of comparisons. These are
+/// flags of the stable compiler; AddressSanitizer is not among them, and nothing that is fuzzed has unsafe code but the
+/// decoder's reads of whole structures.
+///
+/// They stand in place of the flags of the workspace's configuration, which make static binaries: libFuzzer puts itself
+/// before `memcmp` and its like, and finds the real ones through the dynamic linker only.
+const COMPILER_FLAGS: [&str; 8] = [
+    "-Clink-arg=-fuse-ld=mold",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
+    "--cfg=fuzzing",
+];
+
 /// The longest input, in bytes: a greeting of two segments, and lists of a hundred endpoints.
 const INPUT_MAX: u32 = 4096;
 /// One input may take so long, in seconds, and so much memory, in megabytes; both are far more than any needs.
@@ -89,11 +106,9 @@ fn folder() -> PathBuf {
 fn build() -> anyhow::Result<PathBuf> {
     let target_dir = folder().join("target");
     let mut cargo = shell::cargo();
-    // In that folder, so that its own configuration counts; the variables would put it out of force.
     cargo
         .current_dir(folder())
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", COMPILER_FLAGS.join("\u{1f}"))
         .args(["build", "--release", "--locked", "--target-dir"])
         .arg(&target_dir);
     shell::run(&mut cargo)?;
