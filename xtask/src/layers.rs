@@ -31,7 +31,12 @@ const LAYERS: &[Layer] = &[
     layer(
         "runward-report",
         true,
-        &["runward-event", "runward-tree", "runward-detect"],
+        &[
+            "runward-event",
+            "runward-policy",
+            "runward-tree",
+            "runward-detect",
+        ],
     ),
     layer("runward-ci", true, &["runward-event"]),
     layer("runward-sensor", false, &["runward-event"]),

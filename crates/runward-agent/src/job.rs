@@ -13,7 +13,6 @@ use runward_sensor::{Clock, Sensor, SensorError, SensorEvent, SensorOptions};
 use crate::fence::{BlockError, Fenced, policy_rules};
 use crate::folder::{EVENTS, FolderError, ReportFolder};
 use crate::recorder::Recorder;
-use crate::refusals::Refusal;
 
 /// The number of the job inside its sensor; `runward run` has one job.
 const JOB: u64 = 1;
@@ -166,8 +165,9 @@ impl Job {
         self.sensor.as_fd()
     }
 
-    /// What the fence refused since the last call, each destination once in the job's life.
-    pub fn take_refusals(&mut self) -> Vec<Refusal> {
+    /// What the fence refused since the last call, in sentences fit for a terminal: each destination once in the job's
+    /// life.
+    pub fn take_refusals(&mut self) -> Vec<String> {
         self.recorder.take_refusals()
     }
 

@@ -14,4 +14,3 @@ mod refusals;
 pub use fence::BlockError;
 pub use folder::{EVENTS, FolderError, ReportFolder};
 pub use job::{Finished, Job, JobError, JobOptions};
-pub use refusals::Refusal;

@@ -15,7 +15,7 @@ use runward_tree::Tree;
 
 use crate::names::Names;
 use crate::pids::Pids;
-use crate::refusals::{Refusal, Refusals};
+use crate::refusals::Refusals;
 
 /// Numbers events, names connections, writes `events.jsonl` and folds the report, all in one pass.
 pub(crate) struct Recorder {
@@ -96,8 +96,8 @@ impl Recorder {
         self.report.tree()
     }
 
-    /// What was refused since the last call: each destination once.
-    pub(crate) fn take_refusals(&mut self) -> Vec<Refusal> {
+    /// What was refused since the last call, in sentences: each destination once.
+    pub(crate) fn take_refusals(&mut self) -> Vec<String> {
         self.refusals.take()
     }
 

@@ -58,26 +58,16 @@ fn is_loopback(ip: IpAddr) -> bool {
 
 /// What becomes of one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Decision {
-    /// The rules say.
-    Judged(Verdict),
-    /// No rule is needed.
+    /// It may go ahead without a rule.
     Implicit {
-        /// Always `implicit`.
-        verdict: ImplicitTag,
         /// Why.
         why: Implicit,
     },
-}
-
-/// The word `implicit`, where a verdict stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImplicitTag {
-    /// The word.
-    #[default]
-    Implicit,
+    /// The rules say.
+    #[serde(untagged)]
+    Judged(Verdict),
 }
 
 impl Decision {
@@ -95,10 +85,7 @@ impl Matcher {
     pub fn decide(&self, question: &Question<'_>) -> Decision {
         let verdict = self.judge(question);
         match (&verdict, Implicit::of(question)) {
-            (Verdict::NotAllowed { .. }, Some(why)) => Decision::Implicit {
-                verdict: ImplicitTag::Implicit,
-                why,
-            },
+            (Verdict::NotAllowed { .. }, Some(why)) => Decision::Implicit { why },
             _ => Decision::Judged(verdict),
         }
     }

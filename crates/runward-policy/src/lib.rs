@@ -45,7 +45,7 @@ pub use error::{PolicyError, PolicyWarning, Spot};
 pub use fault::{Doubt, Fault};
 pub use file::parse_file;
 pub use group::Group;
-pub use implicit::{Decision, Implicit, ImplicitTag};
+pub use implicit::{Decision, Implicit};
 pub use list::{Endpoints, parse_endpoints};
 pub use matcher::{Difference, Grant, Grants, Matcher, NearMiss, Question, Verdict};
 pub use name::{Name, NameError};

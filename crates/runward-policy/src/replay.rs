@@ -241,11 +241,11 @@ impl<'m> Replay<'m> {
         self.result.blocked = self.destinations.into_values().collect();
         self.result
             .blocked
-            .sort_by(|one, other| other.connections.cmp(&one.connections));
+            .sort_by_key(|row| std::cmp::Reverse(row.connections));
         self.result.refused_names = self.names.into_values().collect();
         self.result
             .refused_names
-            .sort_by(|one, other| other.lookups.cmp(&one.lookups));
+            .sort_by_key(|row| std::cmp::Reverse(row.lookups));
         self.result
     }
 }

@@ -1,12 +1,14 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use runward_detect::Finding;
+use runward_detect::{Finding, Refusal};
 use runward_event::{
     Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsMessageKind, Event,
-    EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, ProcessId, Status, Time,
+    EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, PolicyRule, ProcessId, Refused,
+    Status, Time,
 };
 use runward_tree::{Parent, Process, Tree};
 
+use crate::blocked::{Refusals, Stop};
 use crate::destinations::{self, Destinations};
 use crate::model::{
     Detection, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, ProcessRow, Report,
@@ -26,7 +28,10 @@ pub struct ReportBuilder {
     people: People,
     destinations: Destinations,
     names: Names,
+    refusals: Refusals,
     open: HashMap<ConnectionId, Open>,
+    /// Connections that are counted as blocked. Starts over when it is full: the sensor tells of each once anyway.
+    blocked: HashSet<ConnectionId>,
     losses: BTreeMap<(EventKind, LossReason), u64>,
     /// Rows of tracked files beyond the first [`limits::FILE_ROWS`] rows.
     tracked_rows: usize,
@@ -41,9 +46,11 @@ pub struct ReportBuilder {
 }
 
 /// A connection that has not ended, and where its end belongs.
+#[derive(Clone, Copy)]
 struct Open {
     row: Option<usize>,
     destination: Option<usize>,
+    status: Status,
 }
 
 impl Default for ReportBuilder {
@@ -61,7 +68,9 @@ impl ReportBuilder {
             people: People::new(),
             destinations: Destinations::default(),
             names: Names::default(),
+            refusals: Refusals::default(),
             open: HashMap::new(),
+            blocked: HashSet::new(),
             losses: BTreeMap::new(),
             tracked_rows: 0,
             paths_left: limits::ROW_PATHS,
@@ -105,6 +114,7 @@ impl ReportBuilder {
             Body::Dns(dns) => self.dns(event.time, dns),
             Body::Connect(connect) => self.connect(event.time, connect),
             Body::ConnectClose(close) => self.close(close),
+            Body::Refused(refused) => self.refused(event.time, refused),
             Body::FileCreate(change) => self.file(event.time, FileChangeKind::Create, change),
             Body::FileWrite(change) => self.file(event.time, FileChangeKind::Write, change),
             Body::FileRename(change) => self.file(event.time, FileChangeKind::Rename, change),
@@ -123,6 +133,7 @@ impl ReportBuilder {
             tree,
             destinations,
             names,
+            refusals,
             losses,
             first_time,
             last_time,
@@ -158,6 +169,8 @@ impl ReportBuilder {
                 count,
             })
             .collect();
+        report.counts.blocked_destinations = number(refusals.destinations());
+        report.blocked = refusals.into_rows();
         report.destinations = destinations.into_rows();
         report.dns_events = names.into_rows();
         report.counts.destinations = number(report.destinations.len());
@@ -183,6 +196,13 @@ impl ReportBuilder {
         report.workspace = start.workspace.clone();
         report.requested_mode = Some(start.requested_mode);
         report.effective_mode = Some(start.effective_mode);
+        report.policy = start
+            .policy
+            .iter()
+            .take(limits::POLICY_RULES)
+            .map(rule)
+            .collect();
+        report.omitted.policy_rules = number(start.policy.len() - report.policy.len());
         report.tier = Some(start.tier);
         report.kernel = start.kernel.clone();
         report.files_watched = start.files_watched;
@@ -205,9 +225,20 @@ impl ReportBuilder {
     }
 
     fn connect(&mut self, time: Time, connect: &Connect) {
+        let open = self.attempt(time, connect);
+        if let Some(refusal) = Refusal::of_connect(connect) {
+            // It has no end that could be told later.
+            self.count_blocked(connect.connection);
+            self.refuse(time, refusal, None);
+        } else if self.open.len() < limits::OPEN_CONNECTIONS {
+            self.open.insert(connect.connection, open);
+        }
+    }
+
+    /// Counts and lists a connection.
+    fn attempt(&mut self, time: Time, connect: &Connect) -> Open {
         let report = &mut self.report;
         report.counts.connections += 1;
-        report.counts.blocked_connections += u64::from(connect.status == Status::Blocked);
         let who = self.people.person(&self.tree, connect.process, connect.pid);
         let destination = self
             .destinations
@@ -222,15 +253,15 @@ impl ReportBuilder {
             report.network_events.push(NetworkRow {
                 time,
                 process: who.detail,
-                destination: destinations::label(connect.name.as_deref(), connect.ip, connect.port),
-                name: connect
-                    .name
-                    .as_deref()
-                    .map(|name| head(name, limits::PATH).0.to_owned()),
+                destination: destinations::label(connect),
+                name: connect.name.as_deref().map(short),
                 ip: connect.ip,
                 port: connect.port,
                 protocol: connect.protocol,
                 status: connect.status,
+                reason: connect.reason,
+                rule: connect.rule,
+                said: None,
                 outcome: None,
                 bytes_sent: None,
                 bytes_received: None,
@@ -243,17 +274,92 @@ impl ReportBuilder {
             report.omitted.network_events += 1;
             None
         };
-        if self.open.len() < limits::OPEN_CONNECTIONS {
-            self.open
-                .insert(connect.connection, Open { row, destination });
+        Open {
+            row,
+            destination,
+            status: connect.status,
         }
+    }
+
+    fn refused(&mut self, time: Time, refused: &Refused) {
+        let refusal = Refusal::of_refused(refused);
+        if refusal.is_lookup() {
+            let who = self.people.person(&self.tree, refused.process, refused.pid);
+            self.report.counts.refused_lookups += 1;
+            self.names
+                .refused(time, &refusal, &who, &mut self.report.omitted);
+            self.refuse(time, refusal, None);
+            return;
+        }
+        let Some(connection) = refused.connection else {
+            // A packet of a socket that never asked: nothing tells of it but this.
+            self.attempt(time, &as_request(refused));
+            self.report.counts.blocked_connections += 1;
+            self.refuse(time, refusal, None);
+            return;
+        };
+        if !self.count_blocked(connection) {
+            return;
+        }
+        let open = self.open.get_mut(&connection).map(|open| {
+            let before = *open;
+            open.status = Status::Blocked;
+            before
+        });
+        let label = open.and_then(|open| self.stop(open, refused));
+        self.refuse(time, refusal, label.as_deref());
+    }
+
+    /// A connection that was let through at first is stopped. The answer is what it is called.
+    fn stop(&mut self, open: Open, refused: &Refused) -> Option<String> {
+        let row = open
+            .row
+            .and_then(|row| self.report.network_events.get_mut(row));
+        let mut label = None;
+        if let Some(row) = row {
+            row.status = Status::Blocked;
+            row.reason = Some(refused.reason);
+            row.said = refused.name.as_deref().map(short);
+            label = Some(row.destination.clone());
+        }
+        if let Some(number) = open.destination {
+            self.destinations.stopped(number, open.status);
+            label = label.or_else(|| self.destinations.label(number).map(str::to_owned));
+        }
+        label
+    }
+
+    /// Counts a connection as blocked; false when it is counted already.
+    fn count_blocked(&mut self, connection: ConnectionId) -> bool {
+        if self.blocked.len() >= limits::OPEN_CONNECTIONS {
+            self.blocked.clear();
+        }
+        let is_new = self.blocked.insert(connection);
+        self.report.counts.blocked_connections += u64::from(is_new);
+        is_new
+    }
+
+    /// Lists what was refused. `let_through` is what the connection is called that was let through at first.
+    fn refuse(&mut self, time: Time, refusal: Refusal<'_>, let_through: Option<&str>) {
+        let (process, pid) = (refusal.process, refusal.pid);
+        let stop = Stop::new(refusal, let_through);
+        let omitted = &mut self.report.omitted;
+        let who = if self.refusals.needs_row(&stop) {
+            self.people
+                .person_for_row(&self.tree, process, pid, omitted)
+        } else {
+            self.people.person(&self.tree, process, pid)
+        };
+        self.refusals.add(time, stop, &who, omitted);
     }
 
     fn close(&mut self, close: &ConnectClose) {
         let report = &mut self.report;
         report.counts.failed_connections += u64::from(close.outcome == ConnectOutcome::Failed);
         let Some(open) = self.open.remove(&close.connection) else {
-            report.omitted.connection_ends += 1;
+            // One that was blocked at the request has nothing to add.
+            let blocked = self.blocked.contains(&close.connection);
+            report.omitted.connection_ends += u64::from(!blocked);
             return;
         };
         if let Some(destination) = open.destination {
@@ -343,9 +449,16 @@ impl ReportBuilder {
             detection.observe(event, &self.tree, &mut findings);
         }
         for finding in findings {
-            self.report.counts.detections += 1;
-            if self.report.detections.len() >= limits::DETECTIONS {
-                self.report.omitted.detections += 1;
+            let report = &mut self.report;
+            report.counts.detections += 1;
+            // The ids are those of our own detections, so there are few.
+            let sum = report
+                .detection_counts
+                .entry(finding.detection.clone())
+                .or_default();
+            *sum += 1;
+            if *sum > number(limits::DETECTIONS) {
+                report.omitted.detections += 1;
                 continue;
             }
             let detection = self.detection(finding);
@@ -356,7 +469,8 @@ impl ReportBuilder {
     fn detection(&mut self, finding: Finding) -> Detection {
         let who = finding.process.map(|id| {
             let pid = self.tree.process(id).map_or(0, |p| p.pid);
-            self.people.person(&self.tree, id, pid)
+            self.people
+                .person_for_finding(&self.tree, id, pid, &mut self.report.omitted)
         });
         let (process, step, dependency) = match who {
             Some(who) => (Some(who.detail), who.step, who.dependency),
@@ -375,6 +489,37 @@ impl ReportBuilder {
             dependency,
         }
     }
+}
+
+/// A refused packet as the request that was never made for it.
+fn as_request(refused: &Refused) -> Connect {
+    Connect {
+        connection: ConnectionId(0),
+        process: refused.process,
+        pid: refused.pid,
+        protocol: refused.protocol,
+        ip: refused.ip,
+        port: refused.port,
+        name: refused.name.clone(),
+        status: Status::Blocked,
+        reason: Some(refused.reason),
+        rule: None,
+        v4_mapped: false,
+    }
+}
+
+fn rule(rule: &PolicyRule) -> PolicyRule {
+    PolicyRule {
+        rule: rule.rule,
+        text: short(&rule.text),
+        source: short(&rule.source),
+        denies: rule.denies,
+    }
+}
+
+/// A text that is kept in many rows.
+fn short(text: &str) -> String {
+    head(text, limits::PATH).0.to_owned()
 }
 
 /// Bytes of the job's command that a report gives.

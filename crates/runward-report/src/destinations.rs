@@ -1,6 +1,5 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use runward_event::{Connect, ConnectClose, ConnectOutcome, Protocol, Status, Time};
 
@@ -25,10 +24,7 @@ impl Destinations {
         who: &Person,
         omitted: &mut Omitted,
     ) -> Option<usize> {
-        let key = (
-            label(connect.name.as_deref(), connect.ip, connect.port),
-            connect.protocol,
-        );
+        let key = (label(connect), connect.protocol);
         let number = match self.index.get(&key) {
             Some(number) => *number,
             None if self.rows.len() >= limits::DESTINATIONS => {
@@ -45,11 +41,7 @@ impl Destinations {
         let row = self.rows.get_mut(number)?;
         row.connections += 1;
         row.last_time = row.last_time.max(time);
-        match connect.status {
-            Status::Allowed => row.statuses.allowed += 1,
-            Status::Blocked => row.statuses.blocked += 1,
-            Status::Anomalous => row.statuses.anomalous += 1,
-        }
+        *counter(&mut row.statuses, connect.status) += 1;
         remember(&mut row.ips, &connect.ip, omitted);
         if !who.detail.exe.is_empty() {
             remember(&mut row.processes, who.detail.exe.as_str(), omitted);
@@ -74,22 +66,41 @@ impl Destinations {
         row.failed += u64::from(close.outcome == ConnectOutcome::Failed);
     }
 
+    /// A connection of a destination was stopped after it had been given another status.
+    pub(crate) fn stopped(&mut self, number: usize, before: Status) {
+        let Some(row) = self.rows.get_mut(number) else {
+            return;
+        };
+        let before = counter(&mut row.statuses, before);
+        *before = before.saturating_sub(1);
+        row.statuses.blocked += 1;
+    }
+
+    /// What a destination is called.
+    pub(crate) fn label(&self, number: usize) -> Option<&str> {
+        self.rows.get(number).map(|row| row.destination.as_str())
+    }
+
     pub(crate) fn into_rows(self) -> Vec<Destination> {
         self.rows
     }
 }
 
-/// `name:port`, or `ip:port` when no name is known.
-pub(crate) fn label(name: Option<&str>, ip: IpAddr, port: u16) -> String {
-    let host = match (name, ip) {
-        (Some(name), _) => head(name, limits::PATH).0.to_owned(),
-        (None, IpAddr::V6(ip)) if port != 0 => format!("[{ip}]"),
-        (None, ip) => ip.to_string(),
-    };
-    match port {
-        0 => host,
-        port => format!("{host}:{port}"),
+fn counter(statuses: &mut Statuses, status: Status) -> &mut u64 {
+    match status {
+        Status::Allowed => &mut statuses.allowed,
+        Status::Blocked => &mut statuses.blocked,
+        Status::Anomalous => &mut statuses.anomalous,
     }
+}
+
+/// What the destination of a connection is called.
+pub(crate) fn label(connect: &Connect) -> String {
+    let name = connect
+        .name
+        .as_deref()
+        .map(|name| head(name, limits::PATH).0);
+    runward_detect::destination(name, connect.ip, connect.port, connect.protocol)
 }
 
 /// Puts `value` into a short list of different values.
@@ -129,25 +140,5 @@ fn empty(time: Time, connect: &Connect, destination: String) -> Destination {
         dependencies: Vec::new(),
         dependency_connections: 0,
         statuses: Statuses::default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_destination_is_called_by_its_name_first() {
-        let v4: IpAddr = "192.0.2.1".parse().unwrap();
-        let v6: IpAddr = "2001:db8::1".parse().unwrap();
-        for (name, ip, port, shown) in [
-            (Some("a.example"), v4, 443, "a.example:443"),
-            (None, v4, 443, "192.0.2.1:443"),
-            (None, v6, 443, "[2001:db8::1]:443"),
-            (None, v6, 0, "2001:db8::1"),
-            (Some("a.example"), v6, 0, "a.example"),
-        ] {
-            assert_eq!(label(name, ip, port), shown);
-        }
     }
 }

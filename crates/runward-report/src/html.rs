@@ -3,11 +3,12 @@ mod payload;
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use runward_event::{JobIdentity, Provider};
+use runward_detect::reason_sentence;
+use runward_event::{JobIdentity, PolicyRule, Provider};
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{Destination, Detection, Report};
-use crate::text::{base_name, bytes, clipped, command_line, count, duration, moment};
+use crate::model::{Blocked, Destination, Detection, ProcessDetail, Report};
+use crate::text::{base_name, bytes, clipped, command_line, count, duration, moment, visible};
 use crate::{markdown, verdict};
 
 /// `report.html`: one file that needs nothing else, for a person.
@@ -31,13 +32,21 @@ pub fn html(report: &Report) -> String {
             .map(|n| clipped(n, 600))
             .collect(),
         more_notes: report.notes.len().saturating_sub(NOTES),
-        findings: report
-            .detections
-            .iter()
+        finding_count: count(verdict::finding_count(report)),
+        findings: verdict::findings(report)
             .take(FINDINGS)
             .map(Finding::new)
             .collect(),
-        more_findings: more(report.counts.detections, FINDINGS),
+        more_findings: more(verdict::finding_count(report), FINDINGS),
+        blocked_count: count(report.counts.blocked_destinations),
+        blocked: report.blocked.iter().take(BLOCKED).map(Stop::new).collect(),
+        more_blocked: more(length(&report.blocked), BLOCKED),
+        rule_count: verdict::rules(report),
+        rules: report.policy.iter().take(RULES).map(Rule::new).collect(),
+        more_rules: more(
+            length(&report.policy).saturating_add(report.omitted.policy_rules),
+            RULES,
+        ),
         destinations: report
             .destinations
             .iter()
@@ -46,7 +55,7 @@ pub fn html(report: &Report) -> String {
             .collect(),
         more_destinations: more(report.counts.destinations, DESTINATIONS),
         sums: sums(report),
-        policy: policy(),
+        content_policy: content_policy(),
         style: STYLE,
         script: SCRIPT,
         data: payload::payload(report),
@@ -59,6 +68,10 @@ pub fn html(report: &Report) -> String {
 const FINDINGS: usize = 200;
 /// Destinations in the table for browsers without scripts.
 const DESTINATIONS: usize = 200;
+/// Refused destinations that stand on the page.
+const BLOCKED: usize = 200;
+/// Rules of the policy that stand on the page.
+const RULES: usize = 1000;
 const NOTES: usize = 50;
 
 const STYLE: &str = include_str!("../assets/report.css");
@@ -86,12 +99,19 @@ struct Page<'a> {
     lost: Option<String>,
     notes: Vec<String>,
     more_notes: usize,
+    finding_count: String,
     findings: Vec<Finding<'a>>,
     more_findings: u64,
+    blocked_count: String,
+    blocked: Vec<Stop>,
+    more_blocked: u64,
+    rule_count: Option<String>,
+    rules: Vec<Rule>,
+    more_rules: u64,
     destinations: Vec<Row>,
     more_destinations: u64,
     sums: Vec<(String, &'static str)>,
-    policy: String,
+    content_policy: String,
     style: &'static str,
     script: &'static str,
     /// JSON without any character that HTML gives a meaning.
@@ -125,11 +145,7 @@ impl Finding<'_> {
                 400,
             ),
             message: clipped(&d.message, 600),
-            who: process.map(|p| {
-                let mut words = vec![base_name(&p.exe).to_owned()];
-                words.extend(p.args.iter().skip(1).take(64).cloned());
-                (command_line(&words, 200), p.pid)
-            }),
+            who: process.map(|p| (command(p, 200), p.pid)),
             up: process.map_or_else(String::new, |p| {
                 clipped(&verdict::way_up(p.lineage.iter().map(AsRef::as_ref)), 200)
             }),
@@ -140,6 +156,72 @@ impl Finding<'_> {
             process: process.map_or(0, |p| p.process.0),
         }
     }
+}
+
+/// Something that the fence stopped.
+struct Stop {
+    destination: String,
+    remarks: String,
+    command: String,
+    pid: u32,
+    others: String,
+    cause: String,
+    why: &'static str,
+    via: Option<String>,
+    line: Option<String>,
+    /// The process's name in this report.
+    process: u64,
+}
+
+impl Stop {
+    fn new(b: &Blocked) -> Stop {
+        Stop {
+            destination: clipped(&b.destination, 300),
+            remarks: verdict::blocked_remarks(b),
+            command: command(&b.process, 100),
+            pid: b.process.pid,
+            others: verdict::other_programs(b).unwrap_or_default(),
+            cause: clipped(
+                &verdict::cause(b.step.as_deref(), b.dependency.as_deref()),
+                200,
+            ),
+            why: reason_sentence(b.reason),
+            via: b.via.as_deref().map(|via| clipped(via, 300)),
+            // Not cut: half of it would allow something else.
+            line: b.line.as_deref().map(|line| visible(line).into_owned()),
+            process: b.process.process.0,
+        }
+    }
+}
+
+/// A rule of the policy in force.
+struct Rule {
+    number: u32,
+    denies: bool,
+    text: String,
+    source: String,
+}
+
+impl Rule {
+    fn new(rule: &PolicyRule) -> Rule {
+        Rule {
+            number: rule.rule,
+            denies: rule.denies,
+            text: clipped(&rule.text, 300),
+            source: clipped(&rule.source, 200),
+        }
+    }
+}
+
+/// A command by the program's short name, in at most so many characters.
+fn command(process: &ProcessDetail, max: usize) -> String {
+    let name = match base_name(&process.exe) {
+        "" => "?",
+        name => name,
+    };
+    let mut words = vec![name.to_owned()];
+    words.extend(process.args.iter().skip(1).take(64).cloned());
+    command_line(&words, max)
 }
 
 struct Row {
@@ -267,7 +349,11 @@ fn more(all: u64, shown: usize) -> u64 {
     all.saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX))
 }
 
-fn policy() -> String {
+fn length<T>(list: &[T]) -> u64 {
+    u64::try_from(list.len()).unwrap_or(u64::MAX)
+}
+
+fn content_policy() -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(
         "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",

@@ -4,17 +4,22 @@
 //! write it down. The live agent and `runward report DIR` use the same builder, so that a report can always be made
 //! again from `events.jsonl`.
 //!
+//! Why something was refused, and which line of the policy would allow it, is said by [`reason_sentence`] and
+//! [`line_to_paste`], for these reports and for whoever tells of a refusal while the job runs.
+//!
 //! Names, arguments and paths come from code that nobody trusts. Every renderer shows them harmlessly: see [`text`].
 //!
 //! **Architecture invariant.** This crate does no I/O and has no clock: a report is a function of its events. What
 //! it keeps is bounded by the constants in [`limits`], whatever the job does, and what had no place is counted in
 //! [`Omitted`], never dropped silently.
 
+mod blocked;
 mod builder;
 mod destinations;
 mod html;
 mod json;
 pub mod limits;
+mod line;
 mod markdown;
 mod model;
 mod names;
@@ -27,12 +32,14 @@ mod verdict;
 pub use builder::ReportBuilder;
 pub use html::html;
 pub use json::{json, write_json};
+pub use line::line_to_paste;
 pub use markdown::markdown;
 pub use model::{
-    Ancestor, Counts, Dependency, Destination, Detection, DnsClient, DnsName, Ecosystem, Exit,
-    FileChangeKind, FileRow, Image, Loss, NetworkRow, Omitted, ProcessDetail, ProcessRow, Report,
-    Statuses,
+    Ancestor, Blocked, Counts, Dependency, Destination, Detection, DnsClient, DnsName, Ecosystem,
+    Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, Omitted, ProcessDetail, ProcessRow,
+    Report, Statuses,
 };
+pub use runward_detect::{Refusal, reason_sentence};
 pub use schema::report_schema;
 pub use terminal::{Style, terminal};
 

@@ -13,16 +13,23 @@ pub const TRACKED_ROWS: usize = 10_000;
 /// Processes that are listed one by one.
 pub const PROCESS_ROWS: usize = 50_000;
 
-/// Findings that are listed one by one.
+/// Findings of one detection that are listed one by one, so that a flood of one kind cannot hide another.
 pub const DETECTIONS: usize = 10_000;
 
 /// Destinations that are summed apart. Connections to further ones are summed together.
 pub const DESTINATIONS: usize = 10_000;
 
+/// Refusals that are summed apart, by destination, protocol and reason. Further ones are counted only.
+pub const BLOCKED: usize = 10_000;
+
+/// Rules of the policy that are listed.
+pub const POLICY_RULES: usize = 20_000;
+
 /// Names in DNS questions that are summed apart. Questions for further ones are summed together.
 pub const DNS_NAMES: usize = 10_000;
 
-/// Connections that may be open at the same time and still get their bytes and their outcome.
+/// Connections that may be open at the same time and still get their bytes and their outcome; and connections that are
+/// remembered as blocked, so that each is counted once.
 pub const OPEN_CONNECTIONS: usize = 100_000;
 
 /// Different values in one list of a sum: the addresses, programs, steps or dependencies of a destination.
@@ -49,9 +56,12 @@ pub const LINEAGE_ARGS: usize = 1 << 10;
 /// Bytes of one path or name; the kernel's own limit for a path.
 pub const PATH: usize = 4096;
 
-/// Bytes of process details in all rows of connections and file changes together. Past this, a row names its process
+/// Bytes of process details in all rows of connections, refusals and file changes together. Past this, a row names its process
 /// by id, pid and program only; arguments and ancestors stand in `processes`.
 pub const ROW_DETAILS: usize = 64 << 20;
+
+/// Bytes of process details in all findings together; past this they are as short as rows.
+pub const FINDING_DETAILS: usize = 64 << 20;
 
 /// Bytes of paths in all rows of file changes together.
 pub const ROW_PATHS: usize = 16 << 20;

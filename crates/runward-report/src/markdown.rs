@@ -1,8 +1,9 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::model::{Destination, Detection, DnsName, FileRow, ProcessDetail, Report};
-use crate::terminal::protocol;
+use runward_detect::reason_sentence;
+
+use crate::model::{Blocked, Destination, Detection, DnsName, FileRow, ProcessDetail, Report};
 use crate::text::{base_name, bytes, clipped, command_line, count, counted, duration, visible};
 use crate::verdict;
 
@@ -24,9 +25,11 @@ pub fn markdown(report: &Report) -> String {
     facts(&mut out, report);
     caveats(&mut out, report);
     findings(&mut out, report);
+    blocked(&mut out, report);
     destinations(&mut out, report);
     altered(&mut out, report);
     names(&mut out, report);
+    policy(&mut out, report);
     out
 }
 
@@ -44,13 +47,13 @@ fn facts(out: &mut String, report: &Report) {
         out,
         &["Command", &code(&command_line(&report.command, 300))],
     );
-    row(
-        out,
-        &[
-            "Mode",
-            &format!("{}, {}", verdict::mode(report), verdict::tier(report)),
-        ],
-    );
+    let mode = [
+        Some(verdict::mode(report)),
+        verdict::rules(report),
+        Some(verdict::tier(report).to_owned()),
+    ];
+    let mode: Vec<String> = mode.into_iter().flatten().collect();
+    row(out, &["Mode", &mode.join(", ")]);
     row(out, &["Duration", &duration(report.duration_seconds)]);
     row(out, &["Result", &verdict::exit(report)]);
     let sums = [
@@ -84,7 +87,8 @@ fn caveats(out: &mut String, report: &Report) {
 }
 
 fn findings(out: &mut String, report: &Report) {
-    if report.detections.is_empty() {
+    let all = verdict::finding_count(report);
+    if all == 0 {
         return;
     }
     title(out, "Findings");
@@ -93,7 +97,7 @@ fn findings(out: &mut String, report: &Report) {
         &["Severity", "Finding", "About", "Process", "Under", "For"],
     );
     line(out, "|---|---|---|---|---|---|");
-    for finding in report.detections.iter().take(ROWS) {
+    for finding in verdict::findings(report).take(ROWS) {
         let Detection {
             process,
             step,
@@ -117,7 +121,90 @@ fn findings(out: &mut String, report: &Report) {
             ],
         );
     }
-    and_more(out, report.counts.detections);
+    and_more(out, all);
+}
+
+/// What the fence stopped: where to, who, why, and the line that would allow it.
+fn blocked(out: &mut String, report: &Report) {
+    if report.blocked.is_empty() {
+        return;
+    }
+    title(out, "Blocked");
+    row(
+        out,
+        &[
+            "Destination",
+            "Process",
+            "For",
+            "Why",
+            "Line that would allow it",
+        ],
+    );
+    line(out, "|---|---|---|---|---|");
+    for blocked in report.blocked.iter().take(ROWS) {
+        let Blocked {
+            process,
+            step,
+            dependency,
+            ..
+        } = blocked;
+        let mut destination = code(&blocked.destination);
+        let remarks = verdict::blocked_remarks(blocked);
+        if !remarks.is_empty() {
+            destination.push(' ');
+            destination.push_str(&remarks);
+        }
+        let mut who = who(Some(process));
+        if let Some(others) = verdict::other_programs(blocked) {
+            who.push(' ');
+            who.push_str(&others);
+        }
+        let mut why = reason_sentence(blocked.reason).to_owned();
+        if let Some(via) = &blocked.via {
+            _ = write!(why, ", at the address of {}", code(via));
+        }
+        row(
+            out,
+            &[
+                &destination,
+                &who,
+                &optional(&verdict::cause(step.as_deref(), dependency.as_deref())),
+                &why,
+                &optional(blocked.line.as_deref().unwrap_or_default()),
+            ],
+        );
+    }
+    and_more(out, u64::try_from(report.blocked.len()).unwrap_or(u64::MAX));
+}
+
+/// The rules in force, folded.
+fn policy(out: &mut String, report: &Report) {
+    let Some(rules) = verdict::rules(report) else {
+        return;
+    };
+    line(out, "");
+    line(
+        out,
+        &format!("<details><summary>Policy in force: {rules}</summary>"),
+    );
+    line(out, "");
+    row(out, &["Rule", "", "Endpoint", "From"]);
+    line(out, "|--:|---|---|---|");
+    for rule in report.policy.iter().take(ROWS) {
+        row(
+            out,
+            &[
+                &rule.rule.to_string(),
+                if rule.denies { "deny" } else { "allow" },
+                &code(&rule.text),
+                &code(&rule.source),
+            ],
+        );
+    }
+    let all = u64::try_from(report.policy.len()).unwrap_or(u64::MAX);
+    and_more(out, all.saturating_add(report.omitted.policy_rules));
+    line(out, "");
+    line(out, "</details>");
 }
 
 /// A severity in one word.
@@ -151,9 +238,9 @@ fn destinations(out: &mut String, report: &Report) {
     rows.sort_by_key(|d| std::cmp::Reverse((d.statuses.blocked, d.statuses.anomalous)));
     for d in rows.into_iter().take(ROWS) {
         let mut destination = code(&d.destination);
-        if d.protocol != runward_event::Protocol::Tcp {
+        if let Some(protocol) = verdict::protocol_remark(&d.destination, d.protocol) {
             destination.push(' ');
-            destination.push_str(protocol(d.protocol));
+            destination.push_str(protocol);
         }
         let mut connections = count(d.connections);
         for (n, word) in [
@@ -238,11 +325,14 @@ fn names(out: &mut String, report: &Report) {
     line(out, "|---|--:|---|---|");
     for name in report.dns_events.iter().take(ROWS) {
         let DnsName { rcodes, .. } = name;
-        let answers: Vec<String> = rcodes
+        let mut answers: Vec<String> = rcodes
             .iter()
             .take(4)
             .map(|(rcode, n)| format!("{} {}", code(rcode), count(*n)))
             .collect();
+        if name.refused > 0 {
+            answers.push(format!("{} refused", count(name.refused)));
+        }
         let clients: Vec<String> = name.clients.iter().map(|c| c.exe.clone()).collect();
         row(
             out,

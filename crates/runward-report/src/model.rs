@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use runward_detect::Severity;
 use runward_event::{
-    ConnectOutcome, EventKind, JobIdentity, LossReason, Mode, ProcessId, Protocol, Status, Tier,
-    Time,
+    ConnectOutcome, EventKind, JobIdentity, LossReason, Mode, PolicyRule, ProcessId, Protocol,
+    Reason, Status, Tier, Time,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub struct Report {
     pub requested_mode: Option<Mode>,
     /// What was in force; null when the record lacks its beginning.
     pub effective_mode: Option<Mode>,
+    /// The rules of the policy in force, in the order of their numbers.
+    #[serde(default)]
+    pub policy: Vec<PolicyRule>,
     /// What the kernel allowed; null when the record lacks its beginning.
     pub tier: Option<Tier>,
     /// The kernel's release.
@@ -65,6 +68,12 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What a person should look at.
     pub detections: Vec<Detection>,
+    /// How many findings there are of each detection, rows that are left out included.
+    #[serde(default)]
+    pub detection_counts: BTreeMap<String, u64>,
+    /// What the fence stopped, summed by destination, protocol and reason; in the order of first refusal.
+    #[serde(default)]
+    pub blocked: Vec<Blocked>,
     /// Where the job connected to, summed by name (or address), port and protocol; in the order of first use.
     pub destinations: Vec<Destination>,
     /// Every connection, in order.
@@ -88,8 +97,14 @@ pub struct Counts {
     pub connections: u64,
     /// Connections that were never made.
     pub failed_connections: u64,
-    /// Connections that were stopped.
+    /// Connections that were stopped: each once, whether at the request or later.
     pub blocked_connections: u64,
+    /// Questions to DNS that were refused.
+    #[serde(default)]
+    pub refused_lookups: u64,
+    /// Different destinations that something was refused to; counted up to [`crate::limits::BLOCKED`].
+    #[serde(default)]
+    pub blocked_destinations: u64,
     /// Questions to DNS servers.
     pub dns_queries: u64,
     /// Different names in those questions; counted up to [`crate::limits::DNS_NAMES`].
@@ -132,6 +147,12 @@ pub struct Omitted {
     /// Connections whose end could not be matched to them, because too many were open at once or their beginning was
     /// lost.
     pub connection_ends: u64,
+    /// Refusals without a row in `blocked`.
+    #[serde(default)]
+    pub blocked: u64,
+    /// Rules without a row in `policy`.
+    #[serde(default)]
+    pub policy_rules: u64,
     /// DNS messages for names without a row in `dns_events`.
     pub dns_messages: u64,
     /// File changes without a row in `file_events`.
@@ -242,7 +263,16 @@ pub struct NetworkRow {
     pub protocol: Protocol,
     /// What was decided.
     pub status: Status,
-    /// What became of it; null when it was still open at the end of the record.
+    /// Why it was stopped, if it was.
+    #[serde(default)]
+    pub reason: Option<Reason>,
+    /// The rule of `policy` that allowed it, if one was needed. A connection that was stopped later keeps it.
+    #[serde(default)]
+    pub rule: Option<u32>,
+    /// The name that its first bytes said, if it was stopped for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
+    /// What became of it; null when it was still open at the end of the record, or stopped before it was made.
     pub outcome: Option<ConnectOutcome>,
     /// Payload that the job sent; null when it was still open at the end of the record.
     pub bytes_sent: Option<u64>,
@@ -304,6 +334,45 @@ pub struct Statuses {
     pub anomalous: u64,
 }
 
+/// What the fence stopped on its way to one destination, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Blocked {
+    /// `name:port`, or `ip:port` when no name is known; the name alone for a refused question to DNS. When the first
+    /// bytes of a stream said another name than it was let through for, that other name.
+    pub destination: String,
+    /// The destination that the connection was let through to at first, when it was stopped for what it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// Whether these were questions to DNS.
+    pub lookup: bool,
+    /// Why.
+    pub reason: Reason,
+    /// The endpoint that would allow it as a line of the policy; null when no line can help.
+    pub line: Option<String>,
+    /// How often it was refused.
+    pub refusals: u64,
+    /// The addresses; for a question to DNS, the servers that were asked.
+    pub ips: Vec<IpAddr>,
+    /// The first refusal.
+    pub first_time: Time,
+    /// The last refusal.
+    pub last_time: Time,
+    /// Who was refused first.
+    pub process: Arc<ProcessDetail>,
+    /// The CI step of that process.
+    pub step: Option<Arc<str>>,
+    /// The package that was being installed or built by that process.
+    pub dependency: Option<Arc<Dependency>>,
+    /// The programs that were refused.
+    pub processes: Vec<String>,
+    /// The CI steps that were refused.
+    pub steps: Vec<String>,
+    /// The packages whose scripts were refused.
+    pub dependencies: Vec<Dependency>,
+}
+
 /// Everything that was asked of DNS about one name, summed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DnsName {
@@ -315,6 +384,9 @@ pub struct DnsName {
     pub queries: u64,
     /// Answers that came.
     pub answers: u64,
+    /// Questions that the fence refused.
+    #[serde(default)]
+    pub refused: u64,
     /// The answers by the server's verdict (`NOERROR`, `NXDOMAIN`).
     pub rcodes: BTreeMap<String, u64>,
     /// The addresses that the answers gave.

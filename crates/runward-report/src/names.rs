@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 
+use runward_detect::Refusal;
 use runward_event::{Dns, DnsMessageKind, Time};
 
 use crate::destinations::remember;
@@ -17,32 +18,11 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn message(&mut self, time: Time, dns: &Dns, who: &Person, omitted: &mut Omitted) {
-        let name = head(&dns.name, limits::PATH).0;
-        let number = match self.index.get(name) {
-            Some(number) => *number,
-            None if self.rows.len() >= limits::DNS_NAMES => {
-                omitted.dns_messages += 1;
-                return;
-            }
-            None => {
-                let number = self.rows.len();
-                self.rows.push(empty(name, time));
-                self.index.insert(name.to_owned(), number);
-                number
-            }
-        };
-        let Some(row) = self.rows.get_mut(number) else {
+        let Some(row) = self.row(time, &dns.name, who, omitted) else {
             return;
         };
-        row.last_time = row.last_time.max(time);
         remember(&mut row.types, dns.record_type.as_str(), omitted);
         remember(&mut row.servers, dns.ip.to_string().as_str(), omitted);
-        if let Some(step) = who.step.as_deref() {
-            remember(&mut row.steps, step, omitted);
-        }
-        if let Some(dependency) = who.dependency.as_deref() {
-            remember(&mut row.dependencies, dependency, omitted);
-        }
         match dns.message {
             DnsMessageKind::Query => {
                 row.queries += 1;
@@ -62,6 +42,62 @@ impl Names {
                 }
             }
         }
+    }
+
+    /// A question that the fence refused. The question itself may be recorded besides, as a message.
+    pub(crate) fn refused(
+        &mut self,
+        time: Time,
+        refusal: &Refusal<'_>,
+        who: &Person,
+        omitted: &mut Omitted,
+    ) {
+        let name = refusal.name.unwrap_or_default();
+        let Some(row) = self.row(time, name, who, omitted) else {
+            return;
+        };
+        row.refused += 1;
+        remember(&mut row.servers, refusal.ip.to_string().as_str(), omitted);
+        // Who asked without a message on record is known from here alone.
+        if row.clients.len() < limits::SET && row.clients.iter().all(|c| c.exe != who.detail.exe) {
+            row.clients.push(DnsClient {
+                exe: who.detail.exe.clone(),
+                queries: 0,
+            });
+        }
+    }
+
+    /// The sum of a name, if there is a place for it.
+    fn row(
+        &mut self,
+        time: Time,
+        name: &str,
+        who: &Person,
+        omitted: &mut Omitted,
+    ) -> Option<&mut DnsName> {
+        let name = head(name, limits::PATH).0;
+        let number = match self.index.get(name) {
+            Some(number) => *number,
+            None if self.rows.len() >= limits::DNS_NAMES => {
+                omitted.dns_messages += 1;
+                return None;
+            }
+            None => {
+                let number = self.rows.len();
+                self.rows.push(empty(name, time));
+                self.index.insert(name.to_owned(), number);
+                number
+            }
+        };
+        let row = self.rows.get_mut(number)?;
+        row.last_time = row.last_time.max(time);
+        if let Some(step) = who.step.as_deref() {
+            remember(&mut row.steps, step, omitted);
+        }
+        if let Some(dependency) = who.dependency.as_deref() {
+            remember(&mut row.dependencies, dependency, omitted);
+        }
+        Some(row)
     }
 
     pub(crate) fn into_rows(self) -> Vec<DnsName> {
@@ -98,6 +134,7 @@ fn empty(name: &str, time: Time) -> DnsName {
         types: Vec::new(),
         queries: 0,
         answers: 0,
+        refused: 0,
         rcodes: BTreeMap::new(),
         addresses: Vec::new(),
         servers: Vec::new(),

@@ -16,6 +16,8 @@ pub(crate) struct People {
     known: HashMap<ProcessId, Person>,
     /// What is left of [`limits::ROW_DETAILS`].
     left: usize,
+    /// What is left of [`limits::FINDING_DETAILS`].
+    left_for_findings: usize,
 }
 
 /// Somebody who did something.
@@ -36,6 +38,7 @@ impl People {
         People {
             known: HashMap::new(),
             left: limits::ROW_DETAILS,
+            left_for_findings: limits::FINDING_DETAILS,
         }
     }
 
@@ -76,19 +79,36 @@ impl People {
         pid: u32,
         omitted: &mut Omitted,
     ) -> Person {
-        let mut person = self.person(tree, id, pid);
-        match self.left.checked_sub(person.size) {
-            Some(left) => self.left = left,
-            None => {
-                omitted.row_details += 1;
-                person.detail = Arc::new(in_short(&person.detail));
-            }
-        }
-        person
+        let person = self.person(tree, id, pid);
+        person.within(&mut self.left, omitted)
+    }
+
+    /// Who `id` is, for a finding. These have room of their own, which a flood of rows can't take.
+    pub(crate) fn person_for_finding(
+        &mut self,
+        tree: &Tree,
+        id: ProcessId,
+        pid: u32,
+        omitted: &mut Omitted,
+    ) -> Person {
+        let person = self.person(tree, id, pid);
+        person.within(&mut self.left_for_findings, omitted)
     }
 }
 
 impl Person {
+    /// In short when what is `left` does not hold the whole.
+    fn within(mut self, left: &mut usize, omitted: &mut Omitted) -> Person {
+        match left.checked_sub(self.size) {
+            Some(rest) => *left = rest,
+            None => {
+                omitted.row_details += 1;
+                self.detail = Arc::new(in_short(&self.detail));
+            }
+        }
+        self
+    }
+
     fn new(tree: &Tree, id: ProcessId, pid: u32) -> Person {
         let way_up: Vec<&Process> = tree.climb(id).take(MAX_CLIMB).collect();
         let images = images(&way_up);

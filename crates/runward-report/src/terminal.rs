@@ -1,6 +1,8 @@
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::{Destination, Detection, Report};
+use runward_detect::reason_sentence;
+
+use crate::model::{Blocked, Destination, Detection, ProcessDetail, Report};
 use crate::text::{base_name, bytes, clipped, command_line, count, counted, duration, visible};
 use crate::verdict;
 
@@ -24,6 +26,7 @@ pub fn terminal(report: &Report, style: Style<'_>) -> String {
     };
     header(&mut page, report);
     findings(&mut page, report);
+    blocked(&mut page, report);
     destinations(&mut page, report);
     caveats(&mut page, report);
     if let Some(place) = style.report {
@@ -33,8 +36,9 @@ pub fn terminal(report: &Report, style: Style<'_>) -> String {
     page.text
 }
 
-/// Findings and destinations that are listed.
+/// Findings, refusals and destinations that are listed.
 const FINDINGS: usize = 5;
+const BLOCKED: usize = 5;
 const DESTINATIONS: usize = 10;
 const NOTES: usize = 4;
 
@@ -111,15 +115,18 @@ fn header(page: &mut Page, report: &Report) {
     let command = command_line(&report.command, page.room().saturating_sub(9));
     page.line(&[(Paint::Bold, "Runward  "), (Paint::Plain, &command)]);
     let failed = report.exit_code != Some(0);
+    let mode = verdict::mode(report);
+    let rules = verdict::rules(report).map_or_else(String::new, |rules| format!(", {rules}"));
     let facts = format!(
-        "{} · {} · {} · ",
-        verdict::mode(report),
+        "{rules} · {} · {} · ",
         verdict::tier(report),
         duration(report.duration_seconds),
     );
     let exit = verdict::exit(report);
+    let as_asked = report.requested_mode == report.effective_mode;
     page.line(&[
         (Paint::Plain, "         "),
+        (if as_asked { Paint::Bold } else { Paint::Red }, &mode),
         (Paint::Dim, &facts),
         (if failed { Paint::Yellow } else { Paint::Dim }, &exit),
     ]);
@@ -155,16 +162,16 @@ fn some(n: u64, one: &str, many: &str) -> String {
 }
 
 fn findings(page: &mut Page, report: &Report) {
-    if report.detections.is_empty() {
+    let all = verdict::finding_count(report);
+    if all == 0 {
         return;
     }
     page.gap();
-    let title = counted(report.counts.detections, "finding", "findings");
-    page.line(&[(Paint::Red, &title)]);
-    for finding in report.detections.iter().take(FINDINGS) {
+    page.line(&[(Paint::Red, &counted(all, "finding", "findings"))]);
+    for finding in verdict::findings(report).take(FINDINGS) {
         self::finding(page, finding);
     }
-    and_more(page, report.counts.detections, FINDINGS);
+    and_more(page, all, FINDINGS);
 }
 
 fn finding(page: &mut Page, finding: &Detection) {
@@ -188,8 +195,7 @@ fn finding(page: &mut Page, finding: &Detection) {
         page.line(&[(Paint::Dim, "    by a process that is not known")]);
         return;
     };
-    let mut who = named_command(&process.exe, &process.args, room.saturating_sub(20));
-    who = format!("by {who} (pid {})", process.pid);
+    let who = by(process, room);
     page.line(&[(Paint::Plain, "    "), (Paint::Plain, &fit(&who, room))]);
     let cause = verdict::cause(finding.step.as_deref(), finding.dependency.as_deref());
     let up = verdict::way_up(process.lineage.iter().map(AsRef::as_ref));
@@ -200,6 +206,86 @@ fn finding(page: &mut Page, finding: &Detection) {
         (cause, up) => format!("{cause}, under {up}"),
     };
     page.line(&[(Paint::Dim, "    "), (Paint::Dim, &clipped(&why, room))]);
+}
+
+/// What the fence stopped: where to, who, why, and the line that would allow it.
+fn blocked(page: &mut Page, report: &Report) {
+    if report.blocked.is_empty() {
+        return;
+    }
+    page.gap();
+    page.line(&[(Paint::Red, &verdict::blocked_destinations(report))]);
+    for blocked in report.blocked.iter().take(BLOCKED) {
+        refusal(page, blocked);
+    }
+    let all = u64::try_from(report.blocked.len()).unwrap_or(u64::MAX);
+    and_more(page, all, BLOCKED);
+}
+
+fn refusal(page: &mut Page, blocked: &Blocked) {
+    let remarks = verdict::blocked_remarks(blocked);
+    let room = page.room().saturating_sub(remarks.width() + 4).max(20);
+    page.line(&[
+        (Paint::Plain, "  "),
+        (Paint::Bold, &clipped(&blocked.destination, room)),
+        (Paint::Dim, "  "),
+        (Paint::Dim, &remarks),
+    ]);
+    let room = page.room().saturating_sub(4);
+    let cause = verdict::cause(blocked.step.as_deref(), blocked.dependency.as_deref());
+    let mut who = by(
+        &blocked.process,
+        room.saturating_sub(cause.width() + 2).max(room / 2),
+    );
+    if let Some(others) = verdict::other_programs(blocked) {
+        who.push(' ');
+        who.push_str(&others);
+    }
+    // On one line where there is room.
+    let together = who.width() + 2 + cause.width() <= room;
+    let separator = if together && !cause.is_empty() {
+        ", "
+    } else {
+        ""
+    };
+    let beside = if together { cause.as_str() } else { "" };
+    page.line(&[
+        (Paint::Plain, "    "),
+        (Paint::Plain, &fit(&who, room)),
+        (Paint::Plain, separator),
+        (Paint::Plain, &visible(beside)),
+    ]);
+    if !together {
+        page.line(&[
+            (Paint::Plain, "    "),
+            (Paint::Plain, &clipped(&cause, room)),
+        ]);
+    }
+    let why = reason_sentence(blocked.reason);
+    match &blocked.via {
+        Some(via) => {
+            let via = clipped(via, room / 2);
+            page.wrapped(
+                Paint::Plain,
+                "    ",
+                &format!("{why}, at the address of {via}"),
+            );
+        }
+        None => page.wrapped(Paint::Plain, "    ", why),
+    }
+    if let Some(line) = &blocked.line {
+        // Not cut: half of it would allow something else.
+        page.line(&[
+            (Paint::Dim, "    to allow it: "),
+            (Paint::Plain, &visible(line)),
+        ]);
+    }
+}
+
+/// `by node ./setup.js (pid 4210)`, in about so many columns.
+fn by(process: &ProcessDetail, room: usize) -> String {
+    let command = named_command(&process.exe, &process.args, room.saturating_sub(20).max(20));
+    format!("by {command} (pid {})", process.pid)
 }
 
 /// The program by its short name and its arguments without the first, which is the name again.
@@ -349,8 +435,8 @@ impl Row {
             }
         }
         let mut destination = clipped(&d.destination, 120);
-        if d.protocol != runward_event::Protocol::Tcp {
-            destination.push_str(&format!(" {}", protocol(d.protocol)));
+        if let Some(protocol) = verdict::protocol_remark(&d.destination, d.protocol) {
+            destination.push_str(&format!(" {protocol}"));
         }
         Row {
             destination,

@@ -93,7 +93,7 @@ fn is_acting(c: char) -> bool {
 }
 
 /// The last part of a program's path, which is what people call it.
-pub(crate) fn base_name(path: &str) -> &str {
+pub fn base_name(path: &str) -> &str {
     match path.rsplit_once('/') {
         Some((_, name)) if !name.is_empty() => name,
         _ => path,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use runward_event::{EventKind, Mode, Tier};
+use runward_event::{EventKind, Mode, Protocol, Tier};
 
-use crate::model::{Ancestor, Dependency, Destination, Report};
+use crate::model::{Ancestor, Blocked, Dependency, Destination, Detection, Report};
 use crate::text::{base_name, count, counted};
 
 /// `204 processes, 3 destinations, 1 source file overwritten`: the report in one line. The second part is what a
@@ -23,9 +23,7 @@ pub(crate) fn verdict(report: &Report) -> (String, String) {
         .filter(|d| d.detection == "source-code-overwritten")
         .filter_map(|d| d.path.as_deref())
         .collect();
-    let others = report
-        .detections
-        .iter()
+    let others = findings(report)
         .filter(|d| d.detection != "source-code-overwritten" || d.path.is_none())
         .count();
     let mut alarming = Vec::new();
@@ -42,16 +40,81 @@ pub(crate) fn verdict(report: &Report) -> (String, String) {
         }
     }
     if alarming.len() == 1 && overwritten.is_empty() {
-        alarming = vec![counted(counts.detections, "finding", "findings")];
+        alarming = vec![counted(finding_count(report), "finding", "findings")];
     }
-    if counts.blocked_connections > 0 {
-        alarming.push(counted(
-            counts.blocked_connections,
-            "connection blocked",
-            "connections blocked",
-        ));
+    if counts.blocked_destinations > 0 {
+        alarming.push(blocked_destinations(report));
     }
     (seen, alarming.join(", "))
+}
+
+/// The detection whose findings stand in the section of what was blocked, in full, and nowhere else.
+const BLOCKED: &str = "outbound-call-blocked";
+
+/// The findings that no other section has.
+pub(crate) fn findings(report: &Report) -> impl Iterator<Item = &Detection> {
+    report.detections.iter().filter(|d| d.detection != BLOCKED)
+}
+
+/// The findings that say what was blocked.
+pub(crate) fn refusals(report: &Report) -> impl Iterator<Item = &Detection> {
+    report.detections.iter().filter(|d| d.detection == BLOCKED)
+}
+
+/// How many findings there are but for these, rows that are left out included.
+pub(crate) fn finding_count(report: &Report) -> u64 {
+    let blocked = report.detection_counts.get(BLOCKED).copied();
+    report
+        .counts
+        .detections
+        .saturating_sub(blocked.unwrap_or(0))
+}
+
+/// `3 destinations blocked`.
+pub(crate) fn blocked_destinations(report: &Report) -> String {
+    counted(
+        report.counts.blocked_destinations,
+        "destination blocked",
+        "destinations blocked",
+    )
+}
+
+/// What is worth knowing of a refused destination besides its name: `udp, 3 times`; mostly nothing.
+pub(crate) fn blocked_remarks(blocked: &Blocked) -> String {
+    let mut remarks = Vec::new();
+    if blocked.lookup {
+        remarks.push("lookup".to_owned());
+    } else if let Some(protocol) = protocol_remark(&blocked.destination, blocked.protocol) {
+        remarks.push(protocol.to_owned());
+    }
+    match blocked.refusals {
+        0 | 1 => {}
+        n => remarks.push(counted(n, "time", "times")),
+    }
+    remarks.join(", ")
+}
+
+/// `and 2 other programs`; nothing when only one program was refused.
+pub(crate) fn other_programs(blocked: &Blocked) -> Option<String> {
+    let others = blocked.processes.len().saturating_sub(1);
+    let others = u64::try_from(others).unwrap_or(u64::MAX);
+    (others > 0).then(|| format!("and {}", counted(others, "other program", "other programs")))
+}
+
+/// The protocol, where a reader would not expect it: TCP goes without saying, and a socket without a peer says its own.
+pub(crate) fn protocol_remark(destination: &str, protocol: Protocol) -> Option<&'static str> {
+    let expected = protocol == Protocol::Tcp || destination.contains(" socket");
+    (!expected).then(|| crate::terminal::protocol(protocol))
+}
+
+/// `12 rules`; nothing when there is no policy.
+pub(crate) fn rules(report: &Report) -> Option<String> {
+    let all = length(&report.policy).saturating_add(report.omitted.policy_rules);
+    (all > 0).then(|| counted(all, "rule", "rules"))
+}
+
+fn length<T>(list: &[T]) -> u64 {
+    u64::try_from(list.len()).unwrap_or(u64::MAX)
 }
 
 /// What a reader of this report should know, besides what the record itself says.
@@ -64,6 +127,12 @@ pub(crate) fn notes(report: &Report) -> Vec<String> {
     if report.requested_mode.is_none() {
         notes.push(
             "The record lacks its beginning, so the command and the mode are not known.".to_owned(),
+        );
+    }
+    if (report.requested_mode, report.effective_mode) == (Some(Mode::Block), Some(Mode::Audit)) {
+        notes.push(
+            "Block mode was asked for, and audit mode was in force: nothing was stopped."
+                .to_owned(),
         );
     }
     if !report.complete && report.requested_mode.is_some() {
@@ -90,6 +159,12 @@ pub(crate) fn notes(report: &Report) -> Vec<String> {
             omitted.destination_connections,
             "connection to a further destination is",
             "connections to further destinations are",
+        ),
+        (omitted.blocked, "refusal is", "refusals are"),
+        (
+            omitted.policy_rules,
+            "rule of the policy is",
+            "rules of the policy are",
         ),
         (omitted.dns_messages, "DNS message is", "DNS messages are"),
         (omitted.file_events, "file change is", "file changes are"),

@@ -11,8 +11,9 @@
  *   first_bytes_tls.h    ClientHello
  *   first_bytes_http.h   HTTP/1, and telling protocols apart
  *
- * The includer defines `first_bytes_name_allowed` before it includes this. Packets of one flow come one at a time,
- * because TCP sends under the socket's lock; that is why the state may live in the socket's storage without another.
+ * The includer defines `first_bytes_name_allowed`, and calls `first_bytes_packet` for each packet of a flow and
+ * `first_bytes_forget` when its socket connects. Packets of one flow come one at a time, because TCP sends under the
+ * socket's lock; that is why the state may live in the socket's storage without another.
  */
 #ifndef RUNWARD_FIRST_BYTES_H
 #define RUNWARD_FIRST_BYTES_H
@@ -23,9 +24,8 @@
 
 #define TCP_FLAG_SYN 0x02
 #define TCP_FLAG_URG 0x20
-
-/* Bytes up to which a chunk's byte can be the first of eight. */
-#define CHUNK_WORD_LAST (RW_CHUNK - 8)
+/* Like bytes that are taken at once. Verifiers go through each turn of the loop, for each turn that it may have had. */
+#define RUN_MAX 8
 
 /* A TCP segment of the flow, as the packet's headers tell it. */
 struct rw_segment {
@@ -84,15 +84,65 @@ static __always_inline bool first_bytes_shared(struct __sk_buff *skb, struct rw_
 	return state->pages_shared;
 }
 
-/* Eight bytes at once that are in the middle of a header's value or a request's target, and change nothing. */
-static __always_inline bool is_plain(__u64 word)
+/*
+ * Takes bytes of the chunk that are like the one before them, as many as follow; 0 when the next one has to be read by
+ * itself. It does what reading each of them would do: most of a request is header names and values, and a call for
+ * each byte costs more than the byte.
+ */
+__noinline int first_bytes_run(struct rw_first_bytes *state, __u32 place)
 {
-	const __u64 ones = 0x0101010101010101ull;
-	__u64 deletes = word ^ (ones * 0x7f);
-	__u64 low = (word - ones * 0x21) & ~word; /* of a byte up to 0x20 */
-	__u64 del = (deletes - ones) & ~deletes; /* of a byte 0x7f */
+	struct byte_set set = TOKEN_SET;
+	bool token;
+	__u32 taken;
 
-	return ((low | del) & (ones * 0x80)) == 0;
+	if (!state)
+		return 0;
+	token = state->state == RW_AT_HEADER_NAME;
+	if (!token)
+		set = state->state == RW_AT_VALUE ? TEXT_SET : TARGET_SET;
+	for (taken = 0; taken < RUN_MAX; taken++) {
+		__u64 at = (__u64)place + taken;
+		__u32 byte;
+
+		if (at >= state->chunk_len || state->head_len + taken >= RW_HEAD_MAX)
+			break;
+		byte = state->chunk[bounded(at, RW_CHUNK - 1)];
+		if (!is_in(set, byte))
+			break;
+		if (token)
+			token_append(state, byte);
+	}
+	state->head_len += taken;
+	return taken;
+}
+
+/* Likewise, the four bytes that stand before an extension of no interest, unless it is the last one. */
+static __always_inline int first_bytes_extension_run(struct rw_first_bytes *state, __u64 place)
+{
+	const __u8 *head = state->chunk + bounded(place, RW_CHUNK - 4);
+	__u32 type = head[0] << 8 | head[1];
+	__u32 len = head[2] << 8 | head[3];
+
+	if (state->number_left != 2 || place + 4 > state->chunk_len || state->record_left < 4 ||
+	    state->hello_left <= len + 4 || tls_extension_matters(type))
+		return 0;
+	state->record_left -= 4;
+	state->hello_left -= 4;
+	state->hello_skip = len;
+	return 4;
+}
+
+static __always_inline int first_bytes_several(struct rw_first_bytes *state, __u64 place)
+{
+	switch (state->state) {
+	case RW_AT_HEADER_NAME:
+	case RW_AT_VALUE:
+	case RW_AT_TARGET:
+		return first_bytes_run(state, place);
+	case RW_AT_EXTENSION_TYPE:
+		return first_bytes_extension_run(state, place);
+	}
+	return 0;
 }
 
 static __always_inline int first_bytes_step(struct rw_first_bytes *state, __u32 byte)
@@ -112,7 +162,7 @@ static __always_inline void first_bytes_judge(struct first_bytes_reader *reader,
 		refuse(state, tls ? RW_REASON_SNI_MISMATCH : RW_REASON_HOST_MISMATCH);
 }
 
-/* Reads one byte, or passes over many. Returns 1 when there is nothing more to read. */
+/* Reads a byte or some, or passes over many. Returns 1 when there is nothing more to read. */
 static long first_bytes_read(__u32 index, void *context)
 {
 	struct first_bytes_reader *reader = context;
@@ -149,10 +199,9 @@ static long first_bytes_read(__u32 index, void *context)
 		state->chunk_len = len;
 	}
 	place = state->at - state->chunk_at;
-	if ((state->state == RW_AT_VALUE || state->state == RW_AT_TARGET) && place + 8 <= state->chunk_len &&
-	    state->head_len <= RW_HEAD_MAX - 8 && is_plain(*(__u64 *)(state->chunk + bounded(place, CHUNK_WORD_LAST)))) {
-		state->head_len += 8;
-		state->at += 8;
+	len = first_bytes_several(state, place);
+	if (len) {
+		state->at += len;
 		return 0;
 	}
 	state->at++;
@@ -171,6 +220,15 @@ static __always_inline void first_bytes_begin(struct rw_first_bytes *state, __u3
 	state->port = port;
 	state->target_port = port;
 	state->phase = RW_PHASE_READING;
+}
+
+/*
+ * For the hooks at connect: the socket's next connection is another stream. Its SYN tells that too, but a task with
+ * CAP_NET_ADMIN can make a connection without one (TCP_REPAIR).
+ */
+static __always_inline void first_bytes_forget(struct rw_first_bytes *state)
+{
+	state->phase = RW_PHASE_UNSTARTED;
 }
 
 /* Reads the bytes of a segment that were not seen before: all behind the first `seen` ones. */

@@ -33,10 +33,8 @@ static __always_inline void token_append(struct rw_first_bytes *state, __u32 byt
 {
 	__u64 len = state->name_len;
 
-	if (len > RW_TOKEN_MAX)
-		return;
 	state->name[bounded(len, RW_NAME_MAX - 1)] = lower(byte);
-	state->name_len = len + 1;
+	state->name_len = len + (len <= RW_TOKEN_MAX);
 }
 
 static __always_inline int http_malformed(struct rw_first_bytes *state)
@@ -144,7 +142,7 @@ static __always_inline int http_method_end(struct rw_first_bytes *state, __u32 b
 
 static __always_inline int http_method(struct rw_first_bytes *state, __u32 byte)
 {
-	if (is_token(byte)) {
+	if (is_in(TOKEN_SET, byte)) {
 		if (!(byte >= 'A' && byte <= 'Z') && byte != '-' && byte != '_')
 			state->flags |= RW_ODD;
 		token_append(state, byte);
@@ -175,7 +173,7 @@ static __always_inline int http_start(struct rw_first_bytes *state, __u32 byte)
 		state->count++;
 		return state->count > RW_LEADING_MAX ? http_malformed(state) : RW_GO_ON;
 	}
-	if (is_token(byte)) {
+	if (is_in(TOKEN_SET, byte)) {
 		if (state->flags & RW_ODD)
 			return http_malformed(state);
 		state->name_len = 0;
@@ -243,7 +241,7 @@ static __always_inline int http_authority(struct rw_first_bytes *state, __u32 by
 		state->count++;
 		return state->count > 5 || state->number > 65535 ? http_no_authority(state, byte) : RW_GO_ON;
 	}
-	if (is_name(byte))
+	if (is_in(NAME_SET, byte))
 		return name_append(state, byte) ? RW_GO_ON : http_no_authority(state, byte);
 	if (byte != ':')
 		return http_authority_end(state, byte);
@@ -348,7 +346,7 @@ static __always_inline int http_header_begin(struct rw_first_bytes *state)
 
 static __always_inline int http_header_name(struct rw_first_bytes *state, __u32 byte)
 {
-	if (is_token(byte)) {
+	if (is_in(TOKEN_SET, byte)) {
 		token_append(state, byte);
 		return RW_GO_ON;
 	}
@@ -461,11 +459,6 @@ static __always_inline int http_exactly(struct rw_first_bytes *state, __u32 byte
 	return byte == wanted ? go(state, then) : http_malformed(state);
 }
 
-static __always_inline bool is_text(__u32 byte)
-{
-	return byte >= ' ' && byte != 0x7f;
-}
-
 /* Reads a byte of the flow in a state that ends a request's head or stands behind it. */
 static __always_inline int http_body(struct rw_first_bytes *state, __u32 byte)
 {
@@ -496,7 +489,7 @@ static __always_inline int http_header(struct rw_first_bytes *state, __u32 byte)
 		state->name_len = 0;
 		state->state = RW_AT_HEADER_NAME;
 		/* No name, or the folded line of old: no token either. */
-		return is_token(byte) ? http_header_name(state, byte) : http_malformed(state);
+		return is_in(TOKEN_SET, byte) ? http_header_name(state, byte) : http_malformed(state);
 	case RW_AT_HEADER_NAME:
 		return http_header_name(state, byte);
 	case RW_AT_HOST_START:
@@ -513,7 +506,7 @@ static __always_inline int http_header(struct rw_first_bytes *state, __u32 byte)
 	case RW_AT_VALUE:
 		if (byte == '\r')
 			return go(state, RW_AT_LINE_LF);
-		return is_text(byte) || byte == '\t' ? RW_GO_ON : http_malformed(state);
+		return is_in(TEXT_SET, byte) || byte == '\t' ? RW_GO_ON : http_malformed(state);
 	case RW_AT_VALUE_END:
 		return is_space(byte) ? RW_GO_ON : http_exactly(state, byte, '\r', RW_AT_LINE_LF);
 	case RW_AT_LINE_LF:
@@ -555,7 +548,7 @@ static __always_inline int http_line(struct rw_first_bytes *state, __u32 byte)
 	case RW_AT_TARGET_STAR:
 		if (byte == ' ')
 			return go_counting(state, RW_AT_VERSION);
-		return state->state == RW_AT_TARGET && is_text(byte) ? RW_GO_ON : other_line(state, byte);
+		return state->state == RW_AT_TARGET && is_in(TEXT_SET, byte) ? RW_GO_ON : other_line(state, byte);
 	case RW_AT_VERSION:
 		return http_version(state, byte);
 	case RW_AT_VERSION_CR:

@@ -102,7 +102,7 @@ int judge_first_packet(struct __sk_buff *skb)
 
 	if (!state)
 		return 0;
-	state->phase = RW_PHASE_UNSTARTED;
+	first_bytes_forget(state);
 	return judge(skb, state);
 }
 

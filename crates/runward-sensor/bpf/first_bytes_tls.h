@@ -124,6 +124,21 @@ static __always_inline int tls_record_header(struct rw_first_bytes *state, __u32
 	return RW_GO_ON;
 }
 
+/* Whether tls_extension does more than to pass over an extension of this type. */
+static __always_inline bool tls_extension_matters(__u32 type)
+{
+	switch (type) {
+	case EXTENSION_SERVER_NAME:
+	case EXTENSION_EARLY_DATA:
+	case EXTENSION_SUPPORTED_VERSIONS:
+	case EXTENSION_ENCRYPTED_CLIENT_HELLO:
+	case EXTENSION_OUTER_EXTENSIONS:
+	case EXTENSION_ENCRYPTED_SERVER_NAME:
+		return true;
+	}
+	return false;
+}
+
 static __always_inline int tls_extension(struct rw_first_bytes *state, __u32 len)
 {
 	if (len > state->hello_left)

@@ -103,8 +103,12 @@ static __always_inline int without_record(void)
 
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, struct socket_info *info, struct peer *peer)
 {
+	struct rw_first_bytes *greeting = fence ? bpf_sk_storage_get(&greetings, ctx->sk, NULL, 0) : NULL;
 	struct peer asked = *peer;
 
+	/* What was said to another peer counts for nothing. */
+	if (greeting)
+		first_bytes_forget(greeting);
 	/* A second connect on one socket ends the first one; for TCP this one failed without sending anything. */
 	if (info->connection)
 		emit_close(info, info->bytes_sent, info->bytes_received, is_stream(info) ? RW_FAILED : RW_DATAGRAMS);

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::exit;
 
@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(RunOptions),
     Report(ReportOptions),
+    Policy(PolicyOptions),
+    Replay(ReplayOptions),
     Doctor(DoctorOptions),
     #[command(name = launch_name(), hide = true)]
     Launch(LaunchOptions),
@@ -44,15 +46,8 @@ pub(crate) struct RunOptions {
     /// A policy file
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
-    /// What is done about traffic that the policy does not allow [default: audit]
-    #[arg(long, value_name = "MODE", value_enum)]
-    pub(crate) egress_policy: Option<EgressPolicy>,
-    /// Endpoints that the job may reach, as `host[:port]`, separated by spaces or commas
-    #[arg(long, value_name = "LIST")]
-    pub(crate) allowed_endpoints: Option<String>,
-    /// Endpoints that the job may not reach, whatever else allows them
-    #[arg(long, value_name = "LIST")]
-    pub(crate) denied_endpoints: Option<String>,
+    #[command(flatten)]
+    pub(crate) sources: PolicySources,
     /// Let the job gain no privileges: sudo and programs like it run as the user
     #[arg(long)]
     pub(crate) disable_sudo: bool,
@@ -73,20 +68,142 @@ pub(crate) struct RunOptions {
     pub(crate) command: Vec<OsString>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EgressPolicy {
-    /// Record it.
-    Audit,
-    /// Record and stop it.
-    Block,
-}
-
 /// Make the reports again from a folder's events.jsonl.
 #[derive(Debug, Args)]
 pub(crate) struct ReportOptions {
     /// A report folder
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
+}
+
+/// Check, explain, show and suggest egress policies.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyOptions {
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    Check(CheckOptions),
+    Explain(ExplainOptions),
+    Show(ShowOptions),
+    Suggest(SuggestOptions),
+}
+
+/// What a policy is read from, on the command line.
+#[derive(Debug, Args)]
+pub(crate) struct PolicySources {
+    /// Endpoints that the policy allows: `host[:ports][/udp]`, separated by white space or commas
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(crate) allowed_endpoints: Option<String>,
+    /// Endpoints that the policy denies, whatever else allows them
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(crate) denied_endpoints: Option<String>,
+    /// What is done about traffic that the policy does not allow: `audit` records it, `block` stops it [default: audit]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) egress_policy: Option<String>,
+}
+
+impl PolicySources {
+    /// Whether nothing is given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.allowed_endpoints.is_none()
+            && self.denied_endpoints.is_none()
+            && self.egress_policy.is_none()
+    }
+}
+
+/// Read a policy and tell all that is wrong with it.
+///
+/// Ends with 0 when it can be applied, and with 2 when it has errors.
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// A policy file; `-` for standard input
+    #[arg(value_name = "FILE", required_unless_present_any = ["allowed_endpoints", "denied_endpoints", "egress_policy"])]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: PolicySources,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Tell whether a policy allows a destination, and by which line.
+///
+/// Ends with 0 when it is allowed, with 1 when it is not, and with 2 when the policy has errors. Without --policy and
+/// the other sources of the command line, all sources are read that `runward policy show` reads.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    /// The destination: a name or an address, with port 443 unless given, and `/udp` for UDP
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) destination: String,
+    /// A policy file; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: PolicySources,
+    /// The address that the name resolves to
+    #[arg(long, value_name = "IP")]
+    pub(crate) ip: Option<std::net::IpAddr>,
+    /// The CI step that connects
+    #[arg(long, value_name = "NAME")]
+    pub(crate) step: Option<String>,
+    /// The path of the program that connects
+    #[arg(long, value_name = "PATH")]
+    pub(crate) executable: Option<String>,
+    /// The container image that it runs in
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Print the policy in force: all sources together, groups expanded, each line with its origin.
+///
+/// Sources by strength: the command line, the policy file, `.runward.yml` at the root of the workspace, and the
+/// variables RUNWARD_EGRESS_POLICY, RUNWARD_ALLOWED_ENDPOINTS and RUNWARD_DENIED_ENDPOINTS. A weaker one only tightens.
+#[derive(Debug, Args)]
+pub(crate) struct ShowOptions {
+    /// A policy file; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: PolicySources,
+    /// The folder that may have a `.runward.yml` [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Make a minimal policy from recorded runs.
+#[derive(Debug, Args)]
+pub(crate) struct SuggestOptions {
+    /// Report folders, their events.jsonl, or their report.json
+    #[arg(value_name = "REPORT", required = true)]
+    pub(crate) reports: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Tell what a policy would have blocked in recorded runs. Nothing is sent anywhere.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayOptions {
+    /// A policy file; `-` for standard input
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["allowed_endpoints", "denied_endpoints"])]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: PolicySources,
+    /// Records of runs, or report folders
+    #[arg(value_name = "EVENTS", required = true)]
+    pub(crate) events: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Tell what this machine lets Runward do, and how to get what is missing.

@@ -1,6 +1,7 @@
 //! `runward`: watches what a build really does.
 //!
-//! The command line: `run` records a command, `report` makes the reports again, `doctor` tells what the machine allows.
+//! The command line: `run` records a command, `report` makes the reports again, `policy` and
+//! `replay` work on egress policies, `doctor` tells what the machine allows.
 //!
 //! **Architecture invariant.** This crate is the shell around the agent: it reads arguments and the environment,
 //! starts the command, and prints. It decides nothing about events.
@@ -12,10 +13,12 @@ mod exit;
 mod invoker;
 mod launch;
 mod output;
-mod refusals;
+mod policy;
+mod probe;
+mod record;
+mod replay;
 mod report;
 mod run;
-mod source;
 
 use std::process::ExitCode;
 
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(options) => run::run(options),
         Command::Report(options) => report::report(&options),
+        Command::Policy(options) => policy::policy(&options.command),
+        Command::Replay(options) => replay::replay(&options),
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Launch(options) => launch::launch(&options),
     }

@@ -35,6 +35,6 @@ pub(crate) fn json(report: &Report) {
 }
 
 /// Whether the environment leaves colour on (see no-color.org).
-fn wants_colour(has: &dyn Fn(&str) -> Option<()>) -> bool {
+pub(crate) fn wants_colour(has: &dyn Fn(&str) -> Option<()>) -> bool {
     has("NO_COLOR").is_none()
 }

@@ -19,7 +19,7 @@ use crate::cli::RunOptions;
 use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::report::write_reports;
-use crate::{exit, launch, output, refusals, source};
+use crate::{exit, launch, output, policy, probe};
 
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
 /// that fills an eighth of the ring wakes the reader at once.
@@ -88,14 +88,14 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
         confine::prepare(confinement, invoker.as_mut())?;
     }
     let owner = invoker.as_ref().map(|invoker| (invoker.uid, invoker.gid));
-    let policy = source::policy(options, &workspace)?;
+    let policy = policy::of_job(&options.sources, options.policy.as_deref(), &workspace)?;
     let mode = policy.mode();
     let mut notes = Vec::new();
     if mode == Mode::Audit && !policy.rules().is_empty() {
         notes.push("A policy was given; in audit mode it stops nothing.".to_owned());
     }
     let probe = (mode == Mode::Block)
-        .then(|| source::refused_address(&policy))
+        .then(|| probe::refused_address(&policy))
         .flatten();
     // Before the folder is made: nobody wants an empty one.
     check_machine()?;
@@ -220,7 +220,7 @@ fn watch(
                 Err(error) => failure = Some(error),
             }
             for refusal in job.take_refusals() {
-                output::say(refusals::sentence(&refusal));
+                output::say(refusal);
             }
         }
         if over {

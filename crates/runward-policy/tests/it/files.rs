@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use runward_event::Mode;
 use runward_policy::{
-    Action, Actor, Matcher, Name, PolicyError, Question, Rule, Source, SourcePolicy, Transport,
-    combine, parse_file, policy_schema,
+    Action, Actor, Group, Matcher, Name, PolicyError, Question, Rule, Source, SourcePolicy,
+    Transport, combine, parse_file, policy_schema,
 };
 use serde_json::{Value, json};
 
@@ -306,4 +306,18 @@ fn a_deny_list_in_a_file_has_the_defaults_of_denials() {
     let rule = policy.denied.first().unwrap();
     assert_eq!(rule.action, Action::Deny);
     assert!(rule.endpoint.ports.is_any());
+}
+
+#[test]
+fn the_reference_of_the_language_holds() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/policy.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let (_, after) = document.split_once("```yaml\n").unwrap();
+    let (example, _) = after.split_once("```").unwrap();
+    let policy = read(example).unwrap();
+    assert!(policy.warnings.is_empty(), "{:?}", policy.warnings);
+    for group in Group::all() {
+        let row = format!("| `@{}` | <{}> |", group.name, group.source);
+        assert!(document.contains(&row), "{row}");
+    }
 }

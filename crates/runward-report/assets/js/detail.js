@@ -135,9 +135,20 @@ function rowsOf(column, i, all) {
   return { rows, all };
 }
 
+/** The name that the first bytes of a connection said, when it was stopped for them. */
+function said(row) {
+  return network.said[row] !== 0 && make("span", {}, " (", make("code", {}, shown(text(network.said[row]), 300)), ")");
+}
+
+/** The rule that let a connection through, by its text. */
+function rule(row) {
+  const rule = data.rules[network.rule[row]];
+  return rule !== undefined && make("span", { class: "dim", title: `rule ${network.rule[row]}` }, "by ", make("code", {}, shown(text(rule), 200)));
+}
+
 /** What is worth saying about a connection's fate; null when it simply went well. */
 function outcome(row) {
-  if (network.status[row] === 1) return make("span", { class: "alarm-text" }, "blocked");
+  if (network.status[row] === 1) return make("span", { class: "alarm-text" }, "blocked: ", text(network.reason[row]), said(row));
   if (network.outcome[row] === 2) return make("span", { class: "warn-text" }, "failed");
   if (network.outcome[row] === 0) return make("span", { class: "dim" }, "open at the end");
   return null;

@@ -76,7 +76,7 @@ element("zoom-in").addEventListener("click", () => timeline.zoom(0.5));
 element("zoom-out").addEventListener("click", () => timeline.zoom(2));
 element("zoom-all").addEventListener("click", () => timeline.zoomTo(0, timeline.whole));
 
-// The findings stand in the page itself, so that they show without scripts; here they learn the way to their process.
+// Findings and refusals stand in the page itself, so that they show without scripts; here they learn the way to their process.
 const rowOfId = new Map(processes.id.map((id, row) => [String(id), row]));
 for (const button of document.querySelectorAll("button[data-process]")) {
   const row = rowOfId.get(button.dataset.process);
@@ -85,9 +85,6 @@ for (const button of document.querySelectorAll("button[data-process]")) {
   button.addEventListener("click", () => go(row));
 }
 
-if (data.findings.length > 0) {
-  element("nav-findings").append(make("span", { class: "n alarm" }, number(data.findings.length + data.omitted[4])));
-}
 search("");
 
 // Begin where a person would look first: at the process of the first finding, else at the job's first process.

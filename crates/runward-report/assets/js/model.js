@@ -52,6 +52,12 @@ const argumentLine = (i) => processes.args[i].slice(1, 40).map(text).join(" ");
 /** When a process ended, or the end of the record. */
 const endOf = (i) => (processes.end[i] < 0 ? data.length : processes.end[i]);
 
+/** When a connection ended, or the end of the record; one that was blocked at once has no length. */
+function endOfConnection(row) {
+  if (network.duration[row] >= 0) return network.time[row] + network.duration[row];
+  return network.status[row] === 1 ? network.time[row] : data.length;
+}
+
 /** The ancestors of a process, from the parent up. */
 function lineage(i) {
   const up = [];

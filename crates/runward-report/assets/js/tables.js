@@ -115,7 +115,7 @@ function destinationTable(box, go) {
             make("span", { class: "twisty", "aria-hidden": "true" }, open ? "▾" : "▸"),
             make("code", {}, shown(text(d.label), 300)),
           ),
-          text(d.protocol) !== "tcp" && make("span", { class: "dim" }, ` ${text(d.protocol)}`),
+          text(d.protocol) !== "tcp" && !text(d.label).includes(" socket") && make("span", { class: "dim" }, ` ${text(d.protocol)}`),
           d.blocked > 0 && make("span", { class: "tag alarm" }, `${number(d.blocked)} blocked`),
           d.anomalous > 0 && make("span", { class: "tag warn" }, `${number(d.anomalous)} new`),
           d.failed > 0 && make("span", { class: "tag warn" }, `${number(d.failed)} failed`),
@@ -152,7 +152,7 @@ function connectionRows(d, go) {
         make("td", {}, process >= 0 ? make("button", { type: "button", class: "link", onclick: () => go(process) }, name) : name),
         make("td", {}, make("code", {}, shown(text(network.ip[row])))),
         make("td", {}, shown(text(network.cause[row]), 160)),
-        make("td", {}, outcome(row) ?? ""),
+        make("td", {}, outcome(row) ?? "", network.status[row] !== 1 && rule(row)),
         make("td", { class: "n" }, `${bytes(network.sent[row])} out, ${bytes(network.received[row])} in`),
         make("td", { class: "n dim" }, network.duration[row] < 0 ? "" : duration(network.duration[row])),
       ),
@@ -190,7 +190,7 @@ function nameTable(box) {
         make("td", {}, several(n.programs, baseName)),
         make("td", {}, several(n.causes), n.by_packages < n.queries && make("span", { class: "dim" }, ` ${number(n.by_packages)} of ${number(n.queries)}`)),
         make("td", {}, make("code", {}, several(n.addresses))),
-        make("td", {}, ...answers(n.rcodes)),
+        make("td", {}, ...answers(n)),
         make("td", { class: "n" }, number(n.queries)),
       ),
     ],
@@ -199,12 +199,13 @@ function nameTable(box) {
   return (lower) => table.show(lower ? (n) => matches(n.lower) : () => true);
 }
 
-function answers(rcodes) {
-  if (rcodes.length === 0) return [make("span", { class: "warn-text" }, "no answer")];
-  return rcodes.slice(0, 3).map(([rcode, count]) => {
+function answers({ rcodes, refused }) {
+  const parts = rcodes.slice(0, 3).map(([rcode, count]) => {
     const good = text(rcode) === "NOERROR";
     return make("span", { class: good ? "dim" : "warn-text" }, shown(text(rcode), 40), count > 1 ? ` ${number(count)} ` : " ");
   });
+  if (refused > 0) parts.push(make("span", { class: "tag alarm" }, `${number(refused)} refused`));
+  return parts.length > 0 ? parts : [make("span", { class: "warn-text" }, "no answer")];
 }
 
 /** File changes: a virtual list with a filter by kind. */

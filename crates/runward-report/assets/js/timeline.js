@@ -206,7 +206,7 @@ class Timeline {
   drawNetwork(bands) {
     const { context: c } = this;
     for (let row = 0; row < network.time.length; row += 1) {
-      const end = network.duration[row] < 0 ? data.length : network.time[row] + network.duration[row];
+      const end = endOfConnection(row);
       if (end < this.from || network.time[row] > this.to) continue;
       const x = Math.max(GUTTER - 4, this.x(network.time[row]));
       const width = Math.max(3, this.x(end) - x);
@@ -287,7 +287,7 @@ class Timeline {
     if (y >= bands.netTop && y < bands.fileTop - 6) {
       const lane = Math.floor((y - bands.netTop) / LANE);
       return nearest("network", network.time.length, Infinity, (row) => Math.abs(network.time[row] - time), (row) => {
-        const end = network.duration[row] < 0 ? data.length : network.time[row] + network.duration[row];
+        const end = endOfConnection(row);
         return this.netLaneOf[row] === lane && network.time[row] <= time + slack && end >= time - slack;
       });
     }

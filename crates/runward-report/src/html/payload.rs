@@ -1,6 +1,7 @@
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use runward_detect::reason_sentence;
 use runward_event::{ConnectOutcome, ProcessId, Status, Time};
 use serde::Serialize;
 
@@ -43,6 +44,8 @@ struct Payload<'a> {
     destinations: Vec<DestinationRow>,
     names: Vec<NameRow>,
     findings: Vec<FindingMark>,
+    /// The text of each rule of the policy that let a connection through, by its number.
+    rules: BTreeMap<u32, Text>,
     /// Rows that this page lacks: processes, connections, file changes, destinations and findings.
     omitted: [u64; 5],
     strings: Vec<Cow<'a, str>>,
@@ -102,6 +105,12 @@ struct Network {
     ip: Vec<Text>,
     /// 0 allowed, 1 blocked, 2 anomalous.
     status: Vec<u8>,
+    /// Why it was stopped; empty when it was not.
+    reason: Vec<Text>,
+    /// The name that it was stopped for; empty when that was not why.
+    said: Vec<Text>,
+    /// The rule that let it through; 0 when it needed none.
+    rule: Vec<u32>,
     /// 0 open at the end, 1 established, 2 failed, 3 datagrams.
     outcome: Vec<u8>,
     sent: Vec<u64>,
@@ -149,6 +158,7 @@ struct NameRow {
     name: Text,
     types: Vec<Text>,
     queries: u64,
+    refused: u64,
     rcodes: Vec<(Text, u64)>,
     addresses: Vec<Text>,
     programs: Vec<Text>,
@@ -199,9 +209,9 @@ impl<'a> Builder<'a> {
         let network = self.network(&numbers);
         let files = self.files();
         let names = self.names();
-        let findings = report
-            .detections
-            .iter()
+        // Refusals last: there may be more of them than a page can mark.
+        let findings = verdict::findings(report)
+            .chain(verdict::refusals(report))
             .map(|d| FindingMark {
                 time: self.time(d.time),
                 process: self.row(d.process.as_deref()),
@@ -215,6 +225,17 @@ impl<'a> Builder<'a> {
                 )),
             })
             .collect();
+        let used: HashSet<u32> = report
+            .network_events
+            .iter()
+            .filter_map(|r| r.rule)
+            .collect();
+        let rules = report
+            .policy
+            .iter()
+            .filter(|rule| used.contains(&rule.rule))
+            .map(|rule| (rule.rule, self.text(&rule.text)))
+            .collect();
         let omitted = &report.omitted;
         Payload {
             start: self.start.unix_nanos() / 1_000_000,
@@ -225,6 +246,7 @@ impl<'a> Builder<'a> {
             destinations,
             names,
             findings,
+            rules,
             omitted: [
                 omitted.processes,
                 omitted.network_events,
@@ -347,6 +369,13 @@ impl<'a> Builder<'a> {
                 Status::Blocked => 1,
                 Status::Anomalous => 2,
             });
+            columns
+                .reason
+                .push(self.text(row.reason.map_or("", reason_sentence)));
+            columns
+                .said
+                .push(self.text(row.said.as_deref().unwrap_or_default()));
+            columns.rule.push(row.rule.unwrap_or(0));
             columns.outcome.push(match row.outcome {
                 None => 0,
                 Some(ConnectOutcome::Established) => 1,
@@ -403,6 +432,7 @@ impl<'a> Builder<'a> {
                 name: self.text(&name.name),
                 types: self.texts(&name.types),
                 queries: name.queries,
+                refused: name.refused,
                 rcodes: name
                     .rcodes
                     .iter()

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use runward_event::{
     Body, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsAnswer, DnsMessageKind, DnsTransport,
-    FileChange, ProcessExit, ProcessId,
+    FileChange, PolicyRule, ProcessExit, ProcessId, Protocol, Reason, Refused,
 };
 use runward_report::{Style, html, json, markdown, terminal};
 
@@ -34,10 +34,17 @@ const HARM: [&str; 12] = [
 #[test]
 fn harm_is_shown_and_not_done() {
     let mut record = Record::started();
+    if let Body::JobStart(start) = &mut record.events[0].body {
+        start.policy = HARM.iter().zip(1..).map(rule).collect();
+    }
     record.fork(1, None);
     for harm in HARM {
         record.exec(1, None, &["sh", "-c", harm]);
         record.connect(record.events.len() as u64, 1, Some(harm), "192.0.2.1");
+        let connection = record.events.len() as u64 - 1;
+        record.push(refused(1, Some(connection), 443, Some(harm)));
+        record.push(refused(1, None, 53, Some(harm)));
+        record.push(refused(1, None, 443, Some(harm)));
         record.push(Body::FileWrite(Box::new(FileChange {
             tracked: true,
             hash_before: Some("a".to_owned()),
@@ -66,6 +73,32 @@ fn harm_is_shown_and_not_done() {
     assert_eq!(page.matches("</script").count(), 2);
     assert!(!page.contains("<!--"));
     assert!(!page.contains('\u{2028}'));
+}
+
+fn rule((text, rule): (&&str, u32)) -> PolicyRule {
+    PolicyRule {
+        rule,
+        text: (*text).to_owned(),
+        source: (*text).to_owned(),
+        denies: false,
+    }
+}
+
+fn refused(process: u64, connection: Option<u64>, port: u16, name: Option<&str>) -> Body {
+    Body::Refused(Refused {
+        connection: connection.map(ConnectionId),
+        process: ProcessId(process),
+        pid: 1,
+        protocol: Protocol::Tcp,
+        ip: [192, 0, 2, 1].into(),
+        port,
+        name: name.map(str::to_owned),
+        reason: if port == 53 {
+            Reason::NotAllowed
+        } else {
+            Reason::SniMismatch
+        },
+    })
 }
 
 /// The parts of a line of Markdown that are not in code spans, by the rule of CommonMark: a run of backticks is
@@ -147,6 +180,18 @@ fn body() -> impl Strategy<Value = Body> {
                 record.connect(connection, process.0, name.as_deref(), &ip);
                 record.events.remove(0).body
             }),
+        (
+            id(),
+            proptest::option::of(0..4u64),
+            prop_oneof![Just(53), Just(443), any::<u16>()],
+            proptest::option::of(text())
+        )
+            .prop_map(|(process, connection, port, name)| refused(
+                process.0,
+                connection,
+                port,
+                name.as_deref()
+            )),
         (id(), 0..4u64, any::<(u64, u64, u64)>()).prop_map(|(process, connection, (a, b, c))| {
             Body::ConnectClose(ConnectClose {
                 connection: ConnectionId(connection),
@@ -208,6 +253,9 @@ proptest! {
         let report = record.report();
         prop_assert_eq!(report.counts.events, record.events.len() as u64);
         prop_assert!(report.processes.len() as u64 <= report.counts.processes);
+        let sums = report.destinations.iter().map(|d| d.statuses);
+        let decided: u64 = sums.map(|s| s.allowed + s.blocked + s.anomalous).sum();
+        prop_assert_eq!(decided, report.counts.connections);
         serde_json::from_str::<serde_json::Value>(&json(&report)).unwrap();
 
         let text = terminal(&report, STYLE);

@@ -1,15 +1,16 @@
 //! One table of greetings for both machines, cut in every way.
 
 mod greetings;
-mod kernel;
 mod sockets;
+
+use std::cell::RefCell;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use runward_lab::requires;
 
 use self::greetings::{ALLOWED, Greeting, allowed, greetings};
-use self::kernel::{Kernel, PAYLOAD_MAX, Told, rw_first_bytes_reason};
+use super::kernel::{Kernel, PAYLOAD_MAX, pieces, rw_first_bytes_reason};
 use super::{FirstBytes, Flow, Phase, Reason, Segment, Verdict};
 
 /// Reads a stream in pieces that end at these places, and at its end.
@@ -19,16 +20,6 @@ fn read(port: u16, bytes: &[u8], cuts: &[usize]) -> FirstBytes {
         first_bytes.feed(piece, allowed);
     }
     first_bytes
-}
-
-fn pieces<'a>(bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
-    let mut from = 0;
-    let mut pieces = Vec::new();
-    for to in cuts.iter().copied().chain([bytes.len()]) {
-        pieces.push(&bytes[from..to]);
-        from = to;
-    }
-    pieces
 }
 
 /// How many bytes pass before the flow is judged for good.
@@ -107,48 +98,12 @@ fn reasons_have_the_numbers_of_the_kernel() {
     );
 }
 
-/// Sends a stream through both machines, and compares what they say about each packet.
-fn compare(kernel: &mut Kernel, port: u16, bytes: &[u8], cuts: &[usize]) -> Phase {
-    kernel.open(port);
-    let mut twin = FirstBytes::new(port);
-    let mut sequence = 1_u32;
-    for piece in pieces(bytes, cuts)
-        .into_iter()
-        .flat_map(|piece| piece.chunks(PAYLOAD_MAX))
-    {
-        let segment = Segment {
-            sequence,
-            syn: false,
-            urgent: false,
-            payload: piece,
-        };
-        let told = kernel.segment(port, &segment);
-        let phase = twin.feed(piece, allowed);
-        let expected = Told {
-            passed: !matches!(phase, Phase::Refused(_)),
-            phase: Some(phase),
-            name: twin.name().to_vec(),
-        };
-        assert_eq!(
-            told,
-            expected,
-            "up to {sequence} of {:?}",
-            String::from_utf8_lossy(bytes)
-        );
-        sequence = sequence.wrapping_add(u32::try_from(piece.len()).unwrap());
-        if phase.is_final() {
-            break;
-        }
-    }
-    twin.phase()
-}
-
 #[test]
 fn the_kernel_judges_each_greeting_like_the_twin() {
     requires!(Root);
     let mut kernel = Kernel::load(&ALLOWED);
     for greeting in greetings() {
-        let phase = compare(&mut kernel, greeting.port, &greeting.bytes, &[]);
+        let phase = kernel.compare(greeting.port, &greeting.bytes, &[], allowed);
         assert_eq!(phase, greeting.phase, "{}", greeting.name);
     }
 }
@@ -165,15 +120,18 @@ fn the_kernel_judges_like_the_twin_however_a_greeting_is_cut() {
         // The long ones are mostly padding, and a processor may be emulated here.
         let step = if bytes.len() > 300 { 7 } else { 1 };
         for cut in (0..bytes.len()).step_by(step) {
-            compare(&mut kernel, port, bytes, &[cut]);
+            kernel.compare(port, bytes, &[cut], allowed);
         }
         let every_byte: Vec<usize> = (0..bytes.len()).collect();
-        compare(&mut kernel, port, bytes, &every_byte);
+        kernel.compare(port, bytes, &every_byte, allowed);
     }
 }
 
+/// A port, the bytes that are sent to it, and where to cut them.
+type Stream = (u16, Vec<u8>, Vec<usize>);
+
 /// Greetings with some bytes changed, taken out, or put in from elsewhere, and where to cut them.
-fn mutated() -> impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)> {
+fn mutated() -> impl Strategy<Value = Stream> {
     let all = greetings();
     let edits = proptest::collection::vec((any::<prop::sample::Index>(), 0..4, any::<u8>()), 0..6);
     let cuts = proptest::collection::vec(any::<prop::sample::Index>(), 0..6);
@@ -203,7 +161,7 @@ fn mutated() -> impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)> {
     )
 }
 
-fn random() -> impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)> {
+fn random() -> impl Strategy<Value = Stream> {
     let alphabet = prop_oneof![
         any::<u8>(),
         prop::sample::select(b"GET / HTTP/1.1\r\nHost: a.example:80\x16\x03\x01\0 \t\r\n".to_vec()),
@@ -215,32 +173,38 @@ fn random() -> impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)> {
     })
 }
 
-/// Runs a test on the kernel, which is loaded once.
-fn with_kernel(
-    strategy: impl Strategy<Value = (u16, Vec<u8>, Vec<usize>)>,
-) -> Result<(), proptest::test_runner::TestError<(u16, Vec<u8>, Vec<usize>)>> {
-    let kernel = std::cell::RefCell::new(Kernel::load(&ALLOWED));
+/// Compares both machines on many inputs; the kernel's is loaded once.
+fn compare_all<T: std::fmt::Debug>(
+    inputs: impl Strategy<Value = T>,
+    compare: impl Fn(&mut Kernel, T),
+) {
+    let kernel = RefCell::new(Kernel::load(&ALLOWED));
     let config = Config {
         cases: 2000,
         failure_persistence: None,
         ..Config::default()
     };
-    TestRunner::new(config).run(&strategy, |(port, bytes, cuts)| {
-        compare(&mut kernel.borrow_mut(), port, &bytes, &cuts);
+    let compared = TestRunner::new(config).run(&inputs, |input| {
+        compare(&mut kernel.borrow_mut(), input);
         Ok(())
-    })
+    });
+    compared.unwrap();
+}
+
+fn compare_stream(kernel: &mut Kernel, (port, bytes, cuts): Stream) {
+    kernel.compare(port, &bytes, &cuts, allowed);
 }
 
 #[test]
 fn the_kernel_judges_mutated_greetings_like_the_twin() {
     requires!(Root);
-    with_kernel(mutated()).unwrap();
+    compare_all(mutated(), compare_stream);
 }
 
 #[test]
 fn the_kernel_judges_random_bytes_like_the_twin() {
     requires!(Root);
-    with_kernel(random()).unwrap();
+    compare_all(random(), compare_stream);
 }
 
 /// What servers would read out of a stream, as widely used parsers see it.
@@ -487,4 +451,42 @@ fn the_kernel_judges_packets_by_their_place_in_the_stream() {
             }
         }
     }
+}
+
+#[test]
+fn the_kernel_judges_packets_out_of_order_like_the_twin() {
+    requires!(Root);
+    let index = || any::<prop::sample::Index>();
+    let windows = proptest::collection::vec((index(), index(), 0..12), 1..12);
+    compare_all(
+        (mutated(), windows),
+        |kernel, ((port, bytes, _), windows)| {
+            kernel.reset();
+            let mut flow = Flow::new(port);
+            // Mostly one after another, some of them again, some too early, a few with a flag.
+            let mut next = 0;
+            for (from, len, kind) in windows {
+                let from = if kind < 8 {
+                    next
+                } else {
+                    from.index(bytes.len() + 1)
+                };
+                let to = from + len.index(bytes.len() + 1 - from);
+                let segment = Segment {
+                    // Data in the SYN begins one number later.
+                    sequence: u32::try_from(from).unwrap() + u32::from(kind != 0 || from > 0),
+                    syn: kind == 0 && from == 0,
+                    urgent: kind == 11,
+                    payload: &bytes[from..to.min(from + PAYLOAD_MAX)],
+                };
+                next = next.max(from + segment.payload.len());
+                let verdict = flow.segment(&segment, allowed);
+                let told = kernel.segment(port, &segment);
+                assert_eq!(
+                    (told.passed, told.phase),
+                    (verdict == Verdict::Pass, flow.phase())
+                );
+            }
+        },
+    );
 }

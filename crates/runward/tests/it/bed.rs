@@ -47,6 +47,9 @@ impl Bed {
             "SUDO_UID",
             "SUDO_GID",
             "SUDO_USER",
+            "RUNWARD_EGRESS_POLICY",
+            "RUNWARD_ALLOWED_ENDPOINTS",
+            "RUNWARD_DENIED_ENDPOINTS",
         ] {
             command.env_remove(name);
         }

@@ -59,7 +59,7 @@ fn refuses_before_the_command_starts() {
     let bed = Bed::new();
     std::fs::write(bed.path().join("file"), "").unwrap();
     let touch = ["--", "touch", "started"];
-    let table: [(&[&str], &str); 7] = [
+    let table: [(&[&str], &str); 8] = [
         (
             &[
                 "run",
@@ -68,11 +68,11 @@ fn refuses_before_the_command_starts() {
                 "--allowed-endpoints",
                 "example.com:443q",
             ],
-            "the policy has errors, so nothing was started",
+            "did you mean `example.com:443`?",
         ),
         (
             &["run", "--egress-policy", "audti"],
-            "invalid value 'audti'",
+            "did you mean `audit`?",
         ),
         (
             &["run", "--no-such-flag"],
@@ -89,6 +89,10 @@ fn refuses_before_the_command_starts() {
         (
             &["run", "--report", "file/report"],
             "cannot write the report to file/report",
+        ),
+        (
+            &["run", "--policy", "not-there"],
+            "cannot read the policy not-there",
         ),
         (
             &["run", "--fail-on", "source-code-overwriten"],

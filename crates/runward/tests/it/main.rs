@@ -17,6 +17,7 @@ mod fence;
 mod files;
 mod hostile;
 mod network;
+mod policies;
 mod processes;
 mod report;
 mod strace;
