@@ -34,9 +34,10 @@ enum listener {
 
 /*
  * Who would get what is sent to this address of the current network namespace. For loopback addresses only: the lookup
- * takes a listener on every address for one on any.
+ * takes a listener on every address for one on any. Where several share a port, the sender's own address decides.
  */
-static __always_inline enum listener listener_at(void *ctx, const __u8 *addr, __u16 port, __u16 transport, __u64 job)
+static __always_inline enum listener listener_at(void *ctx, const struct peer *to, const struct peer *from,
+						 __u16 transport, __u64 job)
 {
 	struct bpf_sock_tuple tuple = {};
 	enum listener found = FOREIGN;
@@ -44,15 +45,17 @@ static __always_inline enum listener listener_at(void *ctx, const __u8 *addr, __
 	struct bpf_sock *owner;
 	__u32 size;
 
-	if (is_v4(addr)) {
-		__builtin_memcpy(&tuple.ipv4.daddr, addr + 12, 4);
-		tuple.ipv4.saddr = tuple.ipv4.daddr;
-		tuple.ipv4.dport = bpf_htons(port);
+	if (is_v4(to->addr)) {
+		__builtin_memcpy(&tuple.ipv4.daddr, to->addr + 12, 4);
+		__builtin_memcpy(&tuple.ipv4.saddr, from->addr + 12, 4);
+		tuple.ipv4.dport = bpf_htons(to->port);
+		tuple.ipv4.sport = bpf_htons(from->port);
 		size = sizeof(tuple.ipv4);
 	} else {
-		__builtin_memcpy(tuple.ipv6.daddr, addr, 16);
-		__builtin_memcpy(tuple.ipv6.saddr, addr, 16);
-		tuple.ipv6.dport = bpf_htons(port);
+		__builtin_memcpy(tuple.ipv6.daddr, to->addr, 16);
+		__builtin_memcpy(tuple.ipv6.saddr, from->addr, 16);
+		tuple.ipv6.dport = bpf_htons(to->port);
+		tuple.ipv6.sport = bpf_htons(from->port);
 		size = sizeof(tuple.ipv6);
 	}
 	if (transport == IPPROTO_UDP)
@@ -68,12 +71,19 @@ static __always_inline enum listener listener_at(void *ctx, const __u8 *addr, __
 	return found;
 }
 
-/* A job may talk to itself. What else listens on this machine needs a line of the policy. */
-static __always_inline bool judge_peer(void *ctx, struct question *question)
+/* A job may talk to itself. What else listens on this machine needs a line of the policy. `from` is NULL while the
+ * socket has no address yet. */
+static __always_inline bool judge_peer(void *ctx, struct question *question, const struct peer *from)
 {
+	struct peer to, unknown;
+
 	if (!is_loopback(question->addr))
 		return judge(question);
-	if (listener_at(ctx, question->addr, question->port, question->transport, question->job) != FOREIGN)
+	__builtin_memcpy(to.addr, question->addr, 16);
+	to.port = question->port;
+	unknown = to;
+	unknown.port = 0;
+	if (listener_at(ctx, &to, from ? from : &unknown, question->transport, question->job) != FOREIGN)
 		return true;
 	if (judge(question))
 		return true;
@@ -84,6 +94,7 @@ static __always_inline bool judge_peer(void *ctx, struct question *question)
 static __always_inline void emit_refused(struct socket_info *info, __u64 cookie, struct packet *packet, __u8 reason,
 					 struct rw_first_bytes *greeting)
 {
+	bool stream = packet->protocol == IPPROTO_TCP && !info->raw;
 	struct rw_refused *record;
 
 	/* One for each connection: the kernel tries a refused packet again and again. */
@@ -104,14 +115,17 @@ static __always_inline void emit_refused(struct socket_info *info, __u64 cookie,
 	record->family = packet->family;
 	record->protocol = packet->protocol;
 	record->reason = reason;
-	if (greeting) {
-		/* The stream is lost without a word from here on; the user side ends it, so that the program learns. */
+	if (stream) {
+		/* A stream would stand still without a word, and the kernel go on trying even when the job is over; the user
+		 * side ends it, so that the program learns. */
 		record->local_port = packet->local_port;
 		__builtin_memcpy(record->local, packet->local, 16);
+	}
+	if (greeting) {
 		record->name_len = greeting->name_len;
 		__builtin_memcpy(record->name, greeting->name, sizeof(record->name));
 	}
-	bpf_ringbuf_submit(record, greeting ? BPF_RB_FORCE_WAKEUP : wakeup_flag());
+	bpf_ringbuf_submit(record, stream ? BPF_RB_FORCE_WAKEUP : wakeup_flag());
 }
 
 /* What the first bytes of a flow have said so far. */
@@ -228,9 +242,17 @@ static __always_inline bool is_redirected(struct socket_info *info, const __u8 *
 /* DNS goes to the resolver, wherever it was sent; but for a server that the job itself runs. */
 static __always_inline bool wants_resolver(void *ctx, struct socket_info *info, struct peer *peer)
 {
+	struct peer from = *peer;
+
 	if (peer->port != DNS_PORT)
 		return false;
-	return !is_loopback(peer->addr) || listener_at(ctx, peer->addr, DNS_PORT, info->protocol, info->job) != OWN;
+	from.port = 0;
+	return !is_loopback(peer->addr) || listener_at(ctx, peer, &from, info->protocol, info->job) != OWN;
+}
+
+static __always_inline bool is_first_segment(struct packet *packet)
+{
+	return (packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
 }
 
 /* The verdict on one packet that leaves a fenced socket. */
@@ -238,11 +260,13 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct bpf_sock *
 					struct packet *packet)
 {
 	bool stream = packet->protocol == IPPROTO_TCP;
-	bool stays = skb->ifindex == LOOPBACK_IFINDEX;
+	bool local = skb->ifindex == LOOPBACK_IFINDEX && is_loopback(packet->remote);
 	struct question question;
+	struct peer from;
 
+	/* On this machine, who gets a datagram or a stream's first packet is known only now. */
 	if (info->connection && info->allowed && info->port == packet->remote_port &&
-	    same_address(info->addr, packet->remote))
+	    same_address(info->addr, packet->remote) && !(local && (!stream || is_first_segment(packet))))
 		return info->by_name && stream ? judge_greeting(skb, sk, info, packet) : ALLOW;
 	if (is_redirected(info, packet->remote, packet->remote_port)) {
 		struct rw_resolver_key key = { .job = info->job, .netns = info->netns };
@@ -257,7 +281,7 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct bpf_sock *
 		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_PROTOCOL, NULL);
 		return REFUSE;
 	}
-	if (packet->protocol == IPPROTO_UDP) {
+	if (packet->protocol == IPPROTO_UDP && !local) {
 		struct rw_flow_key flow;
 		struct peer peer;
 
@@ -269,11 +293,13 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct bpf_sock *
 			return ALLOW;
 	}
 	ask(&question, info, packet->remote, packet->remote_port, packet->protocol);
-	if (is_loopback(packet->remote) && stays) {
+	if (local) {
 		/* The answer of a server to a client that the fence let through, or that is not the job's. */
 		if (stream && !info->connection && !info->inherited)
 			return ALLOW;
-		if (judge_peer(skb, &question))
+		__builtin_memcpy(from.addr, packet->local, 16);
+		from.port = packet->local_port;
+		if (judge_peer(skb, &question, &from))
 			return ALLOW;
 	} else if (judge(&question)) {
 		return question.by_name && stream ? judge_greeting(skb, sk, info, packet) : ALLOW;

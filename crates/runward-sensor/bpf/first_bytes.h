@@ -23,6 +23,7 @@
 #include "first_bytes_tls.h"
 
 #define TCP_FLAG_SYN 0x02
+#define TCP_FLAG_ACK 0x10
 #define TCP_FLAG_URG 0x20
 /* Like bytes that are taken at once. Verifiers go through each turn of the loop, for each turn that it may have had. */
 #define RUN_MAX 8

@@ -170,14 +170,25 @@ struct sock_common {
 	unsigned short skc_family;
 };
 
+typedef struct {
+	int owned;
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
+	struct socket *sk_socket;
 	__u16 sk_type;
 	__u16 sk_protocol;
 };
 
 struct socket {
+	struct file *file;
 	struct sock *sk;
+};
+
+struct udp_sock {
+	__u16 encap_type;
 };
 
 struct tcp_sock {
@@ -191,6 +202,7 @@ struct skb_shared_info {
 };
 
 struct sk_buff {
+	struct sock *sk;
 	unsigned int end;
 	unsigned char *head;
 };

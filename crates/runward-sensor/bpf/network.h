@@ -80,7 +80,7 @@ static __always_inline bool passes_fence(struct bpf_sock_addr *ctx, struct socke
 	} else if (wants_resolver(ctx, info, peer)) {
 		redirect(ctx, info, peer);
 		return true;
-	} else if (judge_peer(ctx, &question)) {
+	} else if (judge_peer(ctx, &question, NULL)) {
 		info->rule = question.rule;
 		info->by_name = question.by_name;
 		return true;
@@ -403,6 +403,66 @@ int BPF_PROG(on_socket_sendmsg, struct socket *socket, struct msghdr *msg, int s
 	tag_by_trampoline(socket, false);
 	return 0;
 }
+
+/* int security_file_receive(struct file *file): a descriptor is handed over, or copied from another process. */
+SEC("fentry/security_file_receive")
+int BPF_PROG(on_file_receive, struct file *file)
+{
+	struct socket *socket = bpf_sock_from_file(file);
+	struct sock *sk;
+
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (sk && (sk->__sk_common.skc_family == AF_INET || sk->__sk_common.skc_family == AF_INET6))
+		tag_by_trampoline(socket, false);
+	return 0;
+}
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+/*
+ * Whether the current task itself makes a packet leave its own socket. The kernel sends on behalf of others whenever a
+ * task is interrupted: acknowledgements, what waits in a stream that nobody is using just now, its own sockets' resets,
+ * and tunnels.
+ */
+static __always_inline bool is_senders_own(struct __sk_buff *skb)
+{
+	struct sk_buff *packet = bpf_cast_to_kern_ctx(skb);
+	struct sock *sk = BPF_CORE_READ(packet, sk);
+
+	if (!BPF_CORE_READ(sk, sk_socket, file))
+		return false;
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
+		return BPF_CORE_READ(sk, sk_lock.owned);
+	return BPF_CORE_READ(sk, sk_type) == SOCK_RAW || !BPF_CORE_READ((struct udp_sock *)sk, encap_type);
+}
+
+/*
+ * A socket that was handed to a fenced job becomes the job's with the first packet that it sends through it. Where task
+ * storage can't be read here, trampolines have seen the socket before. False: a packet that can't be judged.
+ */
+static __always_inline bool take_hold(struct __sk_buff *skb, struct bpf_sock *sk, struct socket_info **taken)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct rw_task *place = task_place(task);
+	struct socket_info *info;
+
+	if (!place || !is_fenced(place->job) || !is_senders_own(skb))
+		return true;
+	info = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	*taken = info;
+	if (!info) {
+		count_loss(RW_CONNECT, RW_LOSS_NO_MEMORY);
+		return false;
+	}
+	tag(info, place, task);
+	info->inherited = 1;
+	info->protocol = sk->protocol;
+	info->raw = sk->type == SOCK_RAW;
+	return true;
+}
+
 static __always_inline int on_packet(struct __sk_buff *skb, bool egress)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -415,6 +475,8 @@ static __always_inline int on_packet(struct __sk_buff *skb, bool egress)
 	if (!sk)
 		return ALLOW;
 	info = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (!info && egress && fence && task_storage_in_cgroup_hooks && !take_hold(skb, sk, &info))
+		return REFUSE;
 	if (info) {
 		bool judged = egress && is_fenced(info->job);
 		bool led;

@@ -17,7 +17,7 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use crate::cli::{self, LaunchOptions};
 use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
-use crate::{exit, output};
+use crate::{exit, inherited, output};
 
 /// Starts the launcher for `command` and waits until it has stopped itself.
 ///
@@ -84,7 +84,10 @@ pub(crate) fn launch(options: &LaunchOptions) -> ExitCode {
     let [program, arguments @ ..] = &options.command[..] else {
         return ExitCode::from(exit::RUNWARD);
     };
-    let ready = wait_to_be_watched()
+    let ready = options
+        .probe
+        .map_or(Ok(()), |_| inherited::check())
+        .and_then(|()| wait_to_be_watched())
         .and_then(|()| options.probe.map_or(Ok(()), probe))
         .and_then(|()| drop_privileges(options))
         .and_then(|()| match options.no_privileges {

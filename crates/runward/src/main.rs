@@ -10,6 +10,7 @@ mod cli;
 mod confine;
 mod doctor;
 mod exit;
+mod inherited;
 mod invoker;
 mod launch;
 mod output;

@@ -1,8 +1,11 @@
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
 
 /// How many ports are tried before giving up. Each is free for UDP and may be taken for TCP.
 const ATTEMPTS: usize = 64;
+/// Ample for a connection that does not leave the machine.
+const REACH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where the job's DNS questions arrive in one network namespace: one port, for both transports, on each loopback
 /// address that there is.
@@ -13,13 +16,20 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Opens them in the network namespace of this thread; on `wanted`, if that port is free.
+    /// Opens them in the network namespace of this thread; on `wanted`, if that port is free. They can be reached there:
+    /// where the loopback device is down, they can be opened all the same, and that is an error here.
     pub(crate) fn open(wanted: Option<u16>) -> io::Result<Listeners> {
         let mut last = None;
         for attempt in 0..ATTEMPTS {
             let port = wanted.filter(|_| attempt == 0).unwrap_or(0);
             match open_at(port) {
-                Ok(listeners) => return Ok(listeners),
+                Ok(listeners) => {
+                    TcpStream::connect_timeout(
+                        &(Ipv4Addr::LOCALHOST, listeners.port).into(),
+                        REACH_TIMEOUT,
+                    )?;
+                    return Ok(listeners);
+                }
                 Err(error) => last = Some(error),
             }
         }

@@ -5,7 +5,7 @@ use runward_lab::{requires, test_name};
 use super::{Batch, Case, Truth, case};
 
 /// The kinds of sockets, and the ways to send through each.
-const SOCKETS: [(&str, &[&str]); 6] = [
+const SOCKETS: [(&str, &[&str]); 5] = [
     (
         "tcp",
         &["write", "sendmsg", "sendfile", "uring", "zerocopy"],
@@ -14,7 +14,6 @@ const SOCKETS: [(&str, &[&str]); 6] = [
     ("udp", &["write", "sendmsg", "uring"]),
     ("udp-open", &["sendmsg"]),
     ("raw", &["sendmsg"]),
-    ("packet", &["sendmsg"]),
 ];
 
 /// The data is what counts: the connection itself stood before.
@@ -62,6 +61,14 @@ fn handed_in() -> Vec<Case> {
             ));
         }
     }
+    cases.push(
+        shown_by_data(case(
+            "handed in: a packet socket",
+            "$A/borrowed take packet {4} 4430 sendmsg $W/given-{n}",
+        ))
+        .beside("exec $A/borrowed give packet {4} 4430 $W/given-{n}")
+        .stopped_on_tier_a("its packets pass no hook, and who hands it in could send them as well"),
+    );
     for (kind, way) in [
         ("tcp", "write"),
         ("udp", "sendmsg"),

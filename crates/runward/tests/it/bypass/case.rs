@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use runward_lab::{Need, Packet};
 
-use super::ground::Ground;
+use super::ground::{Ground, NAMESERVER};
 
 /// The first of the addresses that are one case's alone; those before it have a meaning of their own.
 const FIRST_TARGET: u16 = 10;
@@ -37,6 +37,8 @@ pub(crate) enum Expected {
     Passes,
     /// The fence can't tell it from what the policy allows. That it still works is checked, so that this list is true.
     OutOfReach(&'static str),
+    /// Nothing gets out where the kernel can refuse at its security hooks (tier A); elsewhere it is out of reach.
+    StoppedOnTierA(&'static str),
 }
 
 /// Where something runs that is not the job's.
@@ -113,6 +115,11 @@ impl Case {
 
     pub(crate) fn passes(self) -> Case {
         let expected = Expected::Passes;
+        Case { expected, ..self }
+    }
+
+    pub(crate) fn stopped_on_tier_a(self, why: &'static str) -> Case {
+        let expected = Expected::StoppedOnTierA(why);
         Case { expected, ..self }
     }
 
@@ -199,13 +206,11 @@ impl Case {
 
 /// Gives each case a number, and with that addresses, of its own.
 pub(crate) fn numbered(cases: Vec<Case>) -> Vec<Case> {
-    assert!(
-        cases.len() <= usize::from(LAST_TARGET - FIRST_TARGET),
-        "more cases than addresses"
-    );
+    let mut numbers =
+        (FIRST_TARGET..=LAST_TARGET).filter(|number| *number != u16::from(NAMESERVER));
     let mut cases = cases;
-    for (case, number) in cases.iter_mut().zip(FIRST_TARGET..) {
-        case.number = number;
+    for case in &mut cases {
+        case.number = numbers.next().expect("fewer cases than addresses");
     }
     cases
 }

@@ -16,7 +16,7 @@ const RECORDS: [(&str, u8); 3] = [
     ("*.wild.example", SHARED),
 ];
 
-const NAMESERVER: u8 = 53;
+pub(super) const NAMESERVER: u8 = 53;
 /// Stands for names that the policy allows, and for others.
 const SHARED: u8 = 240;
 /// Allowed by address.
