@@ -9,7 +9,7 @@ use runward_event::{
     Body, Connect, ConnectClose, Dns, Event, EventKind, Lost, ProcessExec, ProcessExit,
     ProcessFork, ProcessId, parse_line,
 };
-use runward_lab::{Ran, run};
+use runward_lab::{Lab, Ran, run};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -34,7 +34,23 @@ impl Bed {
 
     /// `runward` with its first arguments, here.
     pub(crate) fn runward<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(binary());
+        self.prepared(Command::new(binary()), args)
+    }
+
+    /// The same in a lab's namespace.
+    pub(crate) fn runward_in<S: AsRef<OsStr>>(
+        &self,
+        lab: &Lab,
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
+        self.prepared(lab.command(binary()), args)
+    }
+
+    fn prepared<S: AsRef<OsStr>>(
+        &self,
+        mut command: Command,
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
         command
             .args(args)
             .current_dir(self.path())

@@ -1,41 +1,95 @@
 //! Real package managers, each installing a package whose build script calls home. The sentence that a person needs:
-//! which package's script it was, what it ran, and where it connected.
+//! which package's script it was, what it ran, and where it connected. Then the same build once more, fenced by the
+//! policy that its own record suggests: with the same result, and nothing refused.
 //!
 //! The packages are made here and served by the lab, so nothing leaves this machine.
 
-use runward_event::Lost;
+use runward_event::{Body, Lost, Status};
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use runward_lab::{Answer, Lab, Site, Tcp, requires, run};
+use runward_lab::{Answer, Dns, Lab, Site, Tcp, requires, run};
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, LIMIT, Recorded};
 
-/// A lab with a server for packages and a sink that a package calls.
+/// The server for packages.
+const PACKAGES: &str = "packages.example";
+/// Where packages call.
+const HOME: &str = "home.example";
+const HOME_PORT: u16 = 4430;
+
+/// A lab with a server for packages and a sink that a package calls, both known by name.
 struct World {
     lab: Lab,
     site: Site,
     server: Tcp,
     home: Tcp,
+    _dns: Dns,
+    /// How often a package has called home.
+    calls: Cell<usize>,
 }
 
 impl World {
     fn new(site: Site) -> World {
-        let lab = Lab::loopback().unwrap();
-        let server = lab.tcp((lab.v4(80), 0).into(), &site).unwrap();
-        let home = lab.tcp((lab.v4(66), 0).into(), Answer::Silent).unwrap();
+        let lab = Lab::netns().unwrap();
+        let server = lab.tcp((lab.v4(80), 80).into(), &site).unwrap();
+        let home = lab
+            .tcp((lab.v4(66), HOME_PORT).into(), Answer::Silent)
+            .unwrap();
+        let dns = lab.dns((lab.v4(53), 53).into()).unwrap();
+        dns.address(PACKAGES, 300, &[lab.v4(80).into()]).unwrap();
+        dns.address(HOME, 300, &[lab.v4(66).into()]).unwrap();
+        lab.set_nameservers(&[lab.v4(53).into()]).unwrap();
         World {
             lab,
             site,
             server,
             home,
+            _dns: dns,
+            calls: Cell::new(0),
         }
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "there is no such address without the server"
+    )]
     fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.server.at())
+        format!("http://{PACKAGES}/{path}")
+    }
+}
+
+/// Records a build, and records it again behind the fence that its record suggests. `build` runs it in a bed with these
+/// options of `runward run`; `check` says what must hold of both, or that this machine can't show it.
+fn audited_then_fenced(
+    build: &dyn Fn(&Bed, &[&str]) -> Recorded,
+    check: &dyn Fn(&Recorded) -> bool,
+) {
+    let audit = Bed::new();
+    let audited = build(&audit, &["run", "--quiet"]);
+    if !check(&audited) {
+        return;
+    }
+    let mut suggest = audit.runward(["policy", "suggest"]);
+    let suggested = run(suggest.arg(&audited.folder), LIMIT).unwrap();
+    assert!(suggested.worked(), "{}", suggested.stderr);
+    let policy = audit.path().join("policy.yml");
+    write(&policy, &suggested.stdout);
+
+    let options = ["run", "--quiet", "--egress-policy", "block", "--policy"];
+    let options = [&options[..], &[policy.to_str().unwrap()]].concat();
+    let fenced = build(&Bed::new(), &options);
+    assert_eq!(fenced.report["effective_mode"], "block");
+    assert!(check(&fenced));
+    for event in &fenced.events {
+        let refused = match &event.body {
+            Body::Connect(connect) => connect.status == Status::Blocked,
+            body => matches!(body, Body::Refused(_)),
+        };
+        assert!(!refused, "{event:?}\n{}", suggested.stdout);
     }
 }
 
@@ -76,7 +130,12 @@ fn called_home(
         recorded.ran.stdout,
         recorded.ran.stderr
     );
-    assert_eq!(world.home.received().len(), 1, "the package called home");
+    world.calls.set(world.calls.get() + 1);
+    assert_eq!(
+        world.home.received().len(),
+        world.calls.get(),
+        "the package called home"
+    );
     let calls = rows(recorded, world.home.at());
     let [call] = &calls[..] else {
         panic!("{calls:?}")
@@ -102,79 +161,71 @@ fn called_home(
 
 #[test]
 fn an_npm_package_with_an_install_script() {
-    requires!(Root, Program("npm"), Program("node"), Program("tar"));
-    let bed = Bed::new();
+    requires!(Root, Netns, Program("npm"), Program("node"), Program("tar"));
+    let source = Bed::new();
     let world = World::new(Site::new());
-    let package = bed.path().join("made/package");
-    let home = world.home.at();
+    let package = source.path().join("made/package");
     write(
         package.join("package.json"),
         r#"{"name":"left","version":"1.2.3","scripts":{"postinstall":"node post.js"}}"#,
     );
     write(
         package.join("post.js"),
-        &format!(
-            "require('net').connect({}, '{}').end('hello')",
-            home.port(),
-            home.ip()
-        ),
+        &format!("require('net').connect({HOME_PORT}, '{HOME}').end('hello')"),
     );
     tool(
         "tar",
-        &bed.path().join("made"),
+        &source.path().join("made"),
         &["-czf", "../left.tgz", "package"],
     );
     world.site.page(
         "/left-1.2.3.tgz",
         "application/gzip",
-        std::fs::read(bed.path().join("left.tgz")).unwrap(),
+        std::fs::read(source.path().join("left.tgz")).unwrap(),
     );
     let url = world.url("left-1.2.3.tgz");
     let manifest = format!(
         r#"{{"name":"app","version":"1.0.0","dependencies":{{"left":"{url}"}},"allowScripts":{{"left":true,"{url}":true}}}}"#
     );
-    write(bed.path().join("package.json"), &manifest);
-    let mut command = bed.runward([
-        "run",
-        "--quiet",
-        "--",
-        "npm",
-        "install",
-        "--no-audit",
-        "--no-fund",
-    ]);
-    command
-        .env("npm_config_cache", bed.path().join("npm"))
-        .env("npm_config_update_notifier", "false");
-    let recorded = bed.finish(&mut command);
-    if world.home.received().is_empty() && recorded.ran.worked() {
-        // Which form of name lets a script run has changed between the versions of npm.
-        runward_lab::skip(
-            runward_lab::test_name!(),
-            "this npm does not run install scripts of packages by address",
+    let build = |bed: &Bed, options: &[&str]| {
+        write(bed.path().join("package.json"), &manifest);
+        let mut command = bed.runward_in(&world.lab, options);
+        command
+            .args(["--", "npm", "install", "--no-audit", "--no-fund"])
+            .env("npm_config_cache", bed.path().join("npm"))
+            .env("npm_config_update_notifier", "false");
+        bed.finish(&mut command)
+    };
+    audited_then_fenced(&build, &|recorded| {
+        if world.home.received().is_empty() && recorded.ran.worked() {
+            // Which form of name lets a script run has changed between the versions of npm.
+            runward_lab::skip(
+                runward_lab::test_name!(),
+                "this npm does not run install scripts of packages by address",
+            );
+            return false;
+        }
+        called_home(
+            recorded,
+            &world,
+            json!({ "ecosystem": "npm", "name": "left", "version": "1.2.3", "phase": "postinstall" }),
+            "post.js",
+            "npm",
         );
-        return;
-    }
-    called_home(
-        &recorded,
-        &world,
-        json!({ "ecosystem": "npm", "name": "left", "version": "1.2.3", "phase": "postinstall" }),
-        "post.js",
-        "npm",
-    );
-    assert!(
-        !rows(&recorded, world.server.at()).is_empty(),
-        "npm fetched the package"
-    );
+        assert!(
+            !rows(recorded, world.server.at()).is_empty(),
+            "npm fetched the package"
+        );
+        true
+    });
 }
 
 #[test]
 fn a_python_package_built_from_its_source() {
-    requires!(Root, Program("python3"), Program("tar"));
-    let bed = Bed::new();
+    requires!(Root, Netns, Program("python3"), Program("tar"));
+    let source = Bed::new();
     let world = World::new(Site::new());
-    let package = bed.path().join("made/left-1.2.3");
-    let home = world.home.at();
+    let package = source.path().join("made/left-1.2.3");
     write(
         package.join("PKG-INFO"),
         "Metadata-Version: 2.1\nName: left\nVersion: 1.2.3\n",
@@ -206,64 +257,60 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
     return info
 "#;
     let backend = backend
-        .replace("HOST", &home.ip().to_string())
-        .replace("PORT", &home.port().to_string());
+        .replace("HOST", HOME)
+        .replace("PORT", &HOME_PORT.to_string());
     write(package.join("backend.py"), &backend);
     tool(
         "tar",
-        &bed.path().join("made"),
+        &source.path().join("made"),
         &["-czf", "../left-1.2.3.tar.gz", "left-1.2.3"],
     );
-    let archive = std::fs::read(bed.path().join("left-1.2.3.tar.gz")).unwrap();
+    let archive = std::fs::read(source.path().join("left-1.2.3.tar.gz")).unwrap();
     world
         .site
         .page("/left-1.2.3.tar.gz", "application/gzip", archive);
     let url = format!("left @ {}", world.url("left-1.2.3.tar.gz"));
-    let mut command = bed.runward([
-        "run",
-        "--quiet",
-        "--",
-        "python3",
-        "-m",
-        "pip",
-        "install",
-        "--no-deps",
-        "--no-cache-dir",
-    ]);
-    command.args([
-        "--disable-pip-version-check",
-        "--no-input",
-        "--target",
-        "out",
-        &url,
-    ]);
-    let recorded = bed.finish(&mut command);
-    if recorded.ran.stderr.contains("No module named pip") {
-        runward_lab::skip(runward_lab::test_name!(), "this python3 has no pip");
-        return;
-    }
-    called_home(
-        &recorded,
-        &world,
-        json!({ "ecosystem": "pip", "name": "left", "phase": "build_wheel" }),
-        "build_wheel",
-        "pip",
-    );
-    assert!(
-        !rows(&recorded, world.server.at()).is_empty(),
-        "pip fetched the package"
-    );
+    let build = |bed: &Bed, options: &[&str]| {
+        let mut command = bed.runward_in(&world.lab, options);
+        command.args(["--", "python3", "-m", "pip", "install", "--no-deps"]);
+        command.args([
+            "--no-cache-dir",
+            "--disable-pip-version-check",
+            "--no-input",
+        ]);
+        // Else pip does not fetch over plain HTTP from another machine.
+        command.args(["--trusted-host", PACKAGES]);
+        command.args(["--target", "out", &url]);
+        bed.finish(&mut command)
+    };
+    audited_then_fenced(&build, &|recorded| {
+        if recorded.ran.stderr.contains("No module named pip") {
+            runward_lab::skip(runward_lab::test_name!(), "this python3 has no pip");
+            return false;
+        }
+        called_home(
+            recorded,
+            &world,
+            json!({ "ecosystem": "pip", "name": "left", "phase": "build_wheel" }),
+            "build_wheel",
+            "pip",
+        );
+        assert!(
+            !rows(recorded, world.server.at()).is_empty(),
+            "pip fetched the package"
+        );
+        true
+    });
 }
 
 #[test]
 fn a_rust_crate_with_a_build_script_from_git_over_http() {
-    requires!(Root, Program("cargo"), Program("git"), Program("cc"));
-    let bed = Bed::new();
-    let made = bed.path().join("made");
-    let served = bed.path().join("served");
+    requires!(Root, Netns, Program("cargo"), Program("git"), Program("cc"));
+    let source = Bed::new();
+    let made = source.path().join("made");
+    let served = source.path().join("served");
     std::fs::create_dir(&served).unwrap();
     let world = World::new(Site::folder(&served));
-    let home = world.home.at();
     write(
         made.join("Cargo.toml"),
         "[package]\nname = \"left\"\nversion = \"1.2.3\"\nedition = \"2021\"\n",
@@ -271,7 +318,7 @@ fn a_rust_crate_with_a_build_script_from_git_over_http() {
     write(made.join("src/lib.rs"), "");
     write(
         made.join("build.rs"),
-        &format!("fn main() {{ std::net::TcpStream::connect(\"{home}\").unwrap(); }}"),
+        &format!("fn main() {{ std::net::TcpStream::connect(\"{HOME}:{HOME_PORT}\").unwrap(); }}"),
     );
     for arguments in [
         &["init", "-q", "-b", "main"][..],
@@ -295,53 +342,59 @@ fn a_rust_crate_with_a_build_script_from_git_over_http() {
         "[package]\nname = \"app\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\nleft = {{ git = \"{}\" }}\n",
         world.url("left.git")
     );
-    write(bed.path().join("Cargo.toml"), &manifest);
-    write(bed.path().join("src/main.rs"), "fn main() {}");
-    let mut command = bed.runward(["run", "--quiet", "--", "cargo", "build", "--quiet"]);
-    // The tests run under cargo themselves; nothing of that must reach the cargo in here.
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        if name.starts_with("CARGO_") || name == "RUSTFLAGS" || name == "LD_LIBRARY_PATH" {
-            command.env_remove(name);
+    let build = |bed: &Bed, options: &[&str]| {
+        write(bed.path().join("Cargo.toml"), &manifest);
+        write(bed.path().join("src/main.rs"), "fn main() {}");
+        let mut command = bed.runward_in(&world.lab, options);
+        command.args(["--", "cargo", "build", "--quiet"]);
+        // The tests run under cargo themselves; nothing of that must reach the cargo in here.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("CARGO_") || name == "RUSTFLAGS" || name == "LD_LIBRARY_PATH" {
+                command.env_remove(name);
+            }
         }
-    }
-    command
-        .env("CARGO_HOME", bed.path().join("cargo"))
-        .env("CARGO_TARGET_DIR", bed.path().join("target"))
-        .env("CARGO_NET_GIT_FETCH_WITH_CLI", "true");
-    let recorded = bed.finish(&mut command);
-    called_home(
-        &recorded,
-        &world,
-        json!({ "ecosystem": "cargo", "name": "left", "version": "1.2.3", "phase": "build-script" }),
-        "build-script-build",
-        "cargo",
-    );
-    let fetches = rows(&recorded, world.server.at());
-    assert!(!fetches.is_empty(), "git fetched the crate");
-    for fetch in fetches {
-        assert!(
-            fetch["process"]["exe"]
-                .as_str()
-                .unwrap()
-                .contains("git-remote-http"),
-            "{fetch}"
+        command
+            .env("CARGO_HOME", bed.path().join("cargo"))
+            .env("CARGO_TARGET_DIR", bed.path().join("target"))
+            .env("CARGO_NET_GIT_FETCH_WITH_CLI", "true");
+        bed.finish(&mut command)
+    };
+    audited_then_fenced(&build, &|recorded| {
+        called_home(
+            recorded,
+            &world,
+            json!({ "ecosystem": "cargo", "name": "left", "version": "1.2.3", "phase": "build-script" }),
+            "build-script-build",
+            "cargo",
         );
-        assert_eq!(
-            fetch["dependency"],
-            Value::Null,
-            "fetching is cargo's own doing: {fetch}"
-        );
-    }
-    drop(world.lab);
+        let fetches = rows(recorded, world.server.at());
+        assert!(!fetches.is_empty(), "git fetched the crate");
+        for fetch in fetches {
+            let program = fetch["process"]["exe"].as_str().unwrap();
+            assert!(program.contains("git-remote-http"), "{fetch}");
+            let dependency = &fetch["dependency"];
+            assert_eq!(
+                dependency,
+                &Value::Null,
+                "fetching is cargo's own doing: {fetch}"
+            );
+        }
+        true
+    });
 }
 
 #[test]
 fn a_clone_over_http() {
-    requires!(Root, Program("git-upload-pack"), GitCommand("remote-http"));
-    let bed = Bed::new();
-    let served = bed.path().join("served");
-    let made = bed.path().join("made");
+    requires!(
+        Root,
+        Netns,
+        Program("git-upload-pack"),
+        GitCommand("remote-http")
+    );
+    let source = Bed::new();
+    let served = source.path().join("served");
+    let made = source.path().join("made");
     std::fs::create_dir(&served).unwrap();
     write(made.join("file"), "content");
     for arguments in [
@@ -363,16 +416,23 @@ fn a_clone_over_http() {
         tool("git", &made, arguments);
     }
     let world = World::new(Site::folder(&served));
-    let recorded = bed.record(["git", "clone", "-q", &world.url("repo.git"), "cloned"]);
-    assert!(recorded.ran.worked(), "{}", recorded.ran.stderr);
-    let fetches = rows(&recorded, world.server.at());
-    assert!(!fetches.is_empty());
-    for fetch in fetches {
-        let lineage = fetch["process"]["lineage"].as_array().unwrap();
-        let oldest = lineage
-            .last()
-            .unwrap_or_else(|| panic!("no lineage: {fetch}"));
-        assert_eq!(oldest["args"][1], "clone", "{fetch}");
-        assert!(fetch["bytes_received"].as_u64().unwrap() > 0, "{fetch}");
-    }
+    let build = |bed: &Bed, options: &[&str]| {
+        let mut command = bed.runward_in(&world.lab, options);
+        command.args(["--", "git", "clone", "-q", &world.url("repo.git"), "cloned"]);
+        bed.finish(&mut command)
+    };
+    audited_then_fenced(&build, &|recorded| {
+        assert!(recorded.ran.worked(), "{}", recorded.ran.stderr);
+        let fetches = rows(recorded, world.server.at());
+        assert!(!fetches.is_empty());
+        for fetch in fetches {
+            let lineage = fetch["process"]["lineage"].as_array().unwrap();
+            let oldest = lineage
+                .last()
+                .unwrap_or_else(|| panic!("no lineage: {fetch}"));
+            assert_eq!(oldest["args"][1], "clone", "{fetch}");
+            assert!(fetch["bytes_received"].as_u64().unwrap() > 0, "{fetch}");
+        }
+        true
+    });
 }
