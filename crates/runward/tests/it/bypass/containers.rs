@@ -226,22 +226,34 @@ fn no_container_on_the_host_s_network_gets_past_the_fence() {
     in_containers(test_name!(), "host", table(&FEW));
 }
 
+/// The name that podman's own has.
+const SOCKET: &str = "podman.sock";
+
+fn url(folder: &tempfile::TempDir) -> String {
+    format!("unix://{}", folder.path().join(SOCKET).display())
+}
+
 /// A daemon that is older than the job and starts containers for whoever asks.
 struct Service {
     podman: Podman,
     daemon: Child,
-    socket: String,
+    /// Where such daemons have their sockets.
+    folder: tempfile::TempDir,
 }
 
 impl Service {
     fn start(ground: &Ground) -> Service {
         let podman = Podman::new();
-        let socket = format!("unix://{}", podman.path("socket").display());
+        let folder = tempfile::Builder::new()
+            .prefix("runward-lab-")
+            .tempdir_in("/run")
+            .expect("a temporary folder");
         let mut command = ground.lab.command("unshare");
         command.args(["--mount", "sh", "-c", PRIVATE, "sh"]);
         let daemon = command
             .args(podman.line())
-            .args(["--runtime=runc", "system", "service", "--time=0", &socket])
+            .args(["--runtime=runc", "system", "service", "--time=0"])
+            .arg(url(&folder))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -250,10 +262,10 @@ impl Service {
         let service = Service {
             podman,
             daemon,
-            socket,
+            folder,
         };
         for _ in 0..500 {
-            if service.podman.path("socket").exists() {
+            if service.folder.path().join(SOCKET).exists() {
                 break;
             }
             thread::sleep(Duration::from_millis(20));
@@ -265,9 +277,16 @@ impl Service {
     fn ask(&self, network: &str, command: &[&str]) -> Vec<String> {
         let actors = actor("net");
         let actors = actors.parent().unwrap_or(Path::new("/")).display();
-        let mut line: Vec<String> = ["podman", "--remote", "--url", &self.socket, "run", "--rm"]
-            .map(str::to_owned)
-            .into();
+        let mut line: Vec<String> = [
+            "podman",
+            "--remote",
+            "--url",
+            &url(&self.folder),
+            "run",
+            "--rm",
+        ]
+        .map(str::to_owned)
+        .into();
         line.extend([
             "--ulimit=nofile=20000:20000".to_owned(),
             "--ulimit=nproc=1000:1000".to_owned(),

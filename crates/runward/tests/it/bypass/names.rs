@@ -242,15 +242,19 @@ fn nothing_rides_along_with_a_question() {
     Batch::new(test_name!(), carriers()).judge();
 }
 
-/// The machine's own resolver daemon, which programs ask over a unix socket and which asks for them.
+/// The machine's own resolver daemon, which programs ask over a unix socket and which asks for them. By the name that the
+/// one of systemd has.
 fn daemons() -> Vec<Case> {
+    const FOLDER: &str = "D=/run/runward-lab-$(basename $W)";
     vec![
         asks(
             "a resolver daemon outside of the job",
-            "$A/names through $W/daemon-{n} daemon.refused.example",
+            &format!("{FOLDER}; $A/names through $D/io.systemd.Resolve daemon.refused.example"),
             "daemon.refused.example",
         )
-        .beside("exec $A/names daemon $W/daemon-{n}"),
+        .beside(&format!(
+            "{FOLDER}; mkdir -p $D; trap 'rm -rf $D' EXIT; $A/names daemon $D/io.systemd.Resolve"
+        )),
     ]
 }
 
