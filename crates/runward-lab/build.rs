@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{env, fs};
 
 /// One program for each file of this name in `actors/`.
-const ACTORS: [&str; 4] = ["enter", "files", "net", "procs"];
+const ACTORS: [&str; 5] = ["enter", "files", "net", "procs", "tamper"];
 
 fn main() {
     println!("cargo:rerun-if-changed=actors");

@@ -18,6 +18,7 @@ use crate::abi::{
 use crate::container::container_id;
 use crate::dns::{Datagram, DnsDecoder};
 use crate::flags;
+use crate::tamper;
 use crate::reset::Stream;
 
 /// Something that the kernel side told.
@@ -106,6 +107,7 @@ impl Decoder {
                     sink(Record::Reset(stream(&record)));
                 }
             }
+            rw_kind::RW_TAMPER => sink(event(tamper::body(&abi::read(bytes)?.0))),
             rw_kind::RW_NETNS => {
                 let (record, _) = abi::read::<rw_netns>(bytes)?;
                 sink(Record::NamespaceUsed {

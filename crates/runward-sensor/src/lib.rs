@@ -22,6 +22,7 @@ pub mod netns;
 mod pins;
 mod reset;
 mod sensor;
+mod tamper;
 
 pub use capabilities::{Capabilities, check_machine};
 pub use clock::Clock;

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use libbpf_rs::{
-    Link, Map, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, set_print,
+    Link, Map, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramInput, set_print,
 };
 
 use crate::SensorError;
-use crate::abi::rodata;
+use crate::abi::{rodata, rw_introduction};
 use crate::pins::Pins;
 
 /// Keeps an embedded object where its headers can be read in place.
@@ -90,13 +90,22 @@ pub(crate) struct Setup {
     pub(crate) ring_bytes: u32,
     /// Whether a job may be fenced.
     pub(crate) fence: bool,
+    /// Whether this kernel's trampolines can refuse: then a fenced job is kept from more than the network, and every
+    /// program that does so must load.
+    pub(crate) guard: bool,
 }
 
 /// The program that looks for sockets which a job did not make itself; run on demand.
 const OPEN_SOCKETS: &str = "tag_open_sockets";
+/// The program by which the agent tells who it is; run on demand.
+const INTRODUCE: &str = "introduce";
+/// How the names of programs begin that refuse a fenced job what is not the network.
+const GUARDS: &[u8] = b"guard_";
 /// Programs that only a fence needs.
-const FENCE_PROGRAMS: [&str; 6] = [
+const FENCE_PROGRAMS: [&str; 8] = [
     OPEN_SOCKETS,
+    INTRODUCE,
+    "watch_agent_moved",
     "on_filter_skb",
     "on_recvmsg4",
     "on_recvmsg6",
@@ -121,7 +130,7 @@ pub(crate) fn load(setup: Setup, pins: Option<&Pins>) -> Result<Loaded, SensorEr
     let mut links = Vec::new();
     let mut open_sockets = None;
     for program in object.progs_mut() {
-        if !program.autoload() {
+        if !program.autoload() || program.name() == INTRODUCE {
             continue;
         }
         let attached = if program.section().as_bytes().starts_with(b"cgroup") {
@@ -178,12 +187,14 @@ fn configure(open: &mut OpenObject, setup: Setup) -> Result<(), SensorError> {
         })?;
     }
     for mut program in open.progs_mut() {
-        let trampoline = program.section().as_bytes().starts_with(b"fentry");
-        let for_fence = FENCE_PROGRAMS.iter().any(|name| program.name() == *name);
-        program.set_autoload(
-            (!trampoline || setup.tagging == SocketTagging::Trampolines)
-                && (!for_fence || setup.fence),
-        );
+        let wanted = if program.name().as_bytes().starts_with(GUARDS) {
+            setup.fence && setup.guard
+        } else if program.section().as_bytes().starts_with(b"fentry") {
+            setup.tagging == SocketTagging::Trampolines
+        } else {
+            setup.fence || FENCE_PROGRAMS.iter().all(|name| program.name() != *name)
+        };
+        program.set_autoload(wanted);
     }
     Ok(())
 }
@@ -241,6 +252,23 @@ pub(crate) fn map(object: &Object, name: &'static str) -> Result<MapHandle, Sens
         .find(|map| map.name() == OsStr::new(name))
         .ok_or(SensorError::Object(name))?;
     MapHandle::try_from(&map).map_err(|source| SensorError::Map { map: name, source })
+}
+
+/// Runs the program by which this thread tells the kernel side who it is, or that the next file that it opens is to be
+/// left alone.
+pub(crate) fn introduce(object: &Object, what: rw_introduction) -> Result<(), SensorError> {
+    let program = object.progs_mut().find(|program| program.name() == INTRODUCE);
+    let program = program.ok_or(SensorError::Object(INTRODUCE))?;
+    let mut context = what.0.to_ne_bytes();
+    let input = ProgramInput {
+        context_in: Some(&mut context),
+        ..ProgramInput::default()
+    };
+    let ran = program.test_run(input).map_err(SensorError::Introduce)?;
+    match ran.return_value {
+        0 => Ok(()),
+        _ => Err(SensorError::Object(INTRODUCE)),
+    }
 }
 
 /// Tries one program of the probe object: loads it and, if asked, attaches it. The error is the kernel's word.

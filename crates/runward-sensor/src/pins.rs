@@ -55,6 +55,10 @@ impl Pins {
         unreachable!("nobody makes so many folders")
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn link(&self, link: &mut Link, name: &OsStr) -> Result<(), SensorError> {
         let path = self.folder.join(name);
         link.pin(&path).map_err(|source| SensorError::Pin {
