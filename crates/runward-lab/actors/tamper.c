@@ -1,9 +1,9 @@
 /* The tampering actor: ways for a job to undo its fence, to end or steer the agent, or to have somebody else act for it.
  *
- *   tamper [--rough] AGENT FOLDER ACT…     each act in a process of its own; see `acts` at the end of this file
+ *   tamper [--rough] AGENT FOLDER DAEMONS ACT…     each act in a process of its own; see `acts` at the end of this file
  *
- * AGENT is the agent's process id, 0 for the parent of this program. FOLDER is a folder for files that the acts make, in
- * which the test may have put sockets. One line is printed for each act, also for one that killed its process. Acts do
+ * AGENT is the agent's process id, 0 for the parent of this program. FOLDER is for files that the acts make, DAEMONS is
+ * where the test has put sockets. One line is printed for each act, also for one that killed its process. Acts do
  * no harm where nobody refuses them, but for those in `rough_acts`, which are done with --rough only: in a machine that
  * is thrown away.
  */
@@ -24,7 +24,7 @@
 #include <glob.h>
 
 static pid_t agent;
-static const char *folder;
+static const char *folder, *daemons;
 /* What `--rough` turns the harmless signal into. */
 static int sent_signal = SIGURG;
 
@@ -34,15 +34,19 @@ static _Noreturn void tried(long result) {
         report("\"ok\":true");
         exit(EXIT_DONE);
     }
+    if (errno == ENOSYS)
+        lacking("act");
     fail("act");
 }
 
-static char *in_folder(const char *name) {
+static char *below(const char *place, const char *name) {
     char *path;
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
+    if (asprintf(&path, "%s/%s", place, name) < 0)
         fail("asprintf");
     return path;
 }
+
+static char *in_folder(const char *name) { return below(folder, name); }
 
 static char *of_agent(const char *name) {
     char *path;
@@ -295,13 +299,26 @@ static void kernel_memory(void) { tried(open("/proc/kcore", O_RDONLY | O_CLOEXEC
 
 static void null_device(void) { open_device(S_IFCHR, 1, 3, O_RDWR); }
 
-static void set_core_pattern(void) { tried(open("/proc/sys/kernel/core_pattern", O_WRONLY | O_CLOEXEC)); }
-static void set_modprobe(void) { tried(open("/proc/sys/kernel/modprobe", O_WRONLY | O_CLOEXEC)); }
-static void set_ftrace(void) { tried(open("/proc/sys/kernel/ftrace_enabled", O_WRONLY | O_CLOEXEC)); }
-static void set_bpf(void) { tried(open("/proc/sys/net/core/bpf_jit_harden", O_WRONLY | O_CLOEXEC)); }
+/* Writes what is there already. */
+static _Noreturn void set_again(const char *path) {
+    char text[256];
+    int from = open(path, O_RDONLY | O_CLOEXEC);
+    if (from < 0)
+        lacking(path);
+    ssize_t length = read(from, text, sizeof text);
+    if (length < 0)
+        fail("read");
+    int to = open(path, O_WRONLY | O_CLOEXEC);
+    tried(to < 0 ? to : write(to, text, (size_t)length));
+}
+
+static void set_core_pattern(void) { set_again("/proc/sys/kernel/core_pattern"); }
+static void set_modprobe(void) { set_again("/proc/sys/kernel/modprobe"); }
+static void set_ftrace(void) { set_again("/proc/sys/kernel/ftrace_enabled"); }
+static void set_bpf(void) { set_again("/proc/sys/net/core/bpf_jit_harden"); }
 static void set_sysrq(void) { tried(open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC)); }
 static void set_tracing(void) { tried(open("/sys/kernel/tracing/tracing_on", O_WRONLY | O_CLOEXEC)); }
-static void set_hostname(void) { tried(open("/proc/sys/kernel/hostname", O_WRONLY | O_CLOEXEC)); }
+static void set_limit(void) { set_again("/proc/sys/kernel/threads-max"); }
 
 #define AWAY "/sys/fs/cgroup/runward-away"
 
@@ -391,16 +408,16 @@ static _Noreturn void reach(const char *name) {
     tried(connect(fd, (struct sockaddr *)&address, sizeof address));
 }
 
-static void service_docker(void) { reach(in_folder("docker.sock")); }
-static void service_bus(void) { reach(in_folder("dbus/system_bus_socket")); }
-static void service_resolver(void) { reach(in_folder("io.systemd.Resolve")); }
-static void service_unknown(void) { reach(in_folder("agent.4711")); }
+static void service_docker(void) { reach(below(daemons, "docker.sock")); }
+static void service_bus(void) { reach(below(daemons, "dbus/system_bus_socket")); }
+static void service_resolver(void) { reach(below(daemons, "io.systemd.Resolve")); }
+static void service_unknown(void) { reach(below(daemons, "agent.4711")); }
 
 /* By another name, from inside of the folder. */
 static void service_renamed(void) {
     char *name = in_folder("harmless");
     unlink(name);
-    if (symlink("docker.sock", name) < 0 || chdir(folder) < 0)
+    if (symlink(below(daemons, "docker.sock"), name) < 0 || chdir(folder) < 0)
         fail("symlink");
     reach("harmless");
 }
@@ -485,7 +502,7 @@ static const struct act acts[] = {
     {"may-ask-for-agent", signal_probe},
     {"may-trace-own", memory_own},
     {"may-open-null", null_device},
-    {"may-set-hostname", set_hostname},
+    {"may-set-limit", set_limit},
     {"may-use-netlink", socket_netlink},
     {"may-freeze-own-group", cgroup_own},
     {"may-reach-own-service", service_own},
@@ -523,8 +540,8 @@ int main(int argc, char **argv) {
     bool rough = argc > 1 && strcmp(argv[1], "--rough") == 0;
     int at = rough ? 2 : 1;
     act_name = "tamper";
-    if (argc - at < 3) {
-        fprintf(stderr, "usage: tamper [--rough] AGENT FOLDER ACT...\n");
+    if (argc - at < 4) {
+        fprintf(stderr, "usage: tamper [--rough] AGENT FOLDER DAEMONS ACT...\n");
         return EXIT_USAGE;
     }
     if (rough)
@@ -533,7 +550,8 @@ int main(int argc, char **argv) {
     if (agent == 0)
         agent = getppid();
     folder = argv[at + 1];
-    for (at += 2; at < argc; at++) {
+    daemons = argv[at + 2];
+    for (at += 3; at < argc; at++) {
         const struct act *act = find(argv[at], rough);
         pid_t child = fork();
         if (child < 0)

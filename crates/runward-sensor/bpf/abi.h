@@ -101,11 +101,11 @@ enum rw_act {
 	RW_ACT_MODULE = 8,
 	/* Another kernel. */
 	RW_ACT_KEXEC = 9,
-	/* The machine's memory, ports or registers; `detail` is the kernel's number of the reason, or 0. */
+	/* The machine's memory, ports or registers; `detail` is a device (major << 20 | minor), or 0. */
 	RW_ACT_RAW_MEMORY = 10,
-	/* A disk below its file system. */
+	/* A disk below its file system; `detail` as above. */
 	RW_ACT_RAW_DISK = 11,
-	/* A network device of the job's own, whose packets come from no socket. */
+	/* A network device of the job's own, whose packets come from no socket; `detail` as above. */
 	RW_ACT_TUNNEL = 12,
 	/* A setting of the kernel that makes it run programs, or turns off what the fence stands on. */
 	RW_ACT_SETTING = 13,

@@ -17,11 +17,16 @@
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_KEY 15
 #define AF_NETLINK 16
 #define AF_PACKET 17
 #define AF_ALG 38
+#define AF_VSOCK 40
+#define AF_XDP 44
 #define SOCK_STREAM 1
 #define SOCK_RAW 3
+#define SOCK_PACKET 10
+#define SOCK_TYPE_MASK 0xf
 #define IPPROTO_ICMP 1
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
@@ -37,6 +42,10 @@
 /* enum sock_flags: the peer has sent its FIN. */
 #define SOCK_DONE 1
 #define SIGKILL 9
+#define SIGCHLD 17
+#define SIGSTOP 19
+/* asm-generic/siginfo.h */
+#define SI_KERNEL 0x80
 #define SIGNAL_GROUP_EXIT 0x00000004
 /* enum in linux/skbuff.h: user space may write to the pages of the packet's data. */
 #define SKBFL_SHARED_FRAG (1 << 1)
@@ -203,6 +212,7 @@ struct cgroup_subsys_state {
 
 enum cgroup_subsys_id {
 	pids_cgrp_id = 0x7f,
+	CGROUP_SUBSYS_COUNT = 0x7e,
 };
 
 struct css_set {
@@ -214,6 +224,14 @@ struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
 	unsigned int flags;
+};
+
+struct sigset {
+	unsigned long sig[1];
+};
+
+struct sigpending {
+	struct sigset signal;
 };
 
 struct net {
@@ -242,6 +260,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct nsproxy *nsproxy;
 	struct hlist_node pid_links[4];
+	struct sigpending pending;
 };
 
 struct linux_binprm {
@@ -306,13 +325,35 @@ struct bpf_prog {
 	enum bpf_prog_type type;
 };
 
-/* The registers of a system call: its number. */
+/* The registers of a system call: its number and first arguments. */
 struct pt_regs {
 #if defined(__TARGET_ARCH_x86)
 	unsigned long orig_ax;
+	unsigned long di;
+	unsigned long si;
 #elif defined(__TARGET_ARCH_arm64)
 	int syscallno;
+	__u64 orig_x0;
+	__u64 regs[31];
 #endif
+};
+
+enum io_uring_op {
+	IORING_OP_SOCKET = 45,
+};
+
+struct io_kiocb {
+	__u8 opcode;
+};
+
+/* What a request for a socket keeps, at its beginning. */
+struct io_socket {
+	int domain;
+};
+
+struct bpf_sock_addr_kern {
+	struct sockaddr_un *uaddr;
+	__u32 uaddrlen;
 };
 
 enum lockdown_reason {
@@ -332,7 +373,9 @@ enum lockdown_reason {
 	LOCKDOWN_KCORE,
 };
 
-struct kernel_siginfo;
+struct kernel_siginfo {
+	int si_code;
+};
 struct task_struct;
 struct msghdr;
 struct sockaddr;

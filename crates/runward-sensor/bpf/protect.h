@@ -12,6 +12,7 @@
 #include "tamper.h"
 #include "protect_files.h"
 #include "protect_sockets.h"
+#include "syscalls.h"
 
 /*
  * Container runtimes give each container a program that says which devices it may open. That kind of program can neither
@@ -141,54 +142,13 @@ int BPF_PROG(guard_setioprio, struct task_struct *task)
 	return guard_limits(task);
 }
 
-/* The number of the system call that the current task is in. */
-static __always_inline long current_syscall(void)
-{
-	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-#if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(regs, orig_ax);
-#elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(regs, syscallno);
-#endif
-}
-
-/* Modules and kernels are refused whatever asks; only these calls mean nothing else, and are told. */
-static __always_inline __u32 act_of_syscall(long number)
-{
-	switch (number) {
-#if defined(__TARGET_ARCH_x86)
-	case 175: /* init_module */
-	case 176: /* delete_module */
-	case 313: /* finit_module */
-	case 128: /* the same three for 32 bits */
-	case 129:
-	case 350:
-		return RW_ACT_MODULE;
-	case 246: /* kexec_load */
-	case 320: /* kexec_file_load */
-	case 283: /* kexec_load for 32 bits */
-		return RW_ACT_KEXEC;
-#elif defined(__TARGET_ARCH_arm64)
-	case 105: /* init_module */
-	case 106: /* delete_module */
-	case 273: /* finit_module */
-		return RW_ACT_MODULE;
-	case 104: /* kexec_load */
-	case 294: /* kexec_file_load */
-		return RW_ACT_KEXEC;
-#endif
-	default:
-		return RW_ACT_NONE;
-	}
-}
-
 /* int security_capable(const struct cred *cred, struct user_namespace *ns, int cap, unsigned int opts) */
 SEC("fmod_ret/security_capable")
 int BPF_PROG(guard_capable, const struct cred *cred, struct user_namespace *ns, int cap)
 {
 	__u32 act;
 
+	/* Refused whatever asks; told where it can mean nothing else. */
 	if ((cap != CAP_SYS_MODULE && cap != CAP_SYS_BOOT) || !fenced_place())
 		return 0;
 	act = act_of_syscall(current_syscall());
@@ -223,7 +183,7 @@ int BPF_PROG(guard_locked_down, int what)
 
 	if (!act || !fenced_place())
 		return 0;
-	return forbid(act, what, 0);
+	return forbid(act, 0, 0);
 }
 
 #endif

@@ -81,6 +81,12 @@ static __always_inline bool is_kernel_setting(struct short_name *name)
 	       is_name(name, "unprivileged_bpf_disabled");
 }
 
+/* How the BPF machine works, below /proc/sys/net/core. */
+static __always_inline bool is_bpf_setting(struct short_name *name)
+{
+	return name->text[0] == 'b' && name->text[1] == 'p' && name->text[2] == 'f' && name->text[3] == '_';
+}
+
 /* A file of /proc that is opened for writing. Global, as all that follows, so that the verifier looks at it once. */
 __noinline int act_on_proc(__u64 inode, __u64 dentry)
 {
@@ -98,13 +104,12 @@ __noinline int act_on_proc(__u64 inode, __u64 dentry)
 	if (is_name(&above, "kernel"))
 		return is_kernel_setting(&name) ? RW_ACT_SETTING : RW_ACT_NONE;
 	if (is_name(&above, "core"))
-		return name.text[0] == 'b' && name.text[1] == 'p' && name.text[2] == 'f' && name.text[3] == '_' ?
-			       RW_ACT_SETTING :
-			       RW_ACT_NONE;
+		return is_bpf_setting(&name) ? RW_ACT_SETTING : RW_ACT_NONE;
 	return RW_ACT_NONE;
 }
 
 #define CGROUP_DEPTH 16
+#define CONTROLLERS_MAX 16
 
 static __always_inline struct kernfs_node *parent_node(struct kernfs_node *node)
 {
@@ -115,21 +120,36 @@ static __always_inline struct kernfs_node *parent_node(struct kernfs_node *node)
 	return BPF_CORE_READ(node, parent);
 }
 
-/* Whether the agent is in this control group, or in one below it. */
-static __always_inline bool holds_agent(struct kernfs_node *group)
+static __always_inline bool is_below(struct kernfs_node *node, struct kernfs_node *group)
 {
-	struct guard *guard = the_guard();
-	struct kernfs_node *node;
-	struct task_struct *agent;
-
-	if (!guard || !guard->agent_task)
-		return false;
-	agent = (void *)guard->agent_task;
-	node = BPF_CORE_READ(agent, cgroups, dfl_cgrp, kn);
 	for (int i = 0; i < CGROUP_DEPTH && node; i++) {
 		if (node == group)
 			return true;
 		node = parent_node(node);
+	}
+	return false;
+}
+
+/* Whether the agent is in this control group of any hierarchy, or in one below it. */
+static __always_inline bool holds_agent(struct kernfs_node *group)
+{
+	__u32 controllers = bpf_core_enum_value(enum cgroup_subsys_id, CGROUP_SUBSYS_COUNT);
+	struct guard *guard = the_guard();
+	struct task_struct *agent;
+	struct css_set *set;
+
+	if (!guard || !guard->agent_task)
+		return false;
+	agent = (void *)guard->agent_task;
+	set = BPF_CORE_READ(agent, cgroups);
+	if (is_below(BPF_CORE_READ(set, dfl_cgrp, kn), group))
+		return true;
+	for (__u32 i = 0; i < CONTROLLERS_MAX && i < controllers; i++) {
+		struct cgroup_subsys_state *state = NULL;
+
+		bpf_probe_read_kernel(&state, sizeof(state), &set->subsys[i]);
+		if (state && is_below(BPF_CORE_READ(state, cgroup, kn), group))
+			return true;
 	}
 	return false;
 }

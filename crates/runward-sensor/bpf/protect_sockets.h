@@ -174,7 +174,7 @@ int BPF_PROG(guard_unix_connect, struct sock *sk, struct sock *other)
 	act = act_on_service(name + len, len);
 	if (!act)
 		return 0;
-	forbid_named(act, 0, name);
+	forbid_named(act, name);
 	/* As if nobody were there: then C libraries look elsewhere. */
 	return act == RW_ACT_RESOLVER ? -ECONNREFUSED : -EPERM;
 }

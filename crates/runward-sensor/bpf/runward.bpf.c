@@ -13,13 +13,16 @@
  *   network.h  the hooks of the network
  *   tamper.h   who must be left alone, and how an attempt on it is told
  *   names.h    short names, compared
+ *   syscalls.h which system call a task is in
  *   protect.h  what else a fenced job may not do; protect_files.h, protect_sockets.h
+ *   watch.h    the same where it can't be refused
  *   open_sockets.h  sockets that a job did not make itself
  */
 #include "common.h"
 #include "process.h"
 #include "network.h"
 #include "protect.h"
+#include "watch.h"
 #include "open_sockets.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -163,10 +163,20 @@ __noinline int forbid(__u32 act, __u32 detail, __u64 dentry)
 	return -EPERM;
 }
 
-/* As `forbid`, about something that has a text in the kernel. */
-__noinline int forbid_named(__u32 act, __u32 detail, __u64 text)
+/* Tells of an act that has no object but a number, whatever became of it. */
+__noinline int tell(__u32 act, __u32 detail, __u32 outcome)
 {
-	struct rw_tamper *record = begin_tamper(act, detail, RW_TAMPER_PREVENTED);
+	struct rw_tamper *record = begin_tamper(act, detail, outcome);
+
+	if (record)
+		bpf_ringbuf_submit(record, wakeup_flag());
+	return 0;
+}
+
+/* As `forbid`, about something that has a text in the kernel. */
+__noinline int forbid_named(__u32 act, __u64 text)
+{
+	struct rw_tamper *record = begin_tamper(act, 0, RW_TAMPER_PREVENTED);
 
 	if (record) {
 		long len = bpf_probe_read_kernel_str(record->target, RW_TARGET_MAX, (void *)text);
@@ -180,7 +190,7 @@ __noinline int forbid_named(__u32 act, __u32 detail, __u64 text)
 /* Moving the agent to a control group cannot be refused, so the mover is ended. The fence does not depend on where the
  * agent is. */
 SEC("tp_btf/cgroup_attach_task")
-int BPF_PROG(watch_agent_moved, struct cgroup *cgroup, const char *path, struct task_struct *task, bool threadgroup)
+int BPF_PROG(on_agent_moved, struct cgroup *cgroup, const char *path, struct task_struct *task, bool threadgroup)
 {
 	struct rw_tamper *record;
 	long len;

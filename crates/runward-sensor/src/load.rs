@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use libbpf_rs::{
-    Link, Map, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, ProgramInput, set_print,
+    Link, Map, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, OpenProgramMut, PrintLevel, ProgramInput, set_print,
 };
 
 use crate::SensorError;
@@ -83,29 +83,55 @@ pub(crate) struct Loaded {
     _cgroup: File,
 }
 
+/// How a fenced job is kept from what is not the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// Trampolines refuse it: every program that does so must load.
+    Refuse,
+    /// These programs refuse or tell what they can.
+    Watch(Vec<&'static str>),
+}
+
 /// How the sensor is loaded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) tagging: SocketTagging,
     pub(crate) ring_bytes: u32,
-    /// Whether a job may be fenced.
-    pub(crate) fence: bool,
-    /// Whether this kernel's trampolines can refuse: then a fenced job is kept from more than the network, and every
-    /// program that does so must load.
-    pub(crate) guard: bool,
+    /// Set if a job may be fenced.
+    pub(crate) fence: Option<Protection>,
+}
+
+impl Setup {
+    fn wants(&self, program: &OpenProgramMut<'_>) -> bool {
+        let name = program.name().as_bytes();
+        if name.starts_with(GUARDS) {
+            self.fence == Some(Protection::Refuse)
+        } else if name.starts_with(WATCHES) {
+            let Some(Protection::Watch(watches)) = &self.fence else {
+                return false;
+            };
+            watches.iter().any(|watch| watch.as_bytes() == name)
+        } else if program.section().as_bytes().starts_with(b"fentry") {
+            self.tagging == SocketTagging::Trampolines
+        } else {
+            self.fence.is_some() || FENCE_PROGRAMS.iter().all(|other| other.as_bytes() != name)
+        }
+    }
 }
 
 /// The program that looks for sockets which a job did not make itself; run on demand.
 const OPEN_SOCKETS: &str = "tag_open_sockets";
 /// The program by which the agent tells who it is; run on demand.
 const INTRODUCE: &str = "introduce";
-/// How the names of programs begin that refuse a fenced job what is not the network.
+/// How the names of programs begin that refuse a fenced job what is not the network, by trampolines.
 const GUARDS: &[u8] = b"guard_";
+/// How the names of those begin that stand in for them.
+const WATCHES: &[u8] = b"watch_";
 /// Programs that only a fence needs.
 const FENCE_PROGRAMS: [&str; 8] = [
     OPEN_SOCKETS,
     INTRODUCE,
-    "watch_agent_moved",
+    "on_agent_moved",
     "on_filter_skb",
     "on_recvmsg4",
     "on_recvmsg6",
@@ -117,7 +143,7 @@ const FENCE_MAPS: [&str; 6] = ["scopes", "fences", "nets", "bindings", "names", 
 
 /// Loads the sensor and attaches it to the root of cgroup2. With `pins`, every link is pinned there, so that the programs
 /// outlive this process.
-pub(crate) fn load(setup: Setup, pins: Option<&Pins>) -> Result<Loaded, SensorError> {
+pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorError> {
     let cgroup_path = cgroup2_mount()?;
     let cgroup = File::open(&cgroup_path).map_err(|source| SensorError::Cgroup {
         path: cgroup_path,
@@ -159,7 +185,7 @@ pub(crate) fn load(setup: Setup, pins: Option<&Pins>) -> Result<Loaded, SensorEr
     })
 }
 
-fn configure(open: &mut OpenObject, setup: Setup) -> Result<(), SensorError> {
+fn configure(open: &mut OpenObject, setup: &Setup) -> Result<(), SensorError> {
     let processors = libbpf_rs::num_possible_cpus().map_err(|source| SensorError::Map {
         map: "exec_scratches",
         source,
@@ -169,7 +195,7 @@ fn configure(open: &mut OpenObject, setup: Setup) -> Result<(), SensorError> {
         let configured = match name.as_bytes() {
             b"exec_scratches" => map.set_max_entries(u32::try_from(processors).unwrap_or(1)),
             b"events" => map.set_max_entries(setup.ring_bytes),
-            name if !setup.fence && FENCE_MAPS.iter().any(|map| map.as_bytes() == name) => {
+            name if setup.fence.is_none() && FENCE_MAPS.iter().any(|map| map.as_bytes() == name) => {
                 map.set_max_entries(1)
             }
             section if section.ends_with(b".rodata") => {
@@ -187,19 +213,13 @@ fn configure(open: &mut OpenObject, setup: Setup) -> Result<(), SensorError> {
         })?;
     }
     for mut program in open.progs_mut() {
-        let wanted = if program.name().as_bytes().starts_with(GUARDS) {
-            setup.fence && setup.guard
-        } else if program.section().as_bytes().starts_with(b"fentry") {
-            setup.tagging == SocketTagging::Trampolines
-        } else {
-            setup.fence || FENCE_PROGRAMS.iter().all(|name| program.name() != *name)
-        };
+        let wanted = setup.wants(&program);
         program.set_autoload(wanted);
     }
     Ok(())
 }
 
-fn set_constants(constants: &mut [u8], setup: Setup) -> Result<(), SensorError> {
+fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError> {
     let mut set = |offset: usize, value: &[u8]| {
         constants
             .get_mut(offset..offset + value.len())
@@ -215,7 +235,7 @@ fn set_constants(constants: &mut [u8], setup: Setup) -> Result<(), SensorError> 
         mem::offset_of!(rodata, task_storage_in_cgroup_hooks),
         &[in_hooks],
     )?;
-    set(mem::offset_of!(rodata, fence), &[u8::from(setup.fence)])?;
+    set(mem::offset_of!(rodata, fence), &[u8::from(setup.fence.is_some())])?;
     // The reader's timer empties the ring long before in the usual case; this is for storms.
     set(
         mem::offset_of!(rodata, wakeup_bytes),

@@ -18,7 +18,7 @@ use crate::abi::{self, rw_introduction, rw_flow, rw_flow_key, rw_kind, rw_loss, 
 use crate::capabilities;
 use crate::decode::{Decoder, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
-use crate::load::{self, Loaded, Setup, SocketTagging};
+use crate::load::{self, Loaded, Protection, Setup, SocketTagging};
 use crate::netns;
 use crate::pins::Pins;
 use crate::reset::{self, Stream};
@@ -110,16 +110,19 @@ impl Sensor {
         let setup = Setup {
             tagging,
             ring_bytes: options.ring_bytes,
-            fence: options.fence,
-            guard: tier == Tier::A,
+            fence: options.fence.then(|| match tier {
+                Tier::A => Protection::Refuse,
+                Tier::B => Protection::Watch(capabilities::watches()),
+            }),
         };
         let pins = options.fence.then(Pins::create).transpose()?;
-        let loaded = load::load(setup, pins.as_ref())?;
+        let loaded = load::load(&setup, pins.as_ref())?;
         let mut tasks = load::map(&loaded.object, "tasks")?;
         if let Some(pins) = &pins {
             pins.tasks(&mut tasks)?;
             load::introduce(&loaded.object, rw_introduction::RW_INTRODUCE_AGENT)?;
             protect(&loaded.object, rw_introduction::RW_INTRODUCE_PINS, pins.folder())?;
+            pins.give_away()?;
         }
         let inbox = Rc::new(RefCell::new(Inbox::default()));
         let ring = {

@@ -128,6 +128,10 @@ fn detail(act: Act, number: u32) -> Option<String> {
         }
         Act::Signal => Some(format!("signal {number}")),
         Act::Memory => Some(format!("process {number}")),
+        Act::RawMemory | Act::RawDisk | Act::Tunnel if number != 0 => {
+            let (major, minor) = (number >> 20, number & 0xf_ffff);
+            Some(format!("device {major}:{minor}"))
+        }
         Act::Socket => {
             let known = FAMILIES.iter().find(|(family, _)| *family == number);
             let name = known.map(|(_, name)| (*name).to_owned());
@@ -167,7 +171,7 @@ mod tests {
     #[test]
     fn each_act_says_what_it_was_aimed_at() {
         let prevented = rw_tamper_outcome::RW_TAMPER_PREVENTED;
-        let table: [(rw_act, u32, &[u8], Act, Option<&str>); 9] = [
+        let table: [(rw_act, u32, &[u8], Act, Option<&str>); 11] = [
             (rw_act::RW_ACT_BPF, 34, b"", Act::Bpf, Some("BPF_LINK_DETACH")),
             (rw_act::RW_ACT_BPF, 900, b"", Act::Bpf, Some("command 900")),
             (rw_act::RW_ACT_SIGNAL, 9, b"", Act::Signal, Some("signal 9")),
@@ -175,6 +179,8 @@ mod tests {
             (rw_act::RW_ACT_SOCKET, 17, b"", Act::Socket, Some("AF_PACKET")),
             (rw_act::RW_ACT_SOCKET, 99, b"", Act::Socket, Some("family 99")),
             (rw_act::RW_ACT_MODULE, 0, b"", Act::Module, None),
+            (rw_act::RW_ACT_RAW_MEMORY, 0, b"", Act::RawMemory, None),
+            (rw_act::RW_ACT_TUNNEL, 10 << 20 | 200, b"", Act::Tunnel, Some("device 10:200")),
             (rw_act::RW_ACT_PINS, 0, b"bpf:/runward/1", Act::Pins, Some("bpf:/runward/1")),
             (rw_act(4_000), 3, b"", Act::Other, None),
         ];
