@@ -4,7 +4,7 @@
 TARGET := x86_64-unknown-linux-gnu
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: build demo test lint bench setup clean
+.PHONY: build demo test lint bench fuzz setup clean
 
 # The release binary, in target/release.
 build:
@@ -29,11 +29,18 @@ lint:
 
 # What Runward costs, measured against the bare command.
 bench: build
+	@scripts/setup bench
 	@cargo xtask bench --runward $(TARGET_DIR)/release/runward
+
+# The parsers of hostile input against what they have never seen, each for so many seconds.
+FUZZ_SECONDS ?= 30
+fuzz:
+	@scripts/setup build fuzz
+	@cargo xtask fuzz --seconds $(FUZZ_SECONDS)
 
 # Installs what the machine lacks for all of the above.
 setup:
-	@scripts/setup build test demo
+	@scripts/setup build test demo bench fuzz
 
 clean:
 	cargo clean

@@ -29,6 +29,7 @@ pub(crate) fn lint() -> anyhow::Result<Report> {
         "format",
         step(shell::cargo().args(["fmt", "--all", "--check"])),
     );
+    report.add("fuzz targets", fuzz_targets());
     headline("lints");
     let clippy = [
         "clippy",
@@ -48,6 +49,20 @@ pub(crate) fn lint() -> anyhow::Result<Report> {
     headline("dependencies");
     report.add("dependencies", dependencies());
     Ok(report)
+}
+
+/// Their format, and that the dependencies that they are locked to are still those of the crates. Building them, with
+/// everything anew, is left to `make fuzz`.
+fn fuzz_targets() -> Outcome {
+    let fuzz = shell::workspace().join("fuzz/Cargo.toml");
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = shell::cargo();
+        step(cargo.args(arguments).arg("--manifest-path").arg(&fuzz))
+    };
+    match cargo(&["fmt", "--check"]) {
+        Outcome::Ok => cargo(&["fetch", "--quiet", "--locked"]),
+        wrong => wrong,
+    }
 }
 
 fn dependencies() -> Outcome {

@@ -13,6 +13,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 #[cfg(test)]
 mod layers;
 mod libtest;
@@ -44,6 +45,8 @@ enum Task {
     VmTest(vm::Options),
     /// Measure what Runward costs.
     Bench(bench::Options),
+    /// Give the parsers of hostile input what they have never seen, for a bounded time.
+    Fuzz(fuzz::Options),
     /// Play one of the loads that `bench` measures.
     #[command(hide = true)]
     Load(bench::Load),
@@ -54,6 +57,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Test => check::everything()?,
         Task::Lint => check::lint()?,
         Task::VmTest(options) => vm::run(&options)?,
+        Task::Fuzz(options) => fuzz::run(&options)?,
         Task::Bench(options) => {
             bench::run(&options)?;
             return Ok(ExitCode::SUCCESS);

@@ -81,3 +81,15 @@ fn name_of(command: &Command) -> String {
     words.extend(command.get_args().take(2));
     words.join(OsStr::new(" ")).to_string_lossy().into_owned()
 }
+
+/// What `SPECIFICATION.md` names as `` `KIND:name` ``, but for the line that explains the notation.
+#[cfg(test)]
+pub(crate) fn named_in_specification(kind: &str) -> std::collections::BTreeSet<String> {
+    let text = std::fs::read_to_string(workspace().join("SPECIFICATION.md")).unwrap();
+    text.split(&format!("`{kind}:"))
+        .skip(1)
+        .filter_map(|rest| rest.split('`').next())
+        .filter(|name| *name != "name")
+        .map(str::to_owned)
+        .collect()
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::shell::workspace;
+use crate::shell::{self, workspace};
 
 /// The one crate that may write `unsafe`.
 const MAY_BE_UNSAFE: &str = "runward-sensor";
@@ -90,14 +90,7 @@ fn every_crate_says_what_it_is_and_its_invariant() {
 /// `SPECIFICATION.md` ties each promise to a test, written as `` `test:name` ``.
 #[test]
 fn every_promise_names_a_test_that_exists() {
-    let text = read(&workspace().join("SPECIFICATION.md"));
-    let named: Vec<&str> = text
-        .split("`test:")
-        .skip(1)
-        .filter_map(|rest| rest.split('`').next())
-        // The line that explains the notation.
-        .filter(|name| *name != "name")
-        .collect();
+    let named = shell::named_in_specification("test");
     assert!(!named.is_empty());
     let sources: String = rust_files().iter().map(|file| read(file)).collect();
     let missing: Vec<_> = named

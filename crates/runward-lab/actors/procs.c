@@ -173,6 +173,11 @@ static void act_orphan(int argc UNUSED, char **argv) {
     pid_t orphan = 0;
     if (read(ends[0], &orphan, sizeof orphan) != (ssize_t)sizeof orphan)
         fail_with("orphan", ECHILD);
+    /* The pipe closes with the exec: a job that ended sooner would have killed the orphan before it
+     * ran its command. */
+    char end;
+    if (read(ends[0], &end, 1) != 0)
+        fail_with("orphan", EPROTO);
     report("\"ok\":true,\"middle\":%d,\"orphan\":%d", (int)middle, (int)orphan);
     exit(EXIT_DONE);
 }

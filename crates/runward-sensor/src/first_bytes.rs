@@ -8,6 +8,8 @@
 //! The machine keeps no bytes but those of one name, does not allocate, and decides the same however a stream is cut.
 
 mod http;
+#[cfg(any(test, feature = "exercise"))]
+pub(crate) mod kernel;
 mod name;
 mod tls;
 

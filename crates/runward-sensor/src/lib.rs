@@ -13,6 +13,9 @@ mod container;
 mod decode;
 mod dns;
 mod error;
+#[cfg(feature = "exercise")]
+#[doc(hidden)]
+pub mod exercise;
 mod fence;
 pub mod files;
 pub mod first_bytes;

@@ -62,7 +62,7 @@ const PROGRAMS: [&str; 45] = [
 ];
 
 /// Modules that the tests' networks and file systems need where the kernel has not got them built in.
-const MODULES: [&str; 4] = ["loop", "overlay", "tun", "veth"];
+const MODULES: [&str; 5] = ["loop", "overlay", "tcp_diag", "tun", "veth"];
 
 /// What goes into the root file system of one machine.
 pub(super) struct Plan<'a> {
@@ -125,6 +125,8 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/pts /dev/shm
+# The workspace may lie below a folder that gets a file system of its own here.
+mkdir /workspace && mount --bind {workspace} /workspace
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
@@ -134,6 +136,7 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t securityfs securityfs /sys/kernel/security
 mount -t tracefs tracefs /sys/kernel/tracing
 chmod 1777 /tmp /dev/shm
+mkdir -p {workspace} && mount --bind /workspace {workspace}
 ln -s /proc/self/fd /dev/fd
 ip link set lo up
 {insert}
@@ -148,6 +151,7 @@ printf '\n@@{nonce} end\n'
 sync
 poweroff -f
 "#,
+            workspace = quoted(&shell::workspace().to_string_lossy()),
             nonce = self.nonce
         )
     }

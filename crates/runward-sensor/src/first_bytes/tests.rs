@@ -1,7 +1,6 @@
 //! One table of greetings for both machines, cut in every way.
 
 mod greetings;
-mod kernel;
 mod sockets;
 
 use std::cell::RefCell;
@@ -11,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use runward_lab::requires;
 
 use self::greetings::{ALLOWED, Greeting, allowed, greetings};
-use self::kernel::{Kernel, PAYLOAD_MAX, Told, rw_first_bytes_reason};
+use super::kernel::{Kernel, PAYLOAD_MAX, pieces, rw_first_bytes_reason};
 use super::{FirstBytes, Flow, Phase, Reason, Segment, Verdict};
 
 /// Reads a stream in pieces that end at these places, and at its end.
@@ -21,16 +20,6 @@ fn read(port: u16, bytes: &[u8], cuts: &[usize]) -> FirstBytes {
         first_bytes.feed(piece, allowed);
     }
     first_bytes
-}
-
-fn pieces<'a>(bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
-    let mut from = 0;
-    let mut pieces = Vec::new();
-    for to in cuts.iter().copied().chain([bytes.len()]) {
-        pieces.push(&bytes[from..to]);
-        from = to;
-    }
-    pieces
 }
 
 /// How many bytes pass before the flow is judged for good.
@@ -109,48 +98,12 @@ fn reasons_have_the_numbers_of_the_kernel() {
     );
 }
 
-/// Sends a stream through both machines, and compares what they say about each packet.
-fn compare(kernel: &mut Kernel, port: u16, bytes: &[u8], cuts: &[usize]) -> Phase {
-    kernel.open(port);
-    let mut twin = FirstBytes::new(port);
-    let mut sequence = 1_u32;
-    for piece in pieces(bytes, cuts)
-        .into_iter()
-        .flat_map(|piece| piece.chunks(PAYLOAD_MAX))
-    {
-        let segment = Segment {
-            sequence,
-            syn: false,
-            urgent: false,
-            payload: piece,
-        };
-        let told = kernel.segment(port, &segment);
-        let phase = twin.feed(piece, allowed);
-        let expected = Told {
-            passed: !matches!(phase, Phase::Refused(_)),
-            phase: Some(phase),
-            name: twin.name().to_vec(),
-        };
-        assert_eq!(
-            told,
-            expected,
-            "up to {sequence} of {:?}",
-            String::from_utf8_lossy(bytes)
-        );
-        sequence = sequence.wrapping_add(u32::try_from(piece.len()).unwrap());
-        if phase.is_final() {
-            break;
-        }
-    }
-    twin.phase()
-}
-
 #[test]
 fn the_kernel_judges_each_greeting_like_the_twin() {
     requires!(Root);
     let mut kernel = Kernel::load(&ALLOWED);
     for greeting in greetings() {
-        let phase = compare(&mut kernel, greeting.port, &greeting.bytes, &[]);
+        let phase = kernel.compare(greeting.port, &greeting.bytes, &[], allowed);
         assert_eq!(phase, greeting.phase, "{}", greeting.name);
     }
 }
@@ -167,10 +120,10 @@ fn the_kernel_judges_like_the_twin_however_a_greeting_is_cut() {
         // The long ones are mostly padding, and a processor may be emulated here.
         let step = if bytes.len() > 300 { 7 } else { 1 };
         for cut in (0..bytes.len()).step_by(step) {
-            compare(&mut kernel, port, bytes, &[cut]);
+            kernel.compare(port, bytes, &[cut], allowed);
         }
         let every_byte: Vec<usize> = (0..bytes.len()).collect();
-        compare(&mut kernel, port, bytes, &every_byte);
+        kernel.compare(port, bytes, &every_byte, allowed);
     }
 }
 
@@ -239,7 +192,7 @@ fn compare_all<T: std::fmt::Debug>(
 }
 
 fn compare_stream(kernel: &mut Kernel, (port, bytes, cuts): Stream) {
-    compare(kernel, port, &bytes, &cuts);
+    kernel.compare(port, &bytes, &cuts, allowed);
 }
 
 #[test]

@@ -12,9 +12,9 @@ use libbpf_rs::Link;
 use runward_lab::requires;
 use rustix::fs::sendfile;
 
+use super::super::kernel::Kernel;
 use super::super::{Phase, Reason};
 use super::greetings::{client_hello, record, server_name};
-use super::kernel::Kernel;
 use crate::load::cgroup2_mount;
 
 /// How long to wait for bytes that must not come.

@@ -1,16 +1,21 @@
-//! The kernel's machine, run on packets that are made up here.
+//! The kernel's machine, run on packets that are made up here: for tests and for fuzzing.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on should say where"
+)]
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::mem::offset_of;
-use std::net::TcpStream;
-use std::os::fd::AsRawFd as _;
+#[cfg(test)]
+use std::{fs::File, net::TcpStream, os::fd::AsRawFd as _};
 
-use libbpf_rs::{
-    Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, ProgramInput, ProgramMut,
-};
+#[cfg(test)]
+use libbpf_rs::Link;
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, ObjectBuilder, ProgramInput, ProgramMut};
 
-use super::super::{Phase, Reason, Segment};
+use super::{FirstBytes, Phase, Reason, Segment};
 
 // The generated module also has a loader of its own; only its types are used.
 #[allow(
@@ -31,8 +36,9 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/first_bytes_test.skel.rs"));
 }
 
-use generated::types::{allowed_name, rw_first_bytes};
-pub(super) use generated::types::{rw_first_bytes_phase, rw_first_bytes_reason};
+#[cfg(test)]
+pub(crate) use generated::types::rw_first_bytes_reason;
+use generated::types::{allowed_name, rw_first_bytes, rw_first_bytes_phase};
 
 /// Keeps the object where its headers can be read in place.
 #[repr(C, align(8))]
@@ -44,31 +50,37 @@ static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(
 )));
 
 /// Bytes of payload that the kernel takes for a packet of a test run, with room for headers and its own.
-pub(super) const PAYLOAD_MAX: usize = 3000;
+pub(crate) const PAYLOAD_MAX: usize = 3000;
 
 /// One flow in the kernel, at a time.
-pub(super) struct Kernel {
-    pub(super) object: Object,
+pub(crate) struct Kernel {
+    pub(crate) object: Object,
     flow: MapHandle,
 }
 
 /// What the kernel says about a packet, and keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) passed: bool,
+pub(crate) struct Told {
+    pub(crate) passed: bool,
     /// `None`: the beginning was not seen.
-    pub(super) phase: Option<Phase>,
-    pub(super) name: Vec<u8>,
+    pub(crate) phase: Option<Phase>,
+    pub(crate) name: Vec<u8>,
 }
 
 impl Kernel {
-    pub(super) fn load(allowed: &[(&str, u16)]) -> Kernel {
-        let mut open = ObjectBuilder::default().open_memory(&OBJECT.0).unwrap();
+    #[cfg(test)]
+    pub(crate) fn load(allowed: &[(&str, u16)]) -> Kernel {
+        Kernel::try_load(allowed).unwrap()
+    }
+
+    /// An error where the kernel takes no programs from this process, or not this one.
+    pub(crate) fn try_load(allowed: &[(&str, u16)]) -> libbpf_rs::Result<Kernel> {
+        let mut open = ObjectBuilder::default().open_memory(&OBJECT.0)?;
         for mut program in open.progs_mut() {
             let trampoline = program.name() == OsStr::new("note_pages");
             program.set_autoload(!trampoline || needs_trampoline());
         }
-        let object = open.load().unwrap();
+        let object = open.load()?;
         let names = map(&object, "allowed_names");
         for (name, port) in allowed {
             names
@@ -76,11 +88,11 @@ impl Kernel {
                 .unwrap();
         }
         let flow = map(&object, "flow");
-        Kernel { object, flow }
+        Ok(Kernel { object, flow })
     }
 
     /// Forgets the flow.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         let nothing = vec![0; size_of::<rw_first_bytes>()];
         self.flow
             .update(&0_u32.to_ne_bytes(), &nothing, MapFlags::ANY)
@@ -88,7 +100,7 @@ impl Kernel {
     }
 
     /// Forgets the flow, and opens it anew: the first byte has the number 1.
-    pub(super) fn open(&mut self, port: u16) {
+    pub(crate) fn open(&mut self, port: u16) {
         self.reset();
         let syn = Segment {
             sequence: 0,
@@ -99,8 +111,52 @@ impl Kernel {
         assert!(self.segment(port, &syn).passed);
     }
 
+    /// Sends a stream through the kernel and its twin, in pieces that end at these places and at its end. Panics where
+    /// they say different things about a packet.
+    pub(crate) fn compare(
+        &mut self,
+        port: u16,
+        bytes: &[u8],
+        cuts: &[usize],
+        mut allowed: impl FnMut(&[u8], u16) -> bool,
+    ) -> Phase {
+        self.open(port);
+        let mut twin = FirstBytes::new(port);
+        let mut sequence = 1_u32;
+        for piece in pieces(bytes, cuts)
+            .into_iter()
+            .flat_map(|piece| piece.chunks(PAYLOAD_MAX))
+        {
+            let segment = Segment {
+                sequence,
+                syn: false,
+                urgent: false,
+                payload: piece,
+            };
+            let told = self.segment(port, &segment);
+            let phase = twin.feed(piece, &mut allowed);
+            let expected = Told {
+                passed: !matches!(phase, Phase::Refused(_)),
+                phase: Some(phase),
+                name: twin.name().to_vec(),
+            };
+            assert_eq!(
+                told,
+                expected,
+                "up to {sequence} of {:?}",
+                String::from_utf8_lossy(bytes)
+            );
+            sequence = sequence.wrapping_add(u32::try_from(piece.len()).unwrap());
+            if phase.is_final() {
+                break;
+            }
+        }
+        twin.phase()
+    }
+
     /// Judges the real sockets of a cgroup from now on.
-    pub(super) fn attach(&mut self, cgroup: &File) -> Vec<Link> {
+    #[cfg(test)]
+    pub(crate) fn attach(&mut self, cgroup: &File) -> Vec<Link> {
         let mut links = Vec::new();
         for program in self.object.progs_mut() {
             if program.name() == OsStr::new("judge_socket") {
@@ -113,14 +169,15 @@ impl Kernel {
     }
 
     /// What became of a real socket's flow.
-    pub(super) fn phase_of(&self, socket: &TcpStream) -> Option<Phase> {
+    #[cfg(test)]
+    pub(crate) fn phase_of(&self, socket: &TcpStream) -> Option<Phase> {
         let sockets = map(&self.object, "socket_flows");
         let key = socket.as_raw_fd().to_ne_bytes();
         let state = sockets.lookup(&key, MapFlags::ANY).unwrap().unwrap();
         told(true, &state).phase
     }
 
-    pub(super) fn segment(&mut self, port: u16, segment: &Segment<'_>) -> Told {
+    pub(crate) fn segment(&mut self, port: u16, segment: &Segment<'_>) -> Told {
         let packet = packet(port, segment);
         let program = self
             .object
@@ -141,8 +198,19 @@ impl Kernel {
     }
 }
 
+/// A stream in pieces that end at these places, in their order, and at its end.
+pub(crate) fn pieces<'a>(bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+    let mut from = 0;
+    let mut pieces = Vec::new();
+    for to in cuts.iter().copied().chain([bytes.len()]) {
+        pieces.push(&bytes[from..to]);
+        from = to;
+    }
+    pieces
+}
+
 /// Whether this kernel's cgroup programs can't see whose pages a packet's are, so that a trampoline has to tell them.
-pub(super) fn needs_trampoline() -> bool {
+pub(crate) fn needs_trampoline() -> bool {
     let types = fs::read("/sys/kernel/btf/vmlinux").unwrap();
     let name = b"\0bpf_cast_to_kern_ctx\0";
     !types.windows(name.len()).any(|window| window == name)
