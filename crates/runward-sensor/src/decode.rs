@@ -18,8 +18,8 @@ use crate::abi::{
 use crate::container::container_id;
 use crate::dns::{Datagram, DnsDecoder};
 use crate::flags;
-use crate::tamper;
 use crate::reset::Stream;
+use crate::tamper;
 
 /// Something that the kernel side told.
 #[derive(Clone, Debug, PartialEq)]

@@ -76,7 +76,9 @@ pub enum SensorError {
         source: io::Error,
     },
     /// The kernel side could not be told who the agent is.
-    #[error("cannot protect this process from the job: {0}; `runward doctor` tells what this kernel lacks")]
+    #[error(
+        "cannot protect this process from the job: {0}; `runward doctor` tells what this kernel lacks"
+    )]
     Introduce(#[source] libbpf_rs::Error),
     /// A folder that the job must leave alone could not be opened.
     #[error("cannot protect {path} from the job: {source}")]

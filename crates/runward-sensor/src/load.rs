@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use libbpf_rs::{
-    Link, Map, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, OpenProgramMut, PrintLevel, ProgramInput, set_print,
+    Link, Map, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, OpenProgramMut, PrintLevel,
+    ProgramInput, set_print,
 };
 
 use crate::SensorError;
@@ -195,7 +196,9 @@ fn configure(open: &mut OpenObject, setup: &Setup) -> Result<(), SensorError> {
         let configured = match name.as_bytes() {
             b"exec_scratches" => map.set_max_entries(u32::try_from(processors).unwrap_or(1)),
             b"events" => map.set_max_entries(setup.ring_bytes),
-            name if setup.fence.is_none() && FENCE_MAPS.iter().any(|map| map.as_bytes() == name) => {
+            name if setup.fence.is_none()
+                && FENCE_MAPS.iter().any(|map| map.as_bytes() == name) =>
+            {
                 map.set_max_entries(1)
             }
             section if section.ends_with(b".rodata") => {
@@ -235,7 +238,10 @@ fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError>
         mem::offset_of!(rodata, task_storage_in_cgroup_hooks),
         &[in_hooks],
     )?;
-    set(mem::offset_of!(rodata, fence), &[u8::from(setup.fence.is_some())])?;
+    set(
+        mem::offset_of!(rodata, fence),
+        &[u8::from(setup.fence.is_some())],
+    )?;
     // The reader's timer empties the ring long before in the usual case; this is for storms.
     set(
         mem::offset_of!(rodata, wakeup_bytes),
@@ -277,7 +283,9 @@ pub(crate) fn map(object: &Object, name: &'static str) -> Result<MapHandle, Sens
 /// Runs the program by which this thread tells the kernel side who it is, or that the next file that it opens is to be
 /// left alone.
 pub(crate) fn introduce(object: &Object, what: rw_introduction) -> Result<(), SensorError> {
-    let program = object.progs_mut().find(|program| program.name() == INTRODUCE);
+    let program = object
+        .progs_mut()
+        .find(|program| program.name() == INTRODUCE);
     let program = program.ok_or(SensorError::Object(INTRODUCE))?;
     let mut context = what.0.to_ne_bytes();
     let input = ProgramInput {

@@ -14,7 +14,7 @@ use runward_event::{
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::SensorError;
-use crate::abi::{self, rw_introduction, rw_flow, rw_flow_key, rw_kind, rw_loss, rw_task};
+use crate::abi::{self, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_task};
 use crate::capabilities;
 use crate::decode::{Decoder, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
@@ -121,7 +121,11 @@ impl Sensor {
         if let Some(pins) = &pins {
             pins.tasks(&mut tasks)?;
             load::introduce(&loaded.object, rw_introduction::RW_INTRODUCE_AGENT)?;
-            protect(&loaded.object, rw_introduction::RW_INTRODUCE_PINS, pins.folder())?;
+            protect(
+                &loaded.object,
+                rw_introduction::RW_INTRODUCE_PINS,
+                pins.folder(),
+            )?;
             pins.give_away()?;
         }
         let inbox = Rc::new(RefCell::new(Inbox::default()));
@@ -203,7 +207,11 @@ impl Sensor {
     /// Keeps fenced jobs from changing what is in this folder, where the kernel can refuse that. It must not be removed
     /// while the sensor is open. One folder: the last one counts.
     pub fn protect_report(&self, folder: &Path) -> Result<(), SensorError> {
-        protect(&self.loaded.object, rw_introduction::RW_INTRODUCE_REPORT, folder)
+        protect(
+            &self.loaded.object,
+            rw_introduction::RW_INTRODUCE_REPORT,
+            folder,
+        )
     }
 
     /// Takes hold of sockets that fenced jobs have without having made them: inherited, or handed over. What they send is

@@ -172,16 +172,52 @@ mod tests {
     fn each_act_says_what_it_was_aimed_at() {
         let prevented = rw_tamper_outcome::RW_TAMPER_PREVENTED;
         let table: [(rw_act, u32, &[u8], Act, Option<&str>); 11] = [
-            (rw_act::RW_ACT_BPF, 34, b"", Act::Bpf, Some("BPF_LINK_DETACH")),
+            (
+                rw_act::RW_ACT_BPF,
+                34,
+                b"",
+                Act::Bpf,
+                Some("BPF_LINK_DETACH"),
+            ),
             (rw_act::RW_ACT_BPF, 900, b"", Act::Bpf, Some("command 900")),
             (rw_act::RW_ACT_SIGNAL, 9, b"", Act::Signal, Some("signal 9")),
-            (rw_act::RW_ACT_MEMORY, 12, b"", Act::Memory, Some("process 12")),
-            (rw_act::RW_ACT_SOCKET, 17, b"", Act::Socket, Some("AF_PACKET")),
-            (rw_act::RW_ACT_SOCKET, 99, b"", Act::Socket, Some("family 99")),
+            (
+                rw_act::RW_ACT_MEMORY,
+                12,
+                b"",
+                Act::Memory,
+                Some("process 12"),
+            ),
+            (
+                rw_act::RW_ACT_SOCKET,
+                17,
+                b"",
+                Act::Socket,
+                Some("AF_PACKET"),
+            ),
+            (
+                rw_act::RW_ACT_SOCKET,
+                99,
+                b"",
+                Act::Socket,
+                Some("family 99"),
+            ),
             (rw_act::RW_ACT_MODULE, 0, b"", Act::Module, None),
             (rw_act::RW_ACT_RAW_MEMORY, 0, b"", Act::RawMemory, None),
-            (rw_act::RW_ACT_TUNNEL, 10 << 20 | 200, b"", Act::Tunnel, Some("device 10:200")),
-            (rw_act::RW_ACT_PINS, 0, b"bpf:/runward/1", Act::Pins, Some("bpf:/runward/1")),
+            (
+                rw_act::RW_ACT_TUNNEL,
+                10 << 20 | 200,
+                b"",
+                Act::Tunnel,
+                Some("device 10:200"),
+            ),
+            (
+                rw_act::RW_ACT_PINS,
+                0,
+                b"bpf:/runward/1",
+                Act::Pins,
+                Some("bpf:/runward/1"),
+            ),
             (rw_act(4_000), 3, b"", Act::Other, None),
         ];
         for (number, detail, target, act, want) in table {
@@ -193,16 +229,31 @@ mod tests {
 
     #[test]
     fn what_was_not_refused_says_so() {
-        let seen = told(rw_act::RW_ACT_BPF, 5, b"", rw_tamper_outcome::RW_TAMPER_SEEN);
+        let seen = told(
+            rw_act::RW_ACT_BPF,
+            5,
+            b"",
+            rw_tamper_outcome::RW_TAMPER_SEEN,
+        );
         assert!(!seen.prevented && !seen.killed);
-        let killed = told(rw_act::RW_ACT_SOCKET, 17, b"", rw_tamper_outcome::RW_TAMPER_KILLED);
+        let killed = told(
+            rw_act::RW_ACT_SOCKET,
+            17,
+            b"",
+            rw_tamper_outcome::RW_TAMPER_KILLED,
+        );
         assert!(!killed.prevented && killed.killed);
     }
 
     #[test]
     fn a_target_that_claims_to_be_longer_than_it_can_be_ends() {
         let long = [b'x'; 300];
-        let told = told(rw_act::RW_ACT_SERVICE, 0, &long, rw_tamper_outcome::RW_TAMPER_SEEN);
+        let told = told(
+            rw_act::RW_ACT_SERVICE,
+            0,
+            &long,
+            rw_tamper_outcome::RW_TAMPER_SEEN,
+        );
         assert_eq!(told.target.map(|target| target.len()), Some(256));
     }
 }

@@ -139,7 +139,9 @@ fn attack(bed: &Bed, rough: bool, acts: &[&str]) -> Recorded {
     let folder = bed.path().join("attack");
     std::fs::create_dir_all(&folder).unwrap();
     // Where daemons have their sockets.
-    let run = tempfile::Builder::new().prefix("runward-test.").tempdir_in("/run");
+    let run = tempfile::Builder::new()
+        .prefix("runward-test.")
+        .tempdir_in("/run");
     let run = run.unwrap();
     let _daemons = daemons(run.path());
     let mut command = bed.runward(["run", "--quiet", "--egress-policy", "block", "--"]);
@@ -168,7 +170,9 @@ fn told(recorded: &Recorded) -> HashMap<u64, Vec<&Tamper>> {
     let mut told: HashMap<_, Vec<_>> = HashMap::new();
     for event in &recorded.events {
         if let Body::Tamper(tamper) = &event.body {
-            told.entry(u64::from(tamper.pid)).or_default().push(&**tamper);
+            told.entry(u64::from(tamper.pid))
+                .or_default()
+                .push(&**tamper);
         }
     }
     told
@@ -280,7 +284,10 @@ fn what_a_build_needs_is_left_alone() {
         // Machines without this hierarchy, this device or this kind of program say so themselves.
         let lacks = ["ENOENT", "ENODEV", "ENXIO", "EINVAL"];
         let error = line["error"].as_str().unwrap_or_default();
-        assert!(line["ok"] == true || lacks.contains(&error), "{act}: {line}");
+        assert!(
+            line["ok"] == true || lacks.contains(&error),
+            "{act}: {line}"
+        );
         let of_act = told.get(&line["pid"].as_u64().unwrap());
         assert!(of_act.is_none(), "{act}: {of_act:?}");
     }
