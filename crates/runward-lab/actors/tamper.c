@@ -55,11 +55,11 @@ static char *of_agent(const char *name) {
     return path;
 }
 
-/* The first pin of a fence, or a name where one would be. */
+/* A pin of the agent's fence, or its folder: other fences may stand on the machine. */
 static char *pin(const char *name) {
     char *pattern;
     glob_t found;
-    if (asprintf(&pattern, "/sys/fs/bpf/runward/*%s%s", *name ? "/" : "", name) < 0)
+    if (asprintf(&pattern, "/sys/fs/bpf/runward/%d-*%s%s", (int)agent, *name ? "/" : "", name) < 0)
         fail("asprintf");
     if (glob(pattern, 0, NULL, &found) != 0 || found.gl_pathc == 0)
         fail_with("find the pins", ENOENT);
