@@ -108,26 +108,31 @@ __noinline int act_on_proc(__u64 inode, __u64 dentry)
 	return RW_ACT_NONE;
 }
 
-#define CGROUP_DEPTH 16
+/* How far above the agent's control group one is looked for; machines nest them less than ten deep. */
+#define CGROUP_DEPTH 32
 #define CONTROLLERS_MAX 16
 
-static __always_inline struct kernfs_node *parent_node(struct kernfs_node *node)
-{
-	struct kernfs_node___v615 *newer = (void *)node;
+struct group_walk {
+	struct kernfs_node *node;
+	struct kernfs_node *group;
+	bool found;
+};
 
-	if (bpf_core_field_exists(newer->__parent))
-		return BPF_CORE_READ(newer, __parent);
-	return BPF_CORE_READ(node, parent);
+static long group_step(__u32 step, void *context)
+{
+	struct group_walk *walk = context;
+
+	walk->found = walk->node == walk->group;
+	walk->node = walk->node ? kernfs_parent(walk->node) : NULL;
+	return walk->found || !walk->node;
 }
 
 static __always_inline bool is_below(struct kernfs_node *node, struct kernfs_node *group)
 {
-	for (int i = 0; i < CGROUP_DEPTH && node; i++) {
-		if (node == group)
-			return true;
-		node = parent_node(node);
-	}
-	return false;
+	struct group_walk walk = { .node = node, .group = group };
+
+	bpf_loop(CGROUP_DEPTH, group_step, &walk, 0);
+	return walk.found;
 }
 
 /* Whether the agent is in this control group of any hierarchy, or in one below it. */
@@ -171,7 +176,7 @@ __noinline int act_on_cgroup(__u64 inode, __u64 dentry)
 	    is_name(&name, "cgroup.subtree_control") || is_name(&name, "tasks"))
 		return RW_ACT_NONE;
 	node = BPF_CORE_READ(file, i_private);
-	return node && holds_agent(parent_node(node)) ? RW_ACT_CGROUP : RW_ACT_NONE;
+	return node && holds_agent(kernfs_parent(node)) ? RW_ACT_CGROUP : RW_ACT_NONE;
 }
 
 static __always_inline bool is_report(struct dentry *dentry)
@@ -233,16 +238,16 @@ static __always_inline void learn(struct guard *guard, struct inode *inode)
 SEC("fmod_ret/security_file_open")
 int BPF_PROG(guard_file_open, struct file *file)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
 	struct guard *guard = the_guard();
+	struct dentry *dentry;
 	__u32 act;
 
 	if (guard && guard->learner && guard->learner == bpf_get_current_pid_tgid())
-		learn(guard, inode);
+		learn(guard, BPF_CORE_READ(file, f_inode));
 	if (!fenced_place())
 		return 0;
-	act = act_on_file(file, inode, dentry);
+	dentry = BPF_CORE_READ(file, f_path.dentry);
+	act = act_on_file(file, BPF_CORE_READ(file, f_inode), dentry);
 	return act ? forbid(act, 0, (__u64)dentry) : 0;
 }
 
