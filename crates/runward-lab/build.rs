@@ -5,9 +5,9 @@ use std::process::Command;
 use std::{env, fs};
 
 /// One program for each file of this name in `actors/`.
-const ACTORS: [&str; 12] = [
+const ACTORS: [&str; 13] = [
     "borrowed", "enter", "escape", "evade", "files", "names", "net", "packets", "procs", "refuse",
-    "speak", "wire",
+    "speak", "tamper", "wire",
 ];
 
 fn main() {

@@ -97,6 +97,9 @@ impl Job {
             fence: block,
             ..SensorOptions::default()
         })?;
+        if block {
+            sensor.protect_report(folder.path())?;
+        }
         let matcher = Arc::new(Matcher::new(options.policy.clone()));
         let fenced = block
             .then(|| Fenced::raise(&mut sensor, JOB, Arc::clone(&matcher)))

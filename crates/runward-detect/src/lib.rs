@@ -7,6 +7,7 @@
 //! **Architecture invariant.** A detection is a function of the record: it does no I/O, has no clock, can't fail, and
 //! keeps bounded state whatever a job does. This crate imports only `runward-event` and `runward-tree`.
 
+mod agent_tampered;
 mod outbound_call_blocked;
 mod refusal;
 mod sentence;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Box<dyn Detection + Send>> {
     vec![
         Box::new(source_code_overwritten::SourceCodeOverwritten::default()),
         Box::new(outbound_call_blocked::OutboundCallBlocked::default()),
+        Box::new(agent_tampered::AgentTampered::default()),
     ]
 }
 
@@ -52,7 +54,8 @@ pub struct Finding {
     pub process: Option<ProcessId>,
     /// One sentence for a person. What it quotes from the job is shortened and free of control characters.
     pub message: String,
-    /// The file that it is about, relative to the workspace. A finding has exactly one of `path` and `destination`.
+    /// The file that it is about, relative to the workspace. A finding has at most one of `path` and `destination`;
+    /// neither when it is about the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The destination that it is about, as `name:port`; a refused question to DNS has the name alone.

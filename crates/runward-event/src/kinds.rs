@@ -58,6 +58,8 @@ pub enum Body {
     ConnectClose(ConnectClose),
     /// The fence stopped something that was not a request for a connection: a question to DNS, or a packet.
     Refused(Refused),
+    /// A fenced job tried something against the fence, the agent or the machine below both.
+    Tamper(Box<Tamper>),
     /// A file came into being under a new name.
     FileCreate(Box<FileChange>),
     /// A file that was open for writing was closed, or was truncated, with its content possibly changed.
@@ -94,6 +96,8 @@ pub enum EventKind {
     ConnectClose,
     /// `refused`
     Refused,
+    /// `tamper`
+    Tamper,
     /// Any of `file_create`, `file_write`, `file_rename` and `file_delete`.
     File,
     /// Events that were seen but could not be written to `events.jsonl`.
@@ -102,7 +106,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind that can be lost, in the order of reports.
-    pub const ALL: [EventKind; 9] = [
+    pub const ALL: [EventKind; 10] = [
         EventKind::ProcessFork,
         EventKind::ProcessExec,
         EventKind::ProcessExit,
@@ -110,6 +114,7 @@ impl EventKind {
         EventKind::Connect,
         EventKind::ConnectClose,
         EventKind::Refused,
+        EventKind::Tamper,
         EventKind::File,
         EventKind::Written,
     ];
@@ -124,6 +129,7 @@ impl EventKind {
             EventKind::Connect => "connect",
             EventKind::ConnectClose => "connect_close",
             EventKind::Refused => "refused",
+            EventKind::Tamper => "tamper",
             EventKind::File => "file",
             EventKind::Written => "written",
         }
@@ -547,6 +553,75 @@ pub struct Refused {
     pub name: Option<String>,
     /// Why.
     pub reason: Reason,
+}
+
+/// A fenced job tried something against the fence, the agent or the machine below both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tamper {
+    /// The process that tried it.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// What it tried.
+    pub act: Act,
+    /// What it was aimed at or done with: a path below its file system (`bpf:/runward/…`), a socket's name, a command, a
+    /// signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Whether it was refused. If not, it may have had its effect.
+    pub prevented: bool,
+    /// Whether the process was killed for it, because it was too late to refuse it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub killed: bool,
+    /// Originals of texts that were not UTF-8; see [`crate::Texts`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub raw: BTreeMap<String, String>,
+}
+
+/// What a fenced job tried beside the network.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Act {
+    /// To use BPF: load, attach, detach or open it.
+    Bpf,
+    /// To signal the agent, or the machine's first process.
+    Signal,
+    /// To reach into the memory of a process outside of the job.
+    Memory,
+    /// To change the agent's limits, priority or other settings.
+    Limits,
+    /// To change what the fence is pinned to.
+    Pins,
+    /// To change the record.
+    Report,
+    /// To mount or unmount where the pins are.
+    Mount,
+    /// To load or remove a kernel module.
+    Module,
+    /// To start another kernel.
+    Kexec,
+    /// To reach the machine's memory, ports or registers.
+    RawMemory,
+    /// To reach a disk below its file system.
+    RawDisk,
+    /// To make a network device whose packets come from no socket.
+    Tunnel,
+    /// To change a setting of the kernel that makes it run programs, or that the fence stands on.
+    Setting,
+    /// To steer the control group that the agent is in.
+    Cgroup,
+    /// To make a socket of a family that the fence can't follow.
+    Socket,
+    /// To have a daemon outside of the job act for it.
+    Service,
+    /// To have a daemon outside of the job look up a name; C libraries do this by themselves.
+    Resolver,
+    /// Something that a newer writer knows.
+    #[serde(other)]
+    Other,
 }
 
 /// One rule of the policy in force.

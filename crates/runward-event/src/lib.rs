@@ -19,10 +19,10 @@ mod time;
 pub use codec::{LineError, parse_line, write_line};
 pub use job::{JobIdentity, Mode, Provider, Tier};
 pub use kinds::{
-    AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction, Dns,
+    Act, AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction, Dns,
     DnsAnswer, DnsMessageKind, DnsTransport, Event, EventKind, FileChange, JobEnd, JobStart,
     LossReason, Lost, PolicyRule, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol,
-    Reason, Refused, Status,
+    Reason, Refused, Status, Tamper,
 };
 pub use schema::event_schema;
 pub use text::Texts;

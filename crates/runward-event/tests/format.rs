@@ -114,6 +114,15 @@ fn examples() -> Vec<Event> {
             name: Some("other.example".to_owned()),
             reason: Reason::SniMismatch,
         }),
+        Body::Tamper(Box::new(Tamper {
+            process,
+            pid: 70,
+            act: Act::Signal,
+            target: Some("signal 9".to_owned()),
+            prevented: true,
+            killed: false,
+            raw: BTreeMap::new(),
+        })),
         Body::ConnectClose(ConnectClose {
             connection: ConnectionId(9),
             process,

@@ -209,6 +209,7 @@ fn nouns(kind: EventKind) -> (&'static str, &'static str) {
         EventKind::Connect => ("connection", "connections"),
         EventKind::ConnectClose => ("end of a connection", "ends of connections"),
         EventKind::Refused => ("refusal", "refusals"),
+        EventKind::Tamper => ("attempt at tampering", "attempts at tampering"),
         EventKind::File => ("file change", "file changes"),
         EventKind::Written => (
             "event that could not be written",

@@ -24,7 +24,9 @@ enum rw_kind {
 	RW_REFUSED = 8,
 	/* A fenced job is about to use a network namespace that has no resolver yet. */
 	RW_NETNS = 9,
-	RW_KINDS = 10,
+	/* A fenced job tried something against the fence, the agent or the machine below both. */
+	RW_TAMPER = 10,
+	RW_KINDS = 11,
 };
 
 /* Why a record was lost; the loss counters have one slot for each (kind, reason). */
@@ -77,6 +79,55 @@ enum rw_reason {
 	/* Added to an enum rw_first_bytes_reason: the first bytes of the stream. */
 	RW_FIRST_BYTES = 32,
 };
+
+/* What a fenced job tried beside the network. Numbers are never used again for something else. */
+enum rw_act {
+	RW_ACT_NONE = 0,
+	/* A command of bpf(2); `detail` is its number. */
+	RW_ACT_BPF = 1,
+	/* A signal to the agent or to the machine's first process; `detail` is the signal. */
+	RW_ACT_SIGNAL = 2,
+	/* The memory of a process outside of the job; `detail` is its id in the kernel's own numbering. */
+	RW_ACT_MEMORY = 3,
+	/* Limits, priority or other settings of the agent's process. */
+	RW_ACT_LIMITS = 4,
+	/* What the fence is pinned to. */
+	RW_ACT_PINS = 5,
+	/* The record. */
+	RW_ACT_REPORT = 6,
+	/* Mounts that hide or remove the pins. */
+	RW_ACT_MOUNT = 7,
+	/* Loading or removing a kernel module. */
+	RW_ACT_MODULE = 8,
+	/* Another kernel. */
+	RW_ACT_KEXEC = 9,
+	/* The machine's memory, ports or registers; `detail` is a device (major << 20 | minor), or 0. */
+	RW_ACT_RAW_MEMORY = 10,
+	/* A disk below its file system; `detail` as above. */
+	RW_ACT_RAW_DISK = 11,
+	/* A network device of the job's own, whose packets come from no socket; `detail` as above. */
+	RW_ACT_TUNNEL = 12,
+	/* A setting of the kernel that makes it run programs, or turns off what the fence stands on. */
+	RW_ACT_SETTING = 13,
+	/* The control group that the agent is in. */
+	RW_ACT_CGROUP = 14,
+	/* A socket of a family that the fence cannot follow; `detail` is the family. */
+	RW_ACT_SOCKET = 15,
+	/* A daemon outside of the job that would act for it. */
+	RW_ACT_SERVICE = 16,
+	/* A daemon that would look up names for it; programs then ask DNS themselves. */
+	RW_ACT_RESOLVER = 17,
+};
+
+/* rw_tamper.outcome */
+enum rw_tamper_outcome {
+	RW_TAMPER_SEEN = 0,
+	RW_TAMPER_PREVENTED = 1,
+	/* Too late to prevent it: the process was killed. */
+	RW_TAMPER_KILLED = 2,
+};
+
+#define RW_TARGET_MAX 256
 
 /* rw_head.flags of RW_DNS */
 #define RW_DNS_INGRESS (1 << 0)
@@ -189,6 +240,15 @@ struct rw_refused {
 	__u8 name[256]; /* that the stream said; `name_len` bytes count */
 };
 
+struct rw_tamper {
+	struct rw_head head;
+	__u32 act; /* enum rw_act */
+	__u32 detail;
+	__u32 outcome; /* enum rw_tamper_outcome */
+	__u32 target_len;
+	char target[RW_TARGET_MAX]; /* a path below its file system, or a socket's name; cut at its end */
+};
+
 struct rw_netns {
 	struct rw_head head;
 	__u64 netns; /* the kernel's cookie of the namespace */
@@ -276,6 +336,16 @@ struct rw_flow {
 	__u64 bytes_received;
 };
 
+/* What `introduce` is asked to learn of the thread that runs it, and of the next file that this thread opens. */
+enum rw_introduction {
+	/* The agent is the process of this thread. */
+	RW_INTRODUCE_AGENT = 1,
+	/* The next file is the folder of pins. */
+	RW_INTRODUCE_PINS = 2,
+	/* The next file is the folder of the report. */
+	RW_INTRODUCE_REPORT = 3,
+};
+
 /* A task's place in a job. Value of the task storage, also written by the user side for a job's first process. */
 struct rw_task {
 	__u64 job;
@@ -298,6 +368,7 @@ _Static_assert(sizeof(struct rw_flow) == 32, "rw_flow");
 _Static_assert(sizeof(struct rw_task) == 32, "rw_task");
 _Static_assert(sizeof(struct rw_refused) == 352, "rw_refused");
 _Static_assert(sizeof(struct rw_netns) == 40, "rw_netns");
+_Static_assert(sizeof(struct rw_tamper) == 304, "rw_tamper");
 _Static_assert(sizeof(struct rw_grant) == 32, "rw_grant");
 _Static_assert(sizeof(struct rw_grants) == 1032, "rw_grants");
 _Static_assert(sizeof(struct rw_net_key) == 28, "rw_net_key");

@@ -98,6 +98,15 @@ static __always_inline struct rw_task *task_place(struct task_struct *task)
 	return bpf_task_storage_get(&tasks, task->group_leader, NULL, 0);
 }
 
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+{
+	struct kernfs_node___v615 *newer = (void *)node;
+
+	if (bpf_core_field_exists(newer->__parent))
+		return BPF_CORE_READ(newer, __parent);
+	return BPF_CORE_READ(node, parent);
+}
+
 /* The process id of a task's process, as the agent's pid namespace numbers it. */
 static __always_inline __u32 process_pid(struct task_struct *task)
 {

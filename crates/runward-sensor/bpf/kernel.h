@@ -14,25 +14,67 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_KEY 15
+#define AF_NETLINK 16
+#define AF_PACKET 17
+#define AF_ALG 38
+#define AF_VSOCK 40
+#define AF_XDP 44
 #define SOCK_STREAM 1
 #define SOCK_RAW 3
+#define SOCK_PACKET 10
+#define SOCK_TYPE_MASK 0xf
 #define IPPROTO_ICMP 1
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define IPPROTO_ICMPV6 58
+#define EPERM 1
 #define EPROTONOSUPPORT 93
-#define SIGKILL 9
+#define EAFNOSUPPORT 97
+#define ECONNREFUSED 111
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 #define TCP_ESTABLISHED 1
 #define TCP_CLOSE 7
 /* enum sock_flags: the peer has sent its FIN. */
 #define SOCK_DONE 1
+#define SIGKILL 9
+#define SIGCHLD 17
+#define SIGSTOP 19
+/* asm-generic/siginfo.h */
+#define SI_KERNEL 0x80
 #define SIGNAL_GROUP_EXIT 0x00000004
 /* enum in linux/skbuff.h: user space may write to the pages of the packet's data. */
 #define SKBFL_SHARED_FRAG (1 << 1)
+
+/* linux/fs.h, linux/stat.h */
+#define FMODE_WRITE 0x2
+#define ATTR_SIZE (1 << 3)
+#define S_IFMT 00170000
+#define S_IFBLK 0060000
+#define S_IFCHR 0020000
+/* linux/kdev_t.h */
+#define MAJOR(dev) ((dev) >> 20)
+#define MINOR(dev) ((dev) & 0xfffff)
+/* linux/magic.h */
+#define PROC_SUPER_MAGIC 0x9fa0
+#define SYSFS_MAGIC 0x62656572
+#define DEBUGFS_MAGIC 0x64626720
+#define TRACEFS_MAGIC 0x74726163
+#define CGROUP2_SUPER_MAGIC 0x63677270
+#define CGROUP_SUPER_MAGIC 0x27e0eb
+#define BINFMTFS_MAGIC 0x42494e4d
+/* linux/mount.h, and `T_SHARED` of fs/mount.h */
+#define MNT_SHARED 0x1000
+#define T_SHARED 1
+/* linux/ptrace.h */
+#define PTRACE_MODE_ATTACH 0x02
+/* linux/capability.h */
+#define CAP_SYS_MODULE 16
+#define CAP_SYS_BOOT 22
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -45,19 +87,44 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct super_block {
+	unsigned long s_magic;
+	char s_id[32];
+};
+
+struct inode {
+	__u16 i_mode;
+	__u32 i_rdev;
+	struct super_block *i_sb;
+	void *i_private;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+};
+
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
 };
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+	int mnt_flags;
 };
 
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+};
+
+/* Since 6.17, whether a mount is shared stands here. */
+struct mount___v617 {
+	int mnt_t_flags;
 };
 
 struct path {
@@ -67,6 +134,8 @@ struct path {
 
 struct file {
 	struct path f_path;
+	struct inode *f_inode;
+	unsigned int f_mode;
 };
 
 struct fs_struct {
@@ -86,9 +155,27 @@ struct upid {
 	void *ns;
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct pid {
 	unsigned int level;
+	struct hlist_head tasks[4];
 	struct upid numbers[1];
+};
+
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
+};
+
+struct user_namespace {
+	int level;
 };
 
 typedef struct {
@@ -102,6 +189,7 @@ typedef struct {
 struct cred {
 	kuid_t euid;
 	kgid_t egid;
+	struct user_namespace *user_ns;
 };
 
 struct kernfs_node {
@@ -124,6 +212,7 @@ struct cgroup_subsys_state {
 
 enum cgroup_subsys_id {
 	pids_cgrp_id = 0x7f,
+	CGROUP_SUBSYS_COUNT = 0x7e,
 };
 
 struct css_set {
@@ -137,11 +226,23 @@ struct signal_struct {
 	unsigned int flags;
 };
 
-struct net {
-	__u64 net_cookie;
+struct sigset {
+	unsigned long sig[1];
 };
 
+struct sigpending {
+	struct sigset signal;
+};
+
+struct net {
+	__u64 net_cookie;
+	struct user_namespace *user_ns;
+};
+
+struct mnt_namespace;
+
 struct nsproxy {
+	struct mnt_namespace *mnt_ns;
 	struct net *net_ns;
 };
 
@@ -158,6 +259,8 @@ struct task_struct {
 	struct css_set *cgroups;
 	struct signal_struct *signal;
 	struct nsproxy *nsproxy;
+	struct hlist_node pid_links[4];
+	struct sigpending pending;
 };
 
 struct linux_binprm {
@@ -216,6 +319,76 @@ struct bpf_iter__task_file {
 	struct file *file;
 };
 
+struct sockaddr_un {
+	__u16 sun_family;
+	char sun_path[108];
+};
+
+struct unix_address {
+	int len; /* of the whole address, the family included */
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+};
+
+struct bpf_prog {
+	enum bpf_prog_type type;
+};
+
+/* The registers of a system call: its number and first arguments. */
+struct pt_regs {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long orig_ax;
+	unsigned long di;
+	unsigned long si;
+#elif defined(__TARGET_ARCH_arm64)
+	int syscallno;
+	__u64 orig_x0;
+	__u64 regs[31];
+#endif
+};
+
+enum io_uring_op {
+	IORING_OP_SOCKET = 45,
+};
+
+struct io_kiocb {
+	__u8 opcode;
+};
+
+/* What a request for a socket keeps, at its beginning. */
+struct io_socket {
+	int domain;
+};
+
+struct bpf_sock_addr_kern {
+	struct sockaddr_un *uaddr;
+	__u32 uaddrlen;
+};
+
+enum lockdown_reason {
+	LOCKDOWN_MODULE_SIGNATURE = 1,
+	LOCKDOWN_DEV_MEM,
+	LOCKDOWN_KEXEC,
+	LOCKDOWN_HIBERNATION,
+	LOCKDOWN_PCI_ACCESS,
+	LOCKDOWN_IOPORT,
+	LOCKDOWN_MSR,
+	LOCKDOWN_ACPI_TABLES,
+	LOCKDOWN_DEVICE_TREE,
+	LOCKDOWN_PCMCIA_CIS,
+	LOCKDOWN_TIOCSSERIAL,
+	LOCKDOWN_MODULE_PARAMETERS,
+	LOCKDOWN_MMIOTRACE,
+	LOCKDOWN_KCORE,
+};
+
+struct kernel_siginfo {
+	int si_code;
+};
+struct task_struct;
 struct msghdr;
 struct sockaddr;
 

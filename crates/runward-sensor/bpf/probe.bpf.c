@@ -52,6 +52,50 @@ int BPF_PROG(probe_fmod_ret)
 	return 0;
 }
 
+SEC("tp_btf/signal_generate")
+int BPF_PROG(probe_signal, int signal, struct kernel_siginfo *info, struct task_struct *task)
+{
+	bpf_task_storage_get(&probe_tasks, bpf_get_current_task_btf(), NULL, 0);
+	return 0;
+}
+
+SEC("tp_btf/cap_capable")
+int BPF_PROG(probe_capable)
+{
+	bpf_task_pt_regs(bpf_get_current_task_btf());
+	return 0;
+}
+
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(probe_uring)
+{
+	bpf_task_storage_get(&probe_tasks, bpf_get_current_task_btf(), NULL, 0);
+	return 0;
+}
+
+SEC("cgroup/dev")
+int probe_device(struct bpf_cgroup_dev_ctx *ctx)
+{
+	bpf_task_storage_get(&probe_tasks, bpf_get_current_task_btf(), NULL, 0);
+	return 1;
+}
+
+SEC("cgroup/sysctl")
+int probe_setting(struct bpf_sysctl *ctx)
+{
+	bpf_task_storage_get(&probe_tasks, bpf_get_current_task_btf(), NULL, 0);
+	return 1;
+}
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+SEC("cgroup/connect_unix")
+int probe_unix_connect(struct bpf_sock_addr *ctx)
+{
+	bpf_task_storage_get(&probe_tasks, bpf_get_current_task_btf(), NULL, 0);
+	return bpf_cast_to_kern_ctx(ctx) != NULL;
+}
+
 SEC("lsm/task_kill")
 int BPF_PROG(probe_lsm)
 {

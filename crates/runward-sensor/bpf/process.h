@@ -174,15 +174,6 @@ struct cgroup_walk {
 	struct kernfs_node *node;
 };
 
-static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
-{
-	struct kernfs_node___v615 *newer = (void *)node;
-
-	if (bpf_core_field_exists(newer->__parent))
-		return BPF_CORE_READ(newer, __parent);
-	return BPF_CORE_READ(node, parent);
-}
-
 static long cgroup_step(__u32 step, void *context)
 {
 	struct cgroup_walk *walk = context;

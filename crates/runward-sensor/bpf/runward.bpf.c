@@ -11,11 +11,18 @@
  *   verdict.h  what a job's policy allows
  *   fence.h    a socket's requests and packets, judged
  *   network.h  the hooks of the network
+ *   tamper.h   who must be left alone, and how an attempt on it is told
+ *   names.h    short names, compared
+ *   syscalls.h which system call a task is in
+ *   protect.h  what else a fenced job may not do; protect_files.h, protect_sockets.h
+ *   watch.h    the same where it can't be refused
  *   open_sockets.h  sockets that a job did not make itself
  */
 #include "common.h"
 #include "process.h"
 #include "network.h"
+#include "protect.h"
+#include "watch.h"
 #include "open_sockets.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -34,6 +41,7 @@ const struct {
 	struct rw_task task;
 	struct rw_refused refused;
 	struct rw_netns netns;
+	struct rw_tamper tamper;
 	struct rw_grants grants;
 	struct rw_net_key net_key;
 	struct rw_binding binding;
@@ -45,4 +53,7 @@ const struct {
 	enum rw_loss loss;
 	enum rw_outcome outcome;
 	enum rw_reason reason;
+	enum rw_act act;
+	enum rw_tamper_outcome tamper_outcome;
+	enum rw_introduction introduction;
 } abi_types = {};

@@ -1,3 +1,4 @@
+use std::ffi::CStr;
 use std::path::Path;
 
 use runward_event::Tier;
@@ -27,6 +28,8 @@ pub struct Capabilities {
     pub fentry: Result<(), String>,
     /// BPF trampolines that refuse.
     pub fmod_ret: Result<(), String>,
+    /// What stands in for trampolines that refuse, in the order of [`WATCHES`].
+    pub watches: Vec<Result<(), String>>,
     /// BPF as a security module; useful only where the kernel's list of modules names `bpf`.
     pub lsm: Result<(), String>,
 }
@@ -44,6 +47,10 @@ impl Capabilities {
             cgroup_task_storage: load::probe(c"probe_cgroup_task_storage", false),
             fentry: load::probe(c"probe_fentry", true),
             fmod_ret: load::probe(c"probe_fmod_ret", true),
+            watches: WATCHES
+                .iter()
+                .map(|watch| load::probe(watch.probe, watch.attach))
+                .collect(),
             lsm: lsm(),
         }
     }
@@ -56,6 +63,74 @@ impl Capabilities {
             Tier::B
         }
     }
+}
+
+/// A program that tells of tampering, or refuses it, where trampolines cannot.
+#[derive(Debug)]
+pub struct Watch {
+    /// What it sees.
+    pub name: &'static str,
+    /// What its lack costs, where trampolines do not work either.
+    pub cost: &'static str,
+    /// The program of the sensor.
+    pub(crate) program: &'static str,
+    probe: &'static CStr,
+    attach: bool,
+}
+
+/// All of these programs.
+pub const WATCHES: [Watch; 6] = [
+    Watch {
+        name: "tampering: signals",
+        cost: "signals to the agent are not recorded",
+        program: "watch_signal",
+        probe: c"probe_signal",
+        attach: true,
+    },
+    Watch {
+        name: "tampering: rights asked for",
+        cost: "BPF, kernel modules and packet sockets of a fenced job are neither recorded nor ended",
+        program: "watch_capable",
+        probe: c"probe_capable",
+        attach: true,
+    },
+    Watch {
+        name: "tampering: sockets through io_uring",
+        cost: "packet sockets that a fenced job makes through io_uring are neither recorded nor ended",
+        program: "watch_uring",
+        probe: c"probe_uring",
+        attach: true,
+    },
+    Watch {
+        name: "tampering: devices",
+        cost: "raw memory and disks are not refused to a fenced job",
+        program: "watch_device",
+        probe: c"probe_device",
+        attach: false,
+    },
+    Watch {
+        name: "tampering: settings of the kernel",
+        cost: "settings by which the kernel runs programs are not refused to a fenced job",
+        program: "watch_setting",
+        probe: c"probe_setting",
+        attach: false,
+    },
+    Watch {
+        name: "tampering: daemons",
+        cost: "daemons that would act for a fenced job are not refused to it",
+        program: "watch_unix_connect",
+        probe: c"probe_unix_connect",
+        attach: false,
+    },
+];
+
+/// The programs of [`WATCHES`] that this kernel takes.
+pub(crate) fn watches() -> Vec<&'static str> {
+    WATCHES
+        .iter()
+        .filter(|watch| load::probe(watch.probe, watch.attach).is_ok())
+        .map(|watch| watch.program)
+        .collect()
 }
 
 /// The tier of this machine: as [`Capabilities::tier`], without trying what does not matter for it.

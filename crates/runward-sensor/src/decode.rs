@@ -19,6 +19,7 @@ use crate::container::container_id;
 use crate::dns::{Datagram, DnsDecoder};
 use crate::flags;
 use crate::reset::Stream;
+use crate::tamper;
 
 /// Something that the kernel side told.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +107,7 @@ impl Decoder {
                     sink(Record::Reset(stream(&record)));
                 }
             }
+            rw_kind::RW_TAMPER => sink(event(tamper::body(&abi::read(bytes)?.0))),
             rw_kind::RW_NETNS => {
                 let (record, _) = abi::read::<rw_netns>(bytes)?;
                 sink(Record::NamespaceUsed {

@@ -75,6 +75,19 @@ pub enum SensorError {
         /// Why.
         source: io::Error,
     },
+    /// The kernel side could not be told who the agent is.
+    #[error(
+        "cannot protect this process from the job: {0}; `runward doctor` tells what this kernel lacks"
+    )]
+    Introduce(#[source] libbpf_rs::Error),
+    /// A folder that the job must leave alone could not be opened.
+    #[error("cannot protect {path} from the job: {source}")]
+    Protect {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The fence does not take the policy.
     #[error("cannot fence the job: {0}")]
     Fence(#[from] crate::FenceError),

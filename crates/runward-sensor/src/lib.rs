@@ -25,8 +25,9 @@ pub mod netns;
 mod pins;
 mod reset;
 mod sensor;
+mod tamper;
 
-pub use capabilities::{Capabilities, check_machine};
+pub use capabilities::{Capabilities, WATCHES, Watch, check_machine};
 pub use clock::Clock;
 pub use decode::SensorEvent;
 pub use error::SensorError;

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use libbpf_rs::{
-    Link, Map, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, set_print,
+    Link, Map, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, OpenProgramMut, PrintLevel,
+    ProgramInput, set_print,
 };
 
 use crate::SensorError;
-use crate::abi::rodata;
+use crate::abi::{rodata, rw_introduction};
 use crate::pins::Pins;
 
 /// Keeps an embedded object where its headers can be read in place.
@@ -83,20 +84,55 @@ pub(crate) struct Loaded {
     _cgroup: File,
 }
 
+/// How a fenced job is kept from what is not the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// Trampolines refuse it: every program that does so must load.
+    Refuse,
+    /// These programs refuse or tell what they can.
+    Watch(Vec<&'static str>),
+}
+
 /// How the sensor is loaded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) tagging: SocketTagging,
     pub(crate) ring_bytes: u32,
-    /// Whether a job may be fenced.
-    pub(crate) fence: bool,
+    /// Set if a job may be fenced.
+    pub(crate) fence: Option<Protection>,
+}
+
+impl Setup {
+    fn wants(&self, program: &OpenProgramMut<'_>) -> bool {
+        let name = program.name().as_bytes();
+        if name.starts_with(GUARDS) {
+            self.fence == Some(Protection::Refuse)
+        } else if name.starts_with(WATCHES) {
+            let Some(Protection::Watch(watches)) = &self.fence else {
+                return false;
+            };
+            watches.iter().any(|watch| watch.as_bytes() == name)
+        } else if program.section().as_bytes().starts_with(b"fentry") {
+            self.tagging == SocketTagging::Trampolines
+        } else {
+            self.fence.is_some() || FENCE_PROGRAMS.iter().all(|other| other.as_bytes() != name)
+        }
+    }
 }
 
 /// The program that looks for sockets which a job did not make itself; run on demand.
 const OPEN_SOCKETS: &str = "tag_open_sockets";
+/// The program by which the agent tells who it is; run on demand.
+const INTRODUCE: &str = "introduce";
+/// How the names of programs begin that refuse a fenced job what is not the network, by trampolines.
+const GUARDS: &[u8] = b"guard_";
+/// How the names of those begin that stand in for them.
+const WATCHES: &[u8] = b"watch_";
 /// Programs that only a fence needs.
-const FENCE_PROGRAMS: [&str; 6] = [
+const FENCE_PROGRAMS: [&str; 8] = [
     OPEN_SOCKETS,
+    INTRODUCE,
+    "on_agent_moved",
     "on_filter_skb",
     "on_recvmsg4",
     "on_recvmsg6",
@@ -108,7 +144,7 @@ const FENCE_MAPS: [&str; 6] = ["scopes", "fences", "nets", "bindings", "names", 
 
 /// Loads the sensor and attaches it to the root of cgroup2. With `pins`, every link is pinned there, so that the programs
 /// outlive this process.
-pub(crate) fn load(setup: Setup, pins: Option<&Pins>) -> Result<Loaded, SensorError> {
+pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorError> {
     let cgroup_path = cgroup2_mount()?;
     let cgroup = File::open(&cgroup_path).map_err(|source| SensorError::Cgroup {
         path: cgroup_path,
@@ -121,7 +157,7 @@ pub(crate) fn load(setup: Setup, pins: Option<&Pins>) -> Result<Loaded, SensorEr
     let mut links = Vec::new();
     let mut open_sockets = None;
     for program in object.progs_mut() {
-        if !program.autoload() {
+        if !program.autoload() || program.name() == INTRODUCE {
             continue;
         }
         let attached = if program.section().as_bytes().starts_with(b"cgroup") {
@@ -150,7 +186,7 @@ pub(crate) fn load(setup: Setup, pins: Option<&Pins>) -> Result<Loaded, SensorEr
     })
 }
 
-fn configure(open: &mut OpenObject, setup: Setup) -> Result<(), SensorError> {
+fn configure(open: &mut OpenObject, setup: &Setup) -> Result<(), SensorError> {
     let processors = libbpf_rs::num_possible_cpus().map_err(|source| SensorError::Map {
         map: "exec_scratches",
         source,
@@ -160,7 +196,9 @@ fn configure(open: &mut OpenObject, setup: Setup) -> Result<(), SensorError> {
         let configured = match name.as_bytes() {
             b"exec_scratches" => map.set_max_entries(u32::try_from(processors).unwrap_or(1)),
             b"events" => map.set_max_entries(setup.ring_bytes),
-            name if !setup.fence && FENCE_MAPS.iter().any(|map| map.as_bytes() == name) => {
+            name if setup.fence.is_none()
+                && FENCE_MAPS.iter().any(|map| map.as_bytes() == name) =>
+            {
                 map.set_max_entries(1)
             }
             section if section.ends_with(b".rodata") => {
@@ -178,17 +216,13 @@ fn configure(open: &mut OpenObject, setup: Setup) -> Result<(), SensorError> {
         })?;
     }
     for mut program in open.progs_mut() {
-        let trampoline = program.section().as_bytes().starts_with(b"fentry");
-        let for_fence = FENCE_PROGRAMS.iter().any(|name| program.name() == *name);
-        program.set_autoload(
-            (!trampoline || setup.tagging == SocketTagging::Trampolines)
-                && (!for_fence || setup.fence),
-        );
+        let wanted = setup.wants(&program);
+        program.set_autoload(wanted);
     }
     Ok(())
 }
 
-fn set_constants(constants: &mut [u8], setup: Setup) -> Result<(), SensorError> {
+fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError> {
     let mut set = |offset: usize, value: &[u8]| {
         constants
             .get_mut(offset..offset + value.len())
@@ -204,7 +238,10 @@ fn set_constants(constants: &mut [u8], setup: Setup) -> Result<(), SensorError> 
         mem::offset_of!(rodata, task_storage_in_cgroup_hooks),
         &[in_hooks],
     )?;
-    set(mem::offset_of!(rodata, fence), &[u8::from(setup.fence)])?;
+    set(
+        mem::offset_of!(rodata, fence),
+        &[u8::from(setup.fence.is_some())],
+    )?;
     // The reader's timer empties the ring long before in the usual case; this is for storms.
     set(
         mem::offset_of!(rodata, wakeup_bytes),
@@ -241,6 +278,25 @@ pub(crate) fn map(object: &Object, name: &'static str) -> Result<MapHandle, Sens
         .find(|map| map.name() == OsStr::new(name))
         .ok_or(SensorError::Object(name))?;
     MapHandle::try_from(&map).map_err(|source| SensorError::Map { map: name, source })
+}
+
+/// Runs the program by which this thread tells the kernel side who it is, or that the next file that it opens is to be
+/// left alone.
+pub(crate) fn introduce(object: &Object, what: rw_introduction) -> Result<(), SensorError> {
+    let program = object
+        .progs_mut()
+        .find(|program| program.name() == INTRODUCE);
+    let program = program.ok_or(SensorError::Object(INTRODUCE))?;
+    let mut context = what.0.to_ne_bytes();
+    let input = ProgramInput {
+        context_in: Some(&mut context),
+        ..ProgramInput::default()
+    };
+    let ran = program.test_run(input).map_err(SensorError::Introduce)?;
+    match ran.return_value {
+        0 => Ok(()),
+        _ => Err(SensorError::Object(INTRODUCE)),
+    }
 }
 
 /// Tries one program of the probe object: loads it and, if asked, attaches it. The error is the kernel's word.

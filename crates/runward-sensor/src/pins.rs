@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle};
@@ -19,6 +19,8 @@ use crate::SensorError;
 const BPFFS: &str = "/sys/fs/bpf";
 /// The folder of all sensors in it.
 const FOLDER: &str = "runward";
+/// The user and group that the kernel itself shows for those it does not know.
+const NOBODY: u32 = 65_534;
 /// The pin of the map of tasks.
 const TASKS: &str = "tasks";
 
@@ -53,6 +55,19 @@ impl Pins {
             }
         }
         unreachable!("nobody makes so many folders")
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Gives the folder to nobody, when everything is in it: even root then needs a right of its own to enter, and where
+    /// the kernel asks for rights, the sensor can see it.
+    pub(crate) fn give_away(&self) -> Result<(), SensorError> {
+        chown(&self.folder, Some(NOBODY), Some(NOBODY)).map_err(|source| SensorError::Pin {
+            path: self.folder.clone(),
+            source,
+        })
     }
 
     pub(crate) fn link(&self, link: &mut Link, name: &OsStr) -> Result<(), SensorError> {

@@ -1,22 +1,24 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
 use std::rc::Rc;
 
 use libbpf_rs::libbpf_sys;
-use libbpf_rs::{Iter, MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Iter, MapCore, MapFlags, MapHandle, Object, RingBuffer, RingBufferBuilder};
 use runward_event::{
     Body, ConnectClose, ConnectOutcome, ConnectionId, EventKind, LossReason, ProcessId, Tier,
 };
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::SensorError;
-use crate::abi::{self, rw_flow, rw_flow_key, rw_kind, rw_loss, rw_task};
+use crate::abi::{self, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_task};
 use crate::capabilities;
 use crate::decode::{Decoder, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
-use crate::load::{self, Loaded, Setup, SocketTagging};
+use crate::load::{self, Loaded, Protection, Setup, SocketTagging};
 use crate::netns;
 use crate::pins::Pins;
 use crate::reset::{self, Stream};
@@ -104,16 +106,27 @@ impl Sensor {
         } else {
             SocketTagging::Trampolines
         };
+        let tier = capabilities::tier();
         let setup = Setup {
             tagging,
             ring_bytes: options.ring_bytes,
-            fence: options.fence,
+            fence: options.fence.then(|| match tier {
+                Tier::A => Protection::Refuse,
+                Tier::B => Protection::Watch(capabilities::watches()),
+            }),
         };
         let pins = options.fence.then(Pins::create).transpose()?;
-        let loaded = load::load(setup, pins.as_ref())?;
+        let loaded = load::load(&setup, pins.as_ref())?;
         let mut tasks = load::map(&loaded.object, "tasks")?;
         if let Some(pins) = &pins {
             pins.tasks(&mut tasks)?;
+            load::introduce(&loaded.object, rw_introduction::RW_INTRODUCE_AGENT)?;
+            protect(
+                &loaded.object,
+                rw_introduction::RW_INTRODUCE_PINS,
+                pins.folder(),
+            )?;
+            pins.give_away()?;
         }
         let inbox = Rc::new(RefCell::new(Inbox::default()));
         let ring = {
@@ -139,7 +152,7 @@ impl Sensor {
             flow_sockets: HashMap::new(),
             next_process: 1,
             namespaces: Vec::new(),
-            tier: capabilities::tier(),
+            tier,
             loaded,
             _pins: pins,
         })
@@ -189,6 +202,16 @@ impl Sensor {
         let fence = Fence::open(&self.loaded.object, job)?;
         fence.raise(rules)?;
         Ok(fence)
+    }
+
+    /// Keeps fenced jobs from changing what is in this folder, where the kernel can refuse that. It must not be removed
+    /// while the sensor is open. One folder: the last one counts.
+    pub fn protect_report(&self, folder: &Path) -> Result<(), SensorError> {
+        protect(
+            &self.loaded.object,
+            rw_introduction::RW_INTRODUCE_REPORT,
+            folder,
+        )
     }
 
     /// Takes hold of sockets that fenced jobs have without having made them: inherited, or handed over. What they send is
@@ -377,8 +400,19 @@ impl Sensor {
     }
 }
 
+/// Opens a folder in such a way that the kernel side knows it from then on.
+fn protect(object: &Object, what: rw_introduction, folder: &Path) -> Result<(), SensorError> {
+    load::introduce(object, what)?;
+    File::open(folder)
+        .map(drop)
+        .map_err(|source| SensorError::Protect {
+            path: folder.to_path_buf(),
+            source,
+        })
+}
+
 /// The kinds of records that can be lost, and what their loss is called.
-const KINDS: [(rw_kind, EventKind); 9] = [
+const KINDS: [(rw_kind, EventKind); 10] = [
     (rw_kind::RW_FORK, EventKind::ProcessFork),
     (rw_kind::RW_EXEC, EventKind::ProcessExec),
     (rw_kind::RW_EXIT, EventKind::ProcessExit),
@@ -388,6 +422,7 @@ const KINDS: [(rw_kind, EventKind); 9] = [
     (rw_kind::RW_SOCKET_GONE, EventKind::ConnectClose),
     (rw_kind::RW_REFUSED, EventKind::Refused),
     (rw_kind::RW_NETNS, EventKind::Dns),
+    (rw_kind::RW_TAMPER, EventKind::Tamper),
 ];
 
 const REASONS: [(rw_loss, LossReason); 2] = [

@@ -79,6 +79,7 @@ impl Tree {
             Body::Dns(dns) => self.act(event.time, dns.process, dns.pid),
             Body::Connect(connect) => self.act(event.time, connect.process, connect.pid),
             Body::Refused(refused) => self.act(event.time, refused.process, refused.pid),
+            Body::Tamper(tamper) => self.act(event.time, tamper.process, tamper.pid),
             Body::FileCreate(file)
             | Body::FileWrite(file)
             | Body::FileRename(file)

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use runward_sensor::{Capabilities, Leftover, SensorError, check_machine, leftovers};
+use runward_sensor::{Capabilities, Leftover, SensorError, WATCHES, check_machine, leftovers};
 use serde::Serialize;
 
 use crate::cli::DoctorOptions;
@@ -110,7 +110,7 @@ fn diagnose(capabilities: &Capabilities, check: Result<(), SensorError>) -> Diag
         cost,
         remedy,
     };
-    let found = vec![
+    let mut found = vec![
         finding(
             "root",
             yes(capabilities.root, "this process is not root"),
@@ -172,6 +172,19 @@ fn diagnose(capabilities: &Capabilities, check: Result<(), SensorError>) -> Diag
             "add bpf to the kernel's lsm= list at boot",
         ),
     ];
+    found.extend(
+        WATCHES
+            .iter()
+            .zip(&capabilities.watches)
+            .map(|(watch, result)| {
+                finding(
+                    watch.name,
+                    result.clone(),
+                    watch.cost,
+                    "none is needed where trampolines that refuse work; otherwise use a newer kernel",
+                )
+            }),
+    );
     Diagnosis {
         tier: problem.is_none().then(|| capabilities.tier()),
         kernel: rustix::system::uname()

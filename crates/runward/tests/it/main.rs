@@ -19,5 +19,6 @@ mod hostile;
 mod network;
 mod policies;
 mod processes;
+mod protect;
 mod report;
 mod strace;
