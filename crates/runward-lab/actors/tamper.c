@@ -434,12 +434,12 @@ static void service_own(void) {
     reach(path);
 }
 
-struct act {
+struct attempt {
     const char *name;
     void (*run)(void);
 };
 
-static const struct act acts[] = {
+static const struct attempt acts[] = {
     {"bpf-load", bpf_load},
     {"bpf-load-tracepoint", bpf_load_tracepoint},
     {"bpf-open-pin", bpf_open_pin},
@@ -509,7 +509,7 @@ static const struct act acts[] = {
     {"may-reach-unknown-service", service_unknown},
 };
 
-static const struct act rough_acts[] = {
+static const struct attempt rough_acts[] = {
     {"pins-unlink", pins_unlink},
     {"pins-rename", pins_rename},
     {"report-unlink", report_unlink},
@@ -525,7 +525,7 @@ static const struct act rough_acts[] = {
     {"cgroup-kill", cgroup_kill},
 };
 
-static const struct act *find(const char *name, bool rough) {
+static const struct attempt *find(const char *name, bool rough) {
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
         if (strcmp(acts[i].name, name) == 0)
             return &acts[i];
@@ -552,7 +552,7 @@ int main(int argc, char **argv) {
     folder = argv[at + 1];
     daemons = argv[at + 2];
     for (at += 3; at < argc; at++) {
-        const struct act *act = find(argv[at], rough);
+        const struct attempt *act = find(argv[at], rough);
         pid_t child = fork();
         if (child < 0)
             fail("fork");

@@ -419,8 +419,6 @@ int BPF_PROG(on_file_receive, struct file *file)
 	return 0;
 }
 
-extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
-
 /*
  * Whether the current task itself makes a packet leave its own socket. The kernel sends on behalf of others whenever a
  * task is interrupted: acknowledgements, what waits in a stream that nobody is using just now, its own sockets' resets,

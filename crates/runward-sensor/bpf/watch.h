@@ -192,8 +192,6 @@ int watch_setting(struct bpf_sysctl *ctx)
 	return 0;
 }
 
-extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
-
 /* A text in the kernel is at most as long as a unix socket's path. */
 __noinline int text_length(__u64 text)
 {

@@ -235,7 +235,8 @@ fn url(folder: &tempfile::TempDir) -> String {
 
 /// A daemon that is older than the job and starts containers for whoever asks.
 struct Service {
-    podman: Podman,
+    /// Its store.
+    _podman: Podman,
     daemon: Child,
     /// Where such daemons have their sockets.
     folder: tempfile::TempDir,
@@ -260,7 +261,7 @@ impl Service {
             .spawn()
             .expect("a daemon");
         let service = Service {
-            podman,
+            _podman: podman,
             daemon,
             folder,
         };
