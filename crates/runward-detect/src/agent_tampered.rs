@@ -10,7 +10,8 @@ const ID: &str = "agent-tampered";
 
 /// A fenced job tried to undo its fence, to end or steer the agent, or to reach below both.
 ///
-/// Asking a daemon is refused as well, but builds do it all the time without meaning harm: that is no finding.
+/// Asking a daemon, or signalling a whole process group, is refused as well, but builds do it all the time without meaning
+/// harm: that is no finding.
 #[derive(Default)]
 pub(crate) struct AgentTampered {
     reported: HashSet<Key>,
@@ -44,7 +45,7 @@ impl Detection for AgentTampered {
         let Body::Tamper(tamper) = &event.body else {
             return;
         };
-        if matches!(tamper.act, Act::Service | Act::Resolver) {
+        if matches!(tamper.act, Act::Service | Act::Resolver | Act::GroupSignal) {
             return;
         }
         let exe = tree.image(tamper.process).map_or("", |image| &image.exe);

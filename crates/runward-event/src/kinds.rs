@@ -619,6 +619,8 @@ pub enum Act {
     Service,
     /// To have a daemon outside of the job look up a name; C libraries do this by themselves.
     Resolver,
+    /// To signal a whole process group that the agent is in; scripts end what they started so.
+    GroupSignal,
     /// Something that a newer writer knows.
     #[serde(other)]
     Other,

@@ -22,6 +22,7 @@
 #include <sys/un.h>
 
 #include <glob.h>
+#include <limits.h>
 
 static pid_t agent;
 static const char *folder, *daemons;
@@ -95,6 +96,34 @@ static void bpf_make_map(void) {
     tried(sys_bpf(BPF_MAP_CREATE, &attr));
 }
 
+/* Libraries of container runtimes try whether programs can be attached at all, and where the kernel says no. */
+static void bpf_try_attaching(void) {
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof attr);
+    long program = load_program(BPF_PROG_TYPE_CGROUP_SKB);
+    if (program < 0)
+        fail("load");
+    attr.target_fd = UINT32_MAX;
+    attr.attach_bpf_fd = (unsigned)program;
+    attr.attach_type = BPF_CGROUP_INET_INGRESS;
+    long attached = sys_bpf(BPF_PROG_ATTACH, &attr);
+    tried(attached < 0 && errno == EBADF ? 0 : attached);
+}
+
+/* The same program where it would be asked about packets. */
+static void bpf_attach_root(void) {
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof attr);
+    long program = load_program(BPF_PROG_TYPE_CGROUP_SKB);
+    if (program < 0)
+        fail("load");
+    attr.target_fd = (unsigned)open("/sys/fs/cgroup", O_RDONLY | O_CLOEXEC);
+    attr.attach_bpf_fd = (unsigned)program;
+    attr.attach_type = BPF_CGROUP_INET_INGRESS;
+    attr.attach_flags = BPF_F_ALLOW_MULTI;
+    tried(sys_bpf(BPF_PROG_ATTACH, &attr));
+}
+
 static long open_pin(const char *name) {
     union bpf_attr attr;
     memset(&attr, 0, sizeof attr);
@@ -155,6 +184,9 @@ static void signal_pidfd(void) {
         fail("pidfd_open");
     tried(syscall(SYS_pidfd_send_signal, fd, sent_signal, NULL, 0));
 }
+
+/* As scripts do that end what they started. */
+static void signal_group(void) { tried(kill(0, SIGURG)); }
 
 static void signal_init(void) { tried(kill(1, SIGURG)); }
 
@@ -253,6 +285,21 @@ static void report_append(void) { tried(open("runward-report/events.jsonl", O_WR
 static void report_link(void) { tried(link("runward-report/events.jsonl", in_folder("other-name"))); }
 static void report_unlink(void) { tried(unlink("runward-report/events.jsonl")); }
 static void report_truncate(void) { tried(truncate("runward-report/events.jsonl", 0)); }
+/* As the upper layer of an overlay, the files have other paths. */
+static void report_overlay(void) {
+    char options[3 * PATH_MAX], here[PATH_MAX], *seen = in_folder("seen");
+    if (unshare(CLONE_NEWNS) < 0 || !getcwd(here, sizeof here))
+        fail("unshare");
+    mkdir(in_folder("lower"), 0700);
+    mkdir("layer-work", 0700);
+    mkdir(seen, 0700);
+    snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s/runward-report,workdir=%s/layer-work", in_folder("lower"),
+             here, here);
+    if (mount("overlay", seen, "overlay", 0, options) < 0)
+        lacking("overlay");
+    tried(open(below(seen, "events.jsonl"), O_WRONLY | O_APPEND | O_CLOEXEC));
+}
+
 static void report_move(void) { tried(rename("runward-report", in_folder("elsewhere"))); }
 
 static void mount_over(void) { tried(mount("tmpfs", "/sys/fs/bpf", "tmpfs", 0, NULL)); }
@@ -449,11 +496,13 @@ static const struct attempt acts[] = {
     {"bpf-open-link", bpf_open_link},
     {"bpf-open-program", bpf_open_program},
     {"bpf-detach-link", bpf_detach_link},
+    {"bpf-attach-root", bpf_attach_root},
     {"bpf-detach-root", bpf_detach_root},
     {"signal-kill", signal_kill},
     {"signal-thread", signal_thread},
     {"signal-queue", signal_queue},
     {"signal-pidfd", signal_pidfd},
+    {"signal-group", signal_group},
     {"signal-init", signal_init},
     {"signal-io", signal_io},
     {"memory-seize", memory_seize},
@@ -498,6 +547,7 @@ static const struct attempt acts[] = {
     {"service-resolver", service_resolver},
     /* What a build may do. */
     {"may-load-device-program", bpf_load_device},
+    {"may-try-attaching", bpf_try_attaching},
     {"may-make-map", bpf_make_map},
     {"may-ask-for-agent", signal_probe},
     {"may-trace-own", memory_own},
@@ -514,6 +564,7 @@ static const struct attempt rough_acts[] = {
     {"pins-rename", pins_rename},
     {"report-unlink", report_unlink},
     {"report-truncate", report_truncate},
+    {"report-overlay", report_overlay},
     {"report-move", report_move},
     {"mount-over", mount_over},
     {"mount-above", mount_above},

@@ -117,6 +117,8 @@ enum rw_act {
 	RW_ACT_SERVICE = 16,
 	/* A daemon that would look up names for it; programs then ask DNS themselves. */
 	RW_ACT_RESOLVER = 17,
+	/* A signal to a whole process group that the agent is in; `detail` is the signal. */
+	RW_ACT_GROUP_SIGNAL = 18,
 };
 
 /* rw_tamper.outcome */

@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#define AF_UNSPEC 0
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
@@ -92,7 +93,16 @@ struct super_block {
 	char s_id[32];
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct inode {
+	struct hlist_head i_dentry;
 	__u16 i_mode;
 	__u32 i_rdev;
 	struct super_block *i_sb;
@@ -108,6 +118,9 @@ struct dentry {
 	struct qstr d_name;
 	struct inode *d_inode;
 	struct super_block *d_sb;
+	union {
+		struct hlist_node d_alias;
+	} d_u;
 };
 
 struct vfsmount {
@@ -153,14 +166,6 @@ struct mm_struct {
 struct upid {
 	int nr;
 	void *ns;
-};
-
-struct hlist_node {
-	struct hlist_node *next;
-};
-
-struct hlist_head {
-	struct hlist_node *first;
 };
 
 struct pid {
@@ -246,7 +251,15 @@ struct nsproxy {
 	struct net *net_ns;
 };
 
+struct thread_info {
+	unsigned long flags;
+#if defined(__TARGET_ARCH_x86)
+	__u32 status;
+#endif
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	int pid;
 	int tgid;
 	int exit_code;
@@ -340,6 +353,8 @@ struct bpf_prog {
 /* The registers of a system call: its number and first arguments. */
 struct pt_regs {
 #if defined(__TARGET_ARCH_x86)
+	unsigned long bx;
+	unsigned long cx;
 	unsigned long orig_ax;
 	unsigned long di;
 	unsigned long si;

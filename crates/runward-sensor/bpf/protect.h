@@ -15,23 +15,39 @@
 #include "syscalls.h"
 
 /*
+ * To find out whether programs can be attached to control groups at all, the libraries of container runtimes load one
+ * that only returns, and attach it to no descriptor.
+ */
+static __always_inline bool is_trial(__u32 type, __u32 instructions)
+{
+	return type == BPF_PROG_TYPE_CGROUP_SKB && instructions <= 2;
+}
+
+static __always_inline bool is_no_descriptor(__u32 descriptor)
+{
+	return (__s32)descriptor < 0;
+}
+
+/*
  * Container runtimes give each container a program that says which devices it may open. That kind of program can neither
  * see nor touch anything else, and reaches no map but those that its own process made; so it may be loaded, attached,
  * looked up and replaced. What libraries make on the way to find out what the kernel can do (plain tables, type
- * information) is as harmless. Everything else of bpf(2) is refused.
+ * information, a trial) is as harmless. Everything else of bpf(2) is refused.
  */
 static __always_inline bool is_harmless_bpf(int cmd, union bpf_attr *attr)
 {
-	__u32 what = 0;
+	__u32 what = 0, with = 0;
 
 	switch (cmd) {
 	case BPF_PROG_LOAD:
 		bpf_probe_read_kernel(&what, sizeof(what), &attr->prog_type);
-		return what == BPF_PROG_TYPE_CGROUP_DEVICE;
+		bpf_probe_read_kernel(&with, sizeof(with), &attr->insn_cnt);
+		return what == BPF_PROG_TYPE_CGROUP_DEVICE || is_trial(what, with);
 	case BPF_PROG_ATTACH:
 	case BPF_PROG_DETACH:
 		bpf_probe_read_kernel(&what, sizeof(what), &attr->attach_type);
-		return what == BPF_CGROUP_DEVICE;
+		bpf_probe_read_kernel(&with, sizeof(with), &attr->target_fd);
+		return what == BPF_CGROUP_DEVICE || is_no_descriptor(with);
 	case BPF_PROG_QUERY:
 		bpf_probe_read_kernel(&what, sizeof(what), &attr->query.attach_type);
 		return what == BPF_CGROUP_DEVICE;
@@ -62,7 +78,24 @@ int BPF_PROG(guard_bpf_prog, struct bpf_prog *prog)
 {
 	if (!fenced_place() || BPF_CORE_READ(prog, type) == BPF_PROG_TYPE_CGROUP_DEVICE)
 		return 0;
+	/* Of its own making: guard_bpf has looked at it. */
+	if (current_call() == CALL_BPF && first_argument() == BPF_PROG_LOAD)
+		return 0;
 	return forbid(RW_ACT_BPF, BPF_PROG_GET_FD_BY_ID, 0);
+}
+
+/*
+ * Scripts end what they started by a signal to their process group, and the agent is in the one that a job begins in.
+ * That is told as what it is.
+ */
+static __always_inline __u32 act_of_signal(void)
+{
+	__s32 target;
+
+	if (current_call() != CALL_KILL)
+		return RW_ACT_SIGNAL;
+	target = first_argument();
+	return target == 0 || target < -1 ? RW_ACT_GROUP_SIGNAL : RW_ACT_SIGNAL;
 }
 
 /* int security_task_kill(struct task_struct *p, struct kernel_siginfo *info, int sig, const struct cred *cred) */
@@ -72,7 +105,7 @@ int BPF_PROG(guard_task_kill, struct task_struct *task, struct kernel_siginfo *i
 	/* Signal 0 only asks whether the process is there. The machine's first process starts services when it is told to. */
 	if (!signal || (task->tgid != 1 && !is_agent(task)) || !fenced_place())
 		return 0;
-	return forbid(RW_ACT_SIGNAL, signal, 0);
+	return forbid(act_of_signal(), signal, 0);
 }
 
 /*
@@ -151,7 +184,7 @@ int BPF_PROG(guard_capable, const struct cred *cred, struct user_namespace *ns, 
 	/* Refused whatever asks; told where it can mean nothing else. */
 	if ((cap != CAP_SYS_MODULE && cap != CAP_SYS_BOOT) || !fenced_place())
 		return 0;
-	act = act_of_syscall(current_syscall());
+	act = act_of_call(current_call());
 	return act ? forbid(act, 0, 0) : -EPERM;
 }
 

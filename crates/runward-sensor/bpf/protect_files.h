@@ -187,6 +187,14 @@ static __always_inline bool is_report(struct dentry *dentry)
 	return guard && guard->report && folder == guard->report;
 }
 
+/* As is_report, whatever path the file was opened by: as a layer of an overlay, it has another one. */
+static __always_inline bool is_report_file(struct inode *inode)
+{
+	struct hlist_node *name = BPF_CORE_READ(inode, i_dentry.first);
+
+	return name && is_report((void *)name - bpf_core_field_offset(struct dentry, d_u.d_alias));
+}
+
 static __always_inline bool is_pinned(struct dentry *dentry)
 {
 	struct guard *guard = the_guard();
@@ -220,7 +228,7 @@ static __always_inline __u32 act_on_file(struct file *file, struct inode *inode,
 		return is_name(&name, "uevent_helper") ? RW_ACT_SETTING : RW_ACT_NONE;
 	}
 	default:
-		return is_report(dentry) ? RW_ACT_REPORT : RW_ACT_NONE;
+		return is_report_file(inode) ? RW_ACT_REPORT : RW_ACT_NONE;
 	}
 }
 

@@ -11,11 +11,11 @@
 
 /*
  * Families that the fence follows, or that do not leave the machine: AF_NETLINK speaks with the kernel, AF_ALG does
- * arithmetic.
+ * arithmetic, and AF_UNSPEC is nobody's.
  */
 static __always_inline bool is_family_followed(int family)
 {
-	return family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK ||
+	return family == AF_UNSPEC || family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK ||
 	       family == AF_ALG;
 }
 

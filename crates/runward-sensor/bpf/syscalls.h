@@ -1,82 +1,193 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which system call the current task is in, for hooks that are reached from several.
+ * Which system call the current task is in, for hooks that are reached from several; also in 32-bit programs, whose calls
+ * have numbers of their own.
  */
 #ifndef RUNWARD_SYSCALLS_H
 #define RUNWARD_SYSCALLS_H
 
 #include "common.h"
 
-#if defined(__TARGET_ARCH_x86)
-#define SYS_SOCKET 41
-#define SYS_BPF 321
-#elif defined(__TARGET_ARCH_arm64)
-#define SYS_SOCKET 198
-#define SYS_BPF 280
-#endif
+enum call {
+	CALL_OTHER,
+	CALL_BPF,
+	CALL_SOCKET,
+	/* All calls about sockets in one, where 32-bit x86 began. */
+	CALL_SOCKETCALL,
+	CALL_KILL,
+	CALL_MODULE,
+	CALL_KEXEC,
+};
 
-static __always_inline long current_syscall(void)
+#if defined(__TARGET_ARCH_x86)
+
+/* arch/x86/include/asm/thread_info.h: the task is in a call for 32 bits. */
+#define TS_COMPAT 2
+/* asm/unistd.h: calls of x32 have the numbers of 64 bits, and this bit. */
+#define X32_BIT 0x40000000
+
+static __always_inline bool is_compat(void)
 {
-	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	return BPF_CORE_READ(bpf_get_current_task_btf(), thread_info.status) & TS_COMPAT;
+}
 
-#if defined(__TARGET_ARCH_x86)
+static __always_inline enum call call_of(long number)
+{
+	switch (number & ~X32_BIT) {
+	case 321:
+		return CALL_BPF;
+	case 41:
+		return CALL_SOCKET;
+	case 62:
+		return CALL_KILL;
+	case 175: /* init_module */
+	case 176: /* delete_module */
+	case 313: /* finit_module */
+		return CALL_MODULE;
+	case 246: /* kexec_load */
+	case 320: /* kexec_file_load */
+	case 528: /* kexec_load of x32 */
+		return CALL_KEXEC;
+	default:
+		return CALL_OTHER;
+	}
+}
+
+static __always_inline enum call call_of_compat(long number)
+{
+	switch (number) {
+	case 357:
+		return CALL_BPF;
+	case 359:
+		return CALL_SOCKET;
+	case 102:
+		return CALL_SOCKETCALL;
+	case 37:
+		return CALL_KILL;
+	case 128: /* init_module */
+	case 129: /* delete_module */
+	case 350: /* finit_module */
+		return CALL_MODULE;
+	case 283: /* kexec_load */
+		return CALL_KEXEC;
+	default:
+		return CALL_OTHER;
+	}
+}
+
+static __always_inline long call_number(struct pt_regs *regs)
+{
 	return BPF_CORE_READ(regs, orig_ax);
+}
+
+static __always_inline __u64 first_of(struct pt_regs *regs)
+{
+	return is_compat() ? (__u32)BPF_CORE_READ(regs, bx) : BPF_CORE_READ(regs, di);
+}
+
+static __always_inline __u64 second_of(struct pt_regs *regs)
+{
+	return is_compat() ? (__u32)BPF_CORE_READ(regs, cx) : BPF_CORE_READ(regs, si);
+}
+
 #elif defined(__TARGET_ARCH_arm64)
+
+/* arch/arm64/include/asm/thread_info.h: the task runs 32-bit code. */
+#define TIF_32BIT 22
+
+static __always_inline bool is_compat(void)
+{
+	return BPF_CORE_READ(bpf_get_current_task_btf(), thread_info.flags) & (1ul << TIF_32BIT);
+}
+
+static __always_inline enum call call_of(long number)
+{
+	switch (number) {
+	case 280:
+		return CALL_BPF;
+	case 198:
+		return CALL_SOCKET;
+	case 129:
+		return CALL_KILL;
+	case 105: /* init_module */
+	case 106: /* delete_module */
+	case 273: /* finit_module */
+		return CALL_MODULE;
+	case 104: /* kexec_load */
+	case 294: /* kexec_file_load */
+		return CALL_KEXEC;
+	default:
+		return CALL_OTHER;
+	}
+}
+
+static __always_inline enum call call_of_compat(long number)
+{
+	switch (number) {
+	case 386:
+		return CALL_BPF;
+	case 281:
+		return CALL_SOCKET;
+	case 37:
+		return CALL_KILL;
+	case 128: /* init_module */
+	case 129: /* delete_module */
+	case 379: /* finit_module */
+		return CALL_MODULE;
+	case 347: /* kexec_load */
+	case 401: /* kexec_file_load */
+		return CALL_KEXEC;
+	default:
+		return CALL_OTHER;
+	}
+}
+
+static __always_inline long call_number(struct pt_regs *regs)
+{
 	return BPF_CORE_READ(regs, syscallno);
+}
+
+static __always_inline __u64 first_of(struct pt_regs *regs)
+{
+	return BPF_CORE_READ(regs, orig_x0);
+}
+
+static __always_inline __u64 second_of(struct pt_regs *regs)
+{
+	return BPF_CORE_READ(regs, regs[1]);
+}
+
 #endif
+
+static __always_inline struct pt_regs *current_regs(void)
+{
+	return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+}
+
+static __always_inline enum call current_call(void)
+{
+	long number = call_number(current_regs());
+
+	return is_compat() ? call_of_compat(number) : call_of(number);
 }
 
 /* Its arguments, as the kernel keeps them: other threads can't change these. */
 static __always_inline __u64 first_argument(void)
 {
-	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-#if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(regs, di);
-#elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(regs, orig_x0);
-#endif
+	return first_of(current_regs());
 }
 
 static __always_inline __u64 second_argument(void)
 {
-	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-#if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(regs, si);
-#elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(regs, regs[1]);
-#endif
+	return second_of(current_regs());
 }
 
 /* Modules and kernels: calls that mean nothing else. */
-static __always_inline __u32 act_of_syscall(long number)
+static __always_inline __u32 act_of_call(enum call call)
 {
-	switch (number) {
-#if defined(__TARGET_ARCH_x86)
-	case 175: /* init_module */
-	case 176: /* delete_module */
-	case 313: /* finit_module */
-	case 128: /* the same three for 32 bits */
-	case 129:
-	case 350:
+	if (call == CALL_MODULE)
 		return RW_ACT_MODULE;
-	case 246: /* kexec_load */
-	case 320: /* kexec_file_load */
-	case 283: /* kexec_load for 32 bits */
-		return RW_ACT_KEXEC;
-#elif defined(__TARGET_ARCH_arm64)
-	case 105: /* init_module */
-	case 106: /* delete_module */
-	case 273: /* finit_module */
-		return RW_ACT_MODULE;
-	case 104: /* kexec_load */
-	case 294: /* kexec_file_load */
-		return RW_ACT_KEXEC;
-#endif
-	default:
-		return RW_ACT_NONE;
-	}
+	return call == CALL_KEXEC ? RW_ACT_KEXEC : RW_ACT_NONE;
 }
 
 #endif

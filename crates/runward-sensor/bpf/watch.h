@@ -33,7 +33,7 @@ int BPF_PROG(watch_signal, int signal, struct kernel_siginfo *info, struct task_
 {
 	if ((task->tgid != 1 && !is_agent(task)) || !is_from_process(signal, info) || !fenced_place())
 		return 0;
-	tell(RW_ACT_SIGNAL, signal, RW_TAMPER_SEEN);
+	tell(act_of_signal(), signal, RW_TAMPER_SEEN);
 	return 0;
 }
 
@@ -51,13 +51,25 @@ static __always_inline bool leaves_machine(int family)
 	return family == AF_PACKET || family == AF_XDP || family == AF_VSOCK || family == AF_KEY;
 }
 
-/* The family that socket(2) is asked for. */
-static __always_inline int requested_family(void)
+/* The family of the socket that a program asked for. */
+static __always_inline int family_of(int family, int type)
 {
 	/* An old way to say AF_PACKET. */
-	if (first_argument() == AF_INET && (second_argument() & SOCK_TYPE_MASK) == SOCK_PACKET)
-		return AF_PACKET;
-	return first_argument();
+	return family == AF_INET && (type & SOCK_TYPE_MASK) == SOCK_PACKET ? AF_PACKET : family;
+}
+
+/* SYS_SOCKET of linux/net.h: what socketcall(2) is to do. */
+#define SOCKETCALL_SOCKET 1
+
+/* The same for a 32-bit program that has its arguments in memory; they may have changed since. */
+static __always_inline int family_in_memory(void)
+{
+	__u32 arguments[2] = {};
+
+	if (first_argument() != SOCKETCALL_SOCKET)
+		return AF_UNSPEC;
+	bpf_probe_read_user(arguments, sizeof(arguments), (void *)second_argument());
+	return family_of(arguments[0], arguments[1]);
 }
 
 static __always_inline void tell_socket(int family)
@@ -85,10 +97,12 @@ static __always_inline bool may_be_harmless(__u32 command)
 {
 	switch (command) {
 	case BPF_PROG_LOAD:
-		return bpf_argument(0) == BPF_PROG_TYPE_CGROUP_DEVICE;
+		return bpf_argument(0) == BPF_PROG_TYPE_CGROUP_DEVICE ||
+		       is_trial(bpf_argument(0), bpf_argument(offsetof(union bpf_attr, insn_cnt)));
 	case BPF_PROG_ATTACH:
 	case BPF_PROG_DETACH:
-		return bpf_argument(offsetof(union bpf_attr, attach_type)) == BPF_CGROUP_DEVICE;
+		return bpf_argument(offsetof(union bpf_attr, attach_type)) == BPF_CGROUP_DEVICE ||
+		       is_no_descriptor(bpf_argument(offsetof(union bpf_attr, target_fd)));
 	case BPF_PROG_QUERY:
 		return bpf_argument(offsetof(union bpf_attr, query.attach_type)) == BPF_CGROUP_DEVICE;
 	case BPF_MAP_CREATE:
@@ -129,20 +143,20 @@ SEC("tp_btf/cap_capable")
 int BPF_PROG(watch_capable, const struct cred *cred, struct user_namespace *target, struct user_namespace *having,
 	     int cap, int missing)
 {
-	long number;
+	enum call call;
 
 	/* In one call the kernel may ask for several rights; the first one was told. */
 	if (missing || !fenced_place() || is_killed())
 		return 0;
-	number = current_syscall();
-	if (number == SYS_BPF)
+	call = current_call();
+	if (call == CALL_BPF)
 		tell_bpf(first_argument());
-	else if (number == SYS_SOCKET)
-		tell_socket(requested_family());
-	else if (cap == CAP_SYS_MODULE && act_of_syscall(number) == RW_ACT_MODULE)
-		tell(RW_ACT_MODULE, 0, RW_TAMPER_SEEN);
-	else if (cap == CAP_SYS_BOOT && act_of_syscall(number) == RW_ACT_KEXEC)
-		tell(RW_ACT_KEXEC, 0, RW_TAMPER_SEEN);
+	else if (call == CALL_SOCKET)
+		tell_socket(family_of(first_argument(), second_argument()));
+	else if (call == CALL_SOCKETCALL)
+		tell_socket(family_in_memory());
+	else if ((cap == CAP_SYS_MODULE && call == CALL_MODULE) || (cap == CAP_SYS_BOOT && call == CALL_KEXEC))
+		tell(act_of_call(call), 0, RW_TAMPER_SEEN);
 	return 0;
 }
 

@@ -115,6 +115,7 @@ fn act(number: u32) -> Act {
         rw_act::RW_ACT_SOCKET => Act::Socket,
         rw_act::RW_ACT_SERVICE => Act::Service,
         rw_act::RW_ACT_RESOLVER => Act::Resolver,
+        rw_act::RW_ACT_GROUP_SIGNAL => Act::GroupSignal,
         _ => Act::Other,
     }
 }
@@ -126,7 +127,7 @@ fn detail(act: Act, number: u32) -> Option<String> {
             let name = BPF_COMMANDS.get(index).map(|name| (*name).to_owned());
             Some(name.unwrap_or_else(|| format!("command {number}")))
         }
-        Act::Signal => Some(format!("signal {number}")),
+        Act::Signal | Act::GroupSignal => Some(format!("signal {number}")),
         Act::Memory => Some(format!("process {number}")),
         Act::RawMemory | Act::RawDisk | Act::Tunnel if number != 0 => {
             let (major, minor) = (number >> 20, number & 0xf_ffff);

@@ -87,7 +87,8 @@ impl Bed {
             .lines()
             .map(|line| parse_line(line).expect("a valid event"))
             .collect();
-        let report = std::fs::read(folder.join("report.json")).expect("a report");
+        let report = std::fs::read(folder.join("report.json"))
+            .unwrap_or_else(|error| panic!("no report: {error}; runward said: {}", ran.stderr));
         Recorded {
             ran,
             events,

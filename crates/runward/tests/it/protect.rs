@@ -27,7 +27,7 @@ enum Watched {
 use Watched::{Killed, Prevented, Told, Unseen};
 
 /// Attempts that do no harm where nobody refuses them.
-const ATTEMPTS: [(&str, Act, Watched); 56] = [
+const ATTEMPTS: [(&str, Act, Watched); 58] = [
     ("bpf-load", Act::Bpf, Killed),
     ("bpf-load-tracepoint", Act::Bpf, Killed),
     ("bpf-open-pin", Act::Bpf, Killed),
@@ -37,11 +37,13 @@ const ATTEMPTS: [(&str, Act, Watched); 56] = [
     ("bpf-open-link", Act::Bpf, Killed),
     ("bpf-open-program", Act::Bpf, Unseen),
     ("bpf-detach-link", Act::Bpf, Unseen),
+    ("bpf-attach-root", Act::Bpf, Told),
     ("bpf-detach-root", Act::Bpf, Unseen),
     ("signal-kill", Act::Signal, Told),
     ("signal-thread", Act::Signal, Told),
     ("signal-queue", Act::Signal, Told),
     ("signal-pidfd", Act::Signal, Told),
+    ("signal-group", Act::GroupSignal, Told),
     ("signal-init", Act::Signal, Told),
     ("signal-io", Act::Signal, Told),
     ("memory-seize", Act::Memory, Unseen),
@@ -87,11 +89,12 @@ const ATTEMPTS: [(&str, Act, Watched); 56] = [
 ];
 
 /// Attempts for machines that are thrown away afterwards; in them, harmless signals become deadly ones.
-const ROUGH_ATTEMPTS: [(&str, Act, Watched); 13] = [
+const ROUGH_ATTEMPTS: [(&str, Act, Watched); 14] = [
     ("pins-unlink", Act::Pins, Unseen),
     ("pins-rename", Act::Pins, Unseen),
     ("report-unlink", Act::Report, Unseen),
     ("report-truncate", Act::Report, Unseen),
+    ("report-overlay", Act::Report, Unseen),
     ("report-move", Act::Report, Unseen),
     ("mount-over", Act::Mount, Unseen),
     ("mount-above", Act::Mount, Unseen),
@@ -104,8 +107,9 @@ const ROUGH_ATTEMPTS: [(&str, Act, Watched); 13] = [
 ];
 
 /// What a build may do, and what container runtimes do in it.
-const PERMITTED: [&str; 10] = [
+const PERMITTED: [&str; 11] = [
     "may-load-device-program",
+    "may-try-attaching",
     "may-make-map",
     "may-ask-for-agent",
     "may-trace-own",
@@ -194,9 +198,9 @@ fn check(recorded: &Recorded, attempts: &[(&str, Act, Watched)]) {
         }
         let of_act = told.get(&line["pid"].as_u64().unwrap());
         let event = of_act.and_then(|of_act| of_act.iter().find(|tamper| tamper.act == *kind));
-        // The kernel sends this signal long after the call that asked for it; nothing can fail. And the agent's move
-        // to another control group can only be answered.
-        let late = *act == "signal-io" || *act == "cgroup-move";
+        // The kernel sends the first signal long after the call that asked for it, the second one to other processes as
+        // well: nothing can fail. And the agent's move to another control group can only be answered.
+        let late = ["signal-io", "signal-group", "cgroup-move"].contains(act);
         match (tier, watched) {
             (Tier::A, _) => {
                 let event = event.unwrap_or_else(|| panic!("{act} was not told: {line}"));
