@@ -7,6 +7,7 @@
 #define RUNWARD_PROTECT_SOCKETS_H
 
 #include "names.h"
+#include "sockets.h"
 #include "tamper.h"
 
 /*
@@ -19,15 +20,60 @@ static __always_inline bool is_family_followed(int family)
 	       family == AF_ALG;
 }
 
+/*
+ * Refuses what the hook of control groups refuses where it knows the task: protocols for which the kernel makes further
+ * sockets that nobody has tagged, or packets of its own.
+ */
+static __always_inline int refuse_protocol(struct rw_task *place, int family, int type, int protocol)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct socket_info info = {};
+	struct peer nobody = {};
+
+	/* Without a protocol, each of these types has the usual one. */
+	if (task_storage_in_cgroup_hooks || (!protocol && type != SOCK_RAW) || is_followed(type, protocol))
+		return 0;
+	tag(&info, place, task);
+	info.protocol = protocol;
+	info.raw = type == SOCK_RAW;
+	emit_blocked_connect(&info, 0, &nobody, family, RW_PROTOCOL);
+	return -EPROTONOSUPPORT;
+}
+
 /* int security_socket_create(int family, int type, int protocol, int kern) */
 SEC("fmod_ret/security_socket_create")
 int BPF_PROG(guard_socket_create, int family, int type, int protocol, int kern)
 {
-	if (kern || is_family_followed(family) || !fenced_place())
+	struct rw_task *place;
+
+	if (kern)
+		return 0;
+	place = fenced_place();
+	if (!place)
+		return 0;
+	if (family == AF_INET || family == AF_INET6)
+		return refuse_protocol(place, family, type, protocol);
+	if (is_family_followed(family))
 		return 0;
 	forbid(RW_ACT_SOCKET, family, 0);
 	/* Programs that can do without a family look for this error; of AF_PACKET everybody knows that it takes a right. */
 	return family == AF_PACKET ? -EPERM : -EAFNOSUPPORT;
+}
+
+/* int security_file_receive(struct file *file): a descriptor is handed over, or copied from another process. */
+SEC("fmod_ret/security_file_receive")
+int BPF_PROG(guard_file_receive, struct file *file)
+{
+	struct socket *socket;
+	int family;
+
+	if (!fenced_place())
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	family = BPF_CORE_READ(socket, sk, __sk_common.skc_family);
+	return is_family_followed(family) ? 0 : forbid(RW_ACT_SOCKET, family, 0);
 }
 
 /* The job that bound a unix socket to its name. */
