@@ -13,6 +13,7 @@
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -416,6 +417,65 @@ static void socket_xdp(void) { make_socket(AF_XDP, SOCK_RAW); }
 static void socket_key(void) { make_socket(AF_KEY, SOCK_RAW); }
 static void socket_netlink(void) { make_socket(AF_NETLINK, SOCK_RAW); }
 
+#if defined(__x86_64__)
+static void no_compat(int signal) {
+    (void)signal;
+    errno = ENOSYS;
+    lacking("calls for 32 bits");
+}
+
+/* A call as a 32-bit program makes it: other numbers, other registers. */
+static long call_compat(long number, long first, long second, long third) {
+    long result;
+    signal(SIGSEGV, no_compat);
+    __asm__ volatile("int $0x80"
+                     : "=a"(result)
+                     : "a"(number), "b"(first), "c"(second), "d"(third)
+                     : "memory", "r8", "r9", "r10", "r11");
+    if (result >= 0)
+        /* For the signal that comes with the end of the call. */
+        sleep_ms(50);
+    errno = result < 0 ? (int)-result : 0;
+    return result < 0 ? -1 : result;
+}
+
+/* Memory that a 32-bit call can name. */
+static void *low_memory(void) {
+    void *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    if (low == MAP_FAILED)
+        fail("mmap");
+    return low;
+}
+
+enum { COMPAT_SOCKETCALL = 102, COMPAT_BPF = 357, COMPAT_SOCKET = 359, SOCKETCALL_SOCKET = 1 };
+
+static void socket_compat(void) { tried(call_compat(COMPAT_SOCKET, AF_PACKET, SOCK_RAW, 0)); }
+
+static void socket_call_compat(void) {
+    unsigned *arguments = low_memory();
+    arguments[0] = AF_PACKET;
+    arguments[1] = SOCK_RAW;
+    tried(call_compat(COMPAT_SOCKETCALL, SOCKETCALL_SOCKET, (long)arguments, 0));
+}
+
+static void bpf_open_tasks_compat(void) {
+    union bpf_attr *attr = low_memory();
+    char *path = low_memory();
+    snprintf(path, 4096, "%s", pin("tasks"));
+    attr->pathname = (uintptr_t)path;
+    tried(call_compat(COMPAT_BPF, BPF_OBJ_GET, (long)attr, sizeof *attr));
+}
+#else
+static void no_compat(void) {
+    errno = ENOSYS;
+    lacking("calls for 32 bits");
+}
+
+static void socket_compat(void) { no_compat(); }
+static void socket_call_compat(void) { no_compat(); }
+static void bpf_open_tasks_compat(void) { no_compat(); }
+#endif
+
 #if __has_include(<linux/io_uring.h>)
 static void socket_uring(void) {
     enum { OP_SOCKET = 45 };
@@ -491,6 +551,7 @@ static const struct attempt acts[] = {
     {"bpf-load-tracepoint", bpf_load_tracepoint},
     {"bpf-open-pin", bpf_open_pin},
     {"bpf-open-tasks", bpf_open_tasks},
+    {"bpf-open-tasks-compat", bpf_open_tasks_compat},
     {"bpf-next-map", bpf_next_map},
     {"bpf-open-map", bpf_open_map},
     {"bpf-open-link", bpf_open_link},
@@ -540,6 +601,8 @@ static const struct attempt acts[] = {
     {"socket-vsock", socket_vsock},
     {"socket-xdp", socket_xdp},
     {"socket-key", socket_key},
+    {"socket-compat", socket_compat},
+    {"socket-call-compat", socket_call_compat},
     {"socket-uring", socket_uring},
     {"service-docker", service_docker},
     {"service-renamed", service_renamed},

@@ -28,6 +28,8 @@ pub struct Capabilities {
     pub fentry: Result<(), String>,
     /// BPF trampolines that refuse.
     pub fmod_ret: Result<(), String>,
+    /// The trampolines that keep a fenced job from the agent: all of them, or block mode does not start on tier A.
+    pub guards: Result<(), String>,
     /// What stands in for trampolines that refuse, in the order of [`WATCHES`].
     pub watches: Vec<Result<(), String>>,
     /// BPF as a security module; useful only where the kernel's list of modules names `bpf`.
@@ -37,6 +39,7 @@ pub struct Capabilities {
 impl Capabilities {
     /// Tries everything. Takes some tens of milliseconds; leaves nothing behind.
     pub fn probe() -> Capabilities {
+        let fmod_ret = load::probe(c"probe_fmod_ret", true);
         Capabilities {
             root: geteuid().is_root(),
             btf: btf_exists(),
@@ -46,7 +49,8 @@ impl Capabilities {
             cgroup: load::probe(c"probe_cgroup", false),
             cgroup_task_storage: load::probe(c"probe_cgroup_task_storage", false),
             fentry: load::probe(c"probe_fentry", true),
-            fmod_ret: load::probe(c"probe_fmod_ret", true),
+            guards: fmod_ret.clone().and_then(|()| load::guards()),
+            fmod_ret,
             watches: WATCHES
                 .iter()
                 .map(|watch| load::probe(watch.probe, watch.attach))

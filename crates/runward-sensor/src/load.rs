@@ -299,6 +299,19 @@ pub(crate) fn introduce(object: &Object, what: rw_introduction) -> Result<(), Se
     }
 }
 
+/// Tries to load every program that refuses a fenced job what is not the network. The error is the kernel's word.
+pub(crate) fn guards() -> Result<(), String> {
+    let tried = with_log(|| {
+        let mut open = ObjectBuilder::default().open_memory(&RUNWARD.0)?;
+        for mut program in open.progs_mut() {
+            let wanted = program.name().as_bytes().starts_with(GUARDS);
+            program.set_autoload(wanted);
+        }
+        open.load().map(drop)
+    });
+    tried.map_err(|(error, _)| error.to_string())
+}
+
 /// Tries one program of the probe object: loads it and, if asked, attaches it. The error is the kernel's word.
 pub(crate) fn probe(program_name: &CStr, attach: bool) -> Result<(), String> {
     let tried = with_log(|| {

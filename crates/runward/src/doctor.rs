@@ -31,6 +31,9 @@ struct Finding {
     remedy: &'static str,
 }
 
+/// The finding without which tier A has no block mode.
+const GUARDS: &str = "trampolines that guard the agent";
+
 /// `runward doctor`.
 pub(crate) fn doctor(options: &DoctorOptions) -> ExitCode {
     if options.clean {
@@ -166,25 +169,25 @@ fn diagnose(capabilities: &Capabilities, check: Result<(), SensorError>) -> Diag
             "as for fentry; and CONFIG_FUNCTION_ERROR_INJECTION=y",
         ),
         finding(
+            GUARDS,
+            capabilities.guards.clone(),
+            "where trampolines that refuse work, block mode does not start; elsewhere, what is named tampering below stands in",
+            "use a kernel from 6.1 on, or audit mode",
+        ),
+        finding(
             "BPF as a security module",
             capabilities.lsm.clone(),
             "none where trampolines that refuse work",
             "add bpf to the kernel's lsm= list at boot",
         ),
     ];
-    found.extend(
-        WATCHES
-            .iter()
-            .zip(&capabilities.watches)
-            .map(|(watch, result)| {
-                finding(
-                    watch.name,
-                    result.clone(),
-                    watch.cost,
-                    "none is needed where trampolines that refuse work; otherwise use a newer kernel",
-                )
-            }),
-    );
+    if capabilities.guards.is_err() {
+        let watches = WATCHES.iter().zip(&capabilities.watches);
+        found.extend(watches.map(|(watch, result)| {
+            let remedy = "use a newer kernel, or one with trampolines";
+            finding(watch.name, result.clone(), watch.cost, remedy)
+        }));
+    }
     Diagnosis {
         tier: problem.is_none().then(|| capabilities.tier()),
         kernel: rustix::system::uname()
@@ -200,7 +203,16 @@ fn page(diagnosis: &Diagnosis) -> String {
     use std::fmt::Write as _;
     let mut page = String::new();
     // Writing to a String does not fail.
+    let unguarded = diagnosis
+        .capabilities
+        .iter()
+        .any(|found| found.name == GUARDS && !found.present);
     let _ = match (&diagnosis.tier, &diagnosis.problem) {
+        (Some(runward_event::Tier::A), _) if unguarded => writeln!(
+            page,
+            "Tier A on Linux {}: audit mode works; block mode does not start, because the agent can't be guarded.",
+            diagnosis.kernel
+        ),
         (Some(runward_event::Tier::A), _) => {
             writeln!(
                 page,

@@ -127,21 +127,19 @@ fn the_doctor_finds_the_tier() {
     assert_eq!(ran.code(), 0, "{}", ran.stderr);
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let tier = found["tier"].as_str().unwrap_or_default();
+    let present = |name: &str| {
+        let capabilities = found["capabilities"].as_array().unwrap();
+        let mut named = capabilities.iter().filter(|one| one["name"] == name);
+        named.next().unwrap()["present"] == true
+    };
     // A virtual machine says what its kernel must give; here, the tier follows from what could be loaded.
     let expected = std::env::var("RUNWARD_EXPECT_TIER").unwrap_or_else(|_| {
-        let capabilities = found["capabilities"].as_array().unwrap();
-        let trampolines = capabilities
-            .iter()
-            .find(|capability| capability["name"] == "trampolines that refuse (fmod_ret)")
-            .unwrap();
-        let tier = if trampolines["present"] == true {
-            "A"
-        } else {
-            "B"
-        };
-        tier.to_owned()
+        let trampolines = present("trampolines that refuse (fmod_ret)");
+        if trampolines { "A" } else { "B" }.to_owned()
     });
     assert_eq!(tier, expected, "{found:#}");
+    // Tier A that can't guard the agent could not run in block mode.
+    assert_eq!(present("trampolines that guard the agent"), tier == "A");
     let recorded = bed.record(["true"]);
     assert_eq!(recorded.report["tier"], expected.as_str());
 }

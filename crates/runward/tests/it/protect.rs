@@ -27,11 +27,12 @@ enum Watched {
 use Watched::{Killed, Prevented, Told, Unseen};
 
 /// Attempts that do no harm where nobody refuses them.
-const ATTEMPTS: [(&str, Act, Watched); 58] = [
+const ATTEMPTS: [(&str, Act, Watched); 61] = [
     ("bpf-load", Act::Bpf, Killed),
     ("bpf-load-tracepoint", Act::Bpf, Killed),
     ("bpf-open-pin", Act::Bpf, Killed),
     ("bpf-open-tasks", Act::Bpf, Killed),
+    ("bpf-open-tasks-compat", Act::Bpf, Killed),
     ("bpf-next-map", Act::Bpf, Told),
     ("bpf-open-map", Act::Bpf, Killed),
     ("bpf-open-link", Act::Bpf, Killed),
@@ -81,6 +82,8 @@ const ATTEMPTS: [(&str, Act, Watched); 58] = [
     ("socket-vsock", Act::Socket, Killed),
     ("socket-xdp", Act::Socket, Killed),
     ("socket-key", Act::Socket, Killed),
+    ("socket-compat", Act::Socket, Killed),
+    ("socket-call-compat", Act::Socket, Killed),
     ("socket-uring", Act::Socket, Killed),
     ("service-docker", Act::Service, Prevented),
     ("service-renamed", Act::Service, Unseen),
@@ -187,7 +190,9 @@ fn outcome<'a>(recorded: &'a Recorded, act: &str) -> &'a Value {
     line.unwrap_or_else(|| panic!("{act} was not tried: {}", recorded.ran.stdout))
 }
 
-fn check(recorded: &Recorded, attempts: &[(&str, Act, Watched)]) {
+/// Checks each attempt; returns how many were refused and told.
+fn check(recorded: &Recorded, attempts: &[(&str, Act, Watched)]) -> usize {
+    let mut refused = 0;
     let tier = tier(recorded);
     let told = told(recorded);
     for (act, kind, watched) in attempts {
@@ -201,6 +206,7 @@ fn check(recorded: &Recorded, attempts: &[(&str, Act, Watched)]) {
         // The kernel sends the first signal long after the call that asked for it, the second one to other processes as
         // well: nothing can fail. And the agent's move to another control group can only be answered.
         let late = ["signal-io", "signal-group", "cgroup-move"].contains(act);
+        refused += usize::from(event.is_some_and(|tamper| tamper.prevented));
         match (tier, watched) {
             (Tier::A, _) => {
                 let event = event.unwrap_or_else(|| panic!("{act} was not told: {line}"));
@@ -221,6 +227,7 @@ fn check(recorded: &Recorded, attempts: &[(&str, Act, Watched)]) {
             (Tier::B, Unseen) => assert!(event.is_none(), "{act} is told after all: {event:?}"),
         }
     }
+    refused
 }
 
 fn fence_stands(recorded: &Recorded) {
@@ -245,7 +252,10 @@ fn every_attempt_at_tampering_is_refused_or_told() {
     requires!(Root);
     let bed = Bed::new();
     let recorded = attack(&bed, false, &names(&ATTEMPTS));
-    check(&recorded, &ATTEMPTS);
+    let refused = check(&recorded, &ATTEMPTS);
+    // Whatever this machine lacks, what is left must be worth the name.
+    let least = if tier(&recorded) == Tier::A { 40 } else { 10 };
+    assert!(refused >= least, "only {refused} were refused");
     fence_stands(&recorded);
     let found = recorded.report["detections"].to_string();
     assert!(
