@@ -175,8 +175,9 @@ mod tests {
     }
 
     #[test]
-    fn asking_a_daemon_is_no_finding() {
+    fn what_builds_do_without_meaning_harm_is_no_finding() {
         let attempts = [
+            tamper(Act::GroupSignal, "signal 15"),
             tamper(Act::Service, "/run/docker.sock"),
             tamper(Act::Resolver, "/run/systemd/resolve/io.systemd.Resolve"),
         ];

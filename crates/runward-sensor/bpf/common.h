@@ -20,6 +20,8 @@ const volatile __u32 agent_pid_level = 0;
 const volatile bool task_storage_in_cgroup_hooks = true;
 /* A job may be fenced. Without, nothing of verdict.h is ever run. */
 const volatile bool fence = false;
+/* A daemon that looks up names for all C libraries runs here; they ask for it all the time, also where there is none. */
+const volatile bool name_cache_runs = true;
 /* The reader is woken when this many bytes wait; below, its own timer drains the ring. */
 const volatile __u64 wakeup_bytes = 1 << 20;
 

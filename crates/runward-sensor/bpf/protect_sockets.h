@@ -133,6 +133,9 @@ struct service {
 	__u32 act;
 };
 
+/* Beside an act: C libraries connect there for each user and each name, to see whether anybody answers. */
+#define ASKED_ALWAYS (1 << 16)
+
 #define SERVICE(suffix, act) { suffix, sizeof(suffix) - 1, act }
 
 /*
@@ -162,13 +165,13 @@ static const struct service services[] = {
 	SERVICE("/bus", RW_ACT_SERVICE), /* a user's D-Bus, in /run/user/UID */
 	SERVICE("/io.systemd.Resolve", RW_ACT_RESOLVER),
 	SERVICE("/io.systemd.Resolve.Monitor", RW_ACT_RESOLVER),
-	SERVICE("/nscd/socket", RW_ACT_RESOLVER),
+	SERVICE("/nscd/socket", RW_ACT_RESOLVER | ASKED_ALWAYS),
 	SERVICE("/avahi-daemon/socket", RW_ACT_RESOLVER),
 };
 
 #define SERVICES (sizeof(services) / sizeof(services[0]))
 
-/* What connecting to a socket of this name would be; `end` is the address just behind its last character. */
+/* What connecting to a socket of this name would be, and ASKED_ALWAYS; `end` is the address just behind its last character. */
 __noinline int act_on_service(__u64 end, __u32 len)
 {
 	for (__u32 i = 0; i < SERVICES; i++) {
@@ -217,7 +220,7 @@ int BPF_PROG(guard_unix_connect, struct sock *sk, struct sock *other)
 	bpf_probe_read_kernel(&last, 1, (void *)name + len - 1);
 	if (!last)
 		len -= 1;
-	act = act_on_service(name + len, len);
+	act = act_on_service(name + len, len) & ~ASKED_ALWAYS;
 	if (!act)
 		return 0;
 	forbid_named(act, name);

@@ -239,9 +239,11 @@ int watch_unix_connect(struct bpf_sock_addr *ctx)
 	act = act_on_service(path + len, len);
 	if (!act)
 		return 1;
-	forbid_named(act, path);
+	/* Nothing was refused where nobody is; who comes later is refused all the same. */
+	if (!(act & ASKED_ALWAYS) || name_cache_runs)
+		forbid_named(act & ~ASKED_ALWAYS, path);
 	/* As if nobody were there: then C libraries look elsewhere. */
-	if (act == RW_ACT_RESOLVER)
+	if ((act & ~ASKED_ALWAYS) == RW_ACT_RESOLVER)
 		bpf_set_retval(-ECONNREFUSED);
 	return 0;
 }

@@ -140,7 +140,17 @@ const FENCE_PROGRAMS: [&str; 8] = [
     "on_getpeername6",
 ];
 /// Maps that only a fence needs; the kernel makes large tables for them.
-const FENCE_MAPS: [&str; 6] = ["scopes", "fences", "nets", "bindings", "names", "resolvers"];
+const FENCE_MAPS: [&str; 7] = [
+    "scopes",
+    "fences",
+    "nets",
+    "bindings",
+    "names",
+    "resolvers",
+    "own_peers",
+];
+/// Where C libraries look for a daemon that looks up names for them (nscd).
+const NAME_CACHES: [&str; 2] = ["/run/nscd/socket", "/var/run/nscd/socket"];
 
 /// Loads the sensor and attaches it to the root of cgroup2. With `pins`, every link is pinned there, so that the programs
 /// outlive this process.
@@ -241,6 +251,11 @@ fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError>
     set(
         mem::offset_of!(rodata, fence),
         &[u8::from(setup.fence.is_some())],
+    )?;
+    let name_cache_runs = NAME_CACHES.iter().any(|path| Path::new(path).exists());
+    set(
+        mem::offset_of!(rodata, name_cache_runs),
+        &[u8::from(name_cache_runs)],
     )?;
     // The reader's timer empties the ring long before in the usual case; this is for storms.
     set(

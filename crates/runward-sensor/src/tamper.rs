@@ -169,10 +169,13 @@ mod tests {
         }
     }
 
+    /// A record's act, number and text, and what they become.
+    type Row = (rw_act, u32, &'static [u8], Act, Option<&'static str>);
+
     #[test]
     fn each_act_says_what_it_was_aimed_at() {
         let prevented = rw_tamper_outcome::RW_TAMPER_PREVENTED;
-        let table: [(rw_act, u32, &[u8], Act, Option<&str>); 11] = [
+        let table: [Row; 12] = [
             (
                 rw_act::RW_ACT_BPF,
                 34,
@@ -182,6 +185,13 @@ mod tests {
             ),
             (rw_act::RW_ACT_BPF, 900, b"", Act::Bpf, Some("command 900")),
             (rw_act::RW_ACT_SIGNAL, 9, b"", Act::Signal, Some("signal 9")),
+            (
+                rw_act::RW_ACT_GROUP_SIGNAL,
+                15,
+                b"",
+                Act::GroupSignal,
+                Some("signal 15"),
+            ),
             (
                 rw_act::RW_ACT_MEMORY,
                 12,
