@@ -31,7 +31,8 @@
 #define MSG_ZEROCOPY 0x4000000
 #endif
 
-enum { WAIT_MS = 20000 };
+/* The job that is to take a socket may take its time to start, under an emulated processor. */
+enum { WAIT_MS = 100000 };
 
 static const char *const kinds[] = {"tcp", "tcp-fresh", "udp", "udp-open", "raw", "packet"};
 enum kind { TCP, TCP_FRESH, UDP, UDP_OPEN, RAW, PACKET, KINDS };
@@ -96,8 +97,9 @@ static int listen_at(const char *path) {
 static void act_give(int argc UNUSED, char **argv) {
     struct target to = parse_target(argv[1], argv[2]);
     int fd = open_kind(parse_kind(argv[0]), &to), listener = listen_at(argv[3]);
-    struct pollfd wait = {listener, POLLIN, 0};
-    if (poll(&wait, 1, WAIT_MS) != 1)
+    /* Until somebody comes, or whoever started this closes its end. */
+    struct pollfd wait[] = {{listener, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
+    if (poll(wait, 2, WAIT_MS) < 1 || !wait[0].revents)
         fail_with("accept", ETIMEDOUT);
     int channel = accept(listener, NULL, NULL);
     if (channel < 0)
@@ -123,7 +125,7 @@ static void act_keep(int argc UNUSED, char **argv) {
         fail("rename");
     /* Until whoever started this closes its end. */
     struct pollfd wait = {STDIN_FILENO, POLLIN, 0};
-    poll(&wait, 1, WAIT_MS * 6);
+    poll(&wait, 1, WAIT_MS);
     exit(EXIT_DONE);
 }
 

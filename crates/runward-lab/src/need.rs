@@ -22,6 +22,8 @@ pub enum Need {
     Program(&'static str),
     /// Git has this command, which may be a program beside it.
     GitCommand(&'static str),
+    /// The processor is not emulated. For what is the same on every kernel, and takes minutes there.
+    OwnProcessor,
 }
 
 /// Why the machine does not meet `need`, if it doesn't. It is found by trying, once per process.
@@ -49,6 +51,9 @@ pub fn missing(need: Need) -> Option<String> {
                 .any(|command| command == name.as_bytes());
             (!found).then(|| format!("needs git {name}"))
         }
+        Need::OwnProcessor => env::var_os("RUNWARD_VM").map(|_| {
+            "is the same on every kernel, and takes minutes under an emulated processor".to_owned()
+        }),
     }
 }
 

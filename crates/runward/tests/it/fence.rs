@@ -339,7 +339,7 @@ fn attempt(ground: &Ground, bed: &Bed, setup: &str, options: Option<&[String]>) 
 
 #[test]
 fn a_policy_with_an_error_starts_nothing() {
-    requires!(Root, Netns);
+    requires!(OwnProcessor, Root, Netns);
     let ground = Ground::new();
     let scattered: Vec<String> = (1..=40).map(|n| (n * 2).to_string()).collect();
     let scattered = scattered
@@ -377,7 +377,7 @@ fn a_policy_with_an_error_starts_nothing() {
 
 #[test]
 fn a_policy_file_with_an_error_starts_nothing() {
-    requires!(Root, Netns);
+    requires!(OwnProcessor, Root, Netns);
     let ground = Ground::new();
     let bed = Bed::new();
     let file = |name: &str, text: &str| {
@@ -468,7 +468,7 @@ fn a_resolver_that_cannot_work_starts_nothing() {
 
 #[test]
 fn a_resolver_without_a_free_port_starts_nothing() {
-    requires!(Root, Netns);
+    requires!(OwnProcessor, Root, Netns);
     let ground = Ground::new();
     // Two ports for everything that does not choose its own, and both taken.
     let sink = |kind: &str, port: &str| {
@@ -545,7 +545,7 @@ const CAPABILITIES: [&str; 10] = [
 
 #[test]
 fn root_without_a_capability_is_fenced_or_does_not_start() {
-    requires!(Root, Netns, Program("setpriv"));
+    requires!(OwnProcessor, Root, Netns, Program("setpriv"));
     let ground = Ground::new();
     let mut refused = 0;
     for capability in CAPABILITIES {
@@ -585,16 +585,10 @@ fn refused_or_fenced(ground: &Ground, what: &str, setup: &str) -> bool {
 /// With one descriptor more each time, every step that opens one fails once, and each time no job starts.
 #[test]
 fn a_runward_without_descriptors_starts_nothing() {
-    requires!(Root, Netns);
+    requires!(OwnProcessor, Root, Netns);
     let ground = Ground::new();
-    // Under an emulated processor one start takes seconds.
-    let stride = if std::env::var_os("RUNWARD_VM").is_some() {
-        16
-    } else {
-        2
-    };
     let mut refused = 0;
-    let enough = (4..1000).step_by(stride).find(|most| {
+    let enough = (4..1000).step_by(2).find(|most| {
         let setup = format!("ulimit -n {most}\nexec \"$@\"");
         let stopped = refused_or_fenced(&ground, &format!("{most} descriptors"), &setup);
         refused += usize::from(stopped);
@@ -606,7 +600,7 @@ fn a_runward_without_descriptors_starts_nothing() {
 
 #[test]
 fn a_runward_without_threads_starts_nothing() {
-    requires!(Root, Netns);
+    requires!(OwnProcessor, Root, Netns);
     let ground = Ground::new();
     let Some(group) = LimitedGroup::new() else {
         skip_part(
@@ -656,7 +650,7 @@ impl Drop for LimitedGroup {
 
 #[test]
 fn rotating_addresses_are_never_refused() {
-    requires!(Root, Netns);
+    requires!(OwnProcessor, Root, Netns);
     let ground = Ground::new();
     let addresses: Vec<IpAddr> = (100..108).map(|host| ground.lab.v4(host).into()).collect();
     ground
@@ -698,7 +692,7 @@ const GRACE: Duration = Duration::from_secs(90);
 
 #[test]
 fn an_address_whose_time_is_over_is_refused() {
-    requires!(Root, Netns);
+    requires!(OwnProcessor, Root, Netns);
     let ground = Ground::new();
     let address = ground.lab.v4(110);
     ground

@@ -232,13 +232,13 @@ fn no_allowed_name_opens_a_place_that_is_not_public() {
 
 #[test]
 fn no_question_gets_past_the_resolver() {
-    requires!(Root, Netns);
+    requires!(OwnProcessor, Root, Netns);
     Batch::new(test_name!(), questions()).judge();
 }
 
 #[test]
 fn nothing_rides_along_with_a_question() {
-    requires!(Root, Netns);
+    requires!(OwnProcessor, Root, Netns);
     Batch::new(test_name!(), carriers()).judge();
 }
 
