@@ -155,6 +155,38 @@ static void bpf_open_program(void) {
     tried(got);
 }
 
+/* The program by which the agent says who it is, run by somebody else. */
+static void bpf_introduce(void) {
+    union bpf_attr attr;
+    unsigned what = 1;
+    for (unsigned id = 1; id < 100000; id++) {
+        struct bpf_prog_info info;
+        long program = by_id(BPF_PROG_GET_FD_BY_ID, id);
+        if (program < 0 && errno == ENOENT)
+            continue;
+        if (program < 0)
+            fail("open");
+        memset(&info, 0, sizeof info);
+        memset(&attr, 0, sizeof attr);
+        attr.info.bpf_fd = (unsigned)program;
+        attr.info.info_len = sizeof info;
+        attr.info.info = (uintptr_t)&info;
+        if (sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
+            fail("info");
+        if (strcmp(info.name, "introduce") == 0) {
+            memset(&attr, 0, sizeof attr);
+            attr.test.prog_fd = (unsigned)program;
+            attr.test.ctx_in = (uintptr_t)&what;
+            attr.test.ctx_size_in = sizeof what;
+            long ran = sys_bpf(BPF_PROG_TEST_RUN, &attr);
+            errno = attr.test.retval ? EPERM : errno;
+            tried(ran < 0 || attr.test.retval ? -1 : 0);
+        }
+        close((int)program);
+    }
+    fail_with("find the program", ENOENT);
+}
+
 static void bpf_detach_link(void) {
     union bpf_attr attr;
     memset(&attr, 0, sizeof attr);
@@ -556,6 +588,7 @@ static const struct attempt acts[] = {
     {"bpf-open-map", bpf_open_map},
     {"bpf-open-link", bpf_open_link},
     {"bpf-open-program", bpf_open_program},
+    {"bpf-introduce", bpf_introduce},
     {"bpf-detach-link", bpf_detach_link},
     {"bpf-attach-root", bpf_attach_root},
     {"bpf-detach-root", bpf_detach_root},

@@ -44,14 +44,15 @@ static __always_inline __u64 plain(const void *pointer)
 	return number;
 }
 
-/* Run by the agent itself: what the kernel knows of the caller is beyond doubt. */
+/* Run by the agent itself: what the kernel knows of the caller is beyond doubt. A job that got hold of this program, which
+ * tier B cannot prevent, is not listened to. */
 SEC("syscall")
 int introduce(__u32 *introduction)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct guard *guard = the_guard();
 
-	if (!guard)
+	if (!guard || bpf_task_storage_get(&tasks, task, NULL, 0))
 		return 1;
 	if (*introduction == RW_INTRODUCE_AGENT) {
 		guard->agent = task->tgid;

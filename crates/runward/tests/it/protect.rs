@@ -27,7 +27,7 @@ enum Watched {
 use Watched::{Killed, Prevented, Told, Unseen};
 
 /// Attempts that do no harm where nobody refuses them.
-const ATTEMPTS: [(&str, Act, Watched); 61] = [
+const ATTEMPTS: [(&str, Act, Watched); 62] = [
     ("bpf-load", Act::Bpf, Killed),
     ("bpf-load-tracepoint", Act::Bpf, Killed),
     ("bpf-open-pin", Act::Bpf, Killed),
@@ -37,6 +37,7 @@ const ATTEMPTS: [(&str, Act, Watched); 61] = [
     ("bpf-open-map", Act::Bpf, Killed),
     ("bpf-open-link", Act::Bpf, Killed),
     ("bpf-open-program", Act::Bpf, Unseen),
+    ("bpf-introduce", Act::Bpf, Unseen),
     ("bpf-detach-link", Act::Bpf, Unseen),
     ("bpf-attach-root", Act::Bpf, Told),
     ("bpf-detach-root", Act::Bpf, Unseen),
@@ -257,6 +258,10 @@ fn every_attempt_at_tampering_is_refused_or_told() {
     let least = if tier(&recorded) == Tier::A { 40 } else { 10 };
     assert!(refused >= least, "only {refused} were refused");
     fence_stands(&recorded);
+    // Where it is not refused either: who runs it must not become the agent.
+    let introduced = outcome(&recorded, "bpf-introduce");
+    assert_eq!(introduced["ok"], false, "{introduced}");
+    assert_eq!(introduced["error"], "EPERM", "{introduced}");
     let found = recorded.report["detections"].to_string();
     assert!(
         tier(&recorded) == Tier::B || found.contains("agent-tampered"),
