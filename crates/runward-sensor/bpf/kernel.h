@@ -40,6 +40,7 @@
 #define ETH_P_IPV6 0x86dd
 #define TCP_ESTABLISHED 1
 #define TCP_CLOSE 7
+#define TCP_LISTEN 10
 /* enum sock_flags: the peer has sent its FIN. */
 #define SOCK_DONE 1
 #define SIGKILL 9
@@ -284,6 +285,7 @@ struct linux_binprm {
 struct sock_common {
 	unsigned long skc_flags;
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 };
 
 typedef struct {

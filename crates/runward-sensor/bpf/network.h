@@ -422,7 +422,7 @@ int BPF_PROG(on_file_receive, struct file *file)
 /*
  * Whether the current task itself makes a packet leave its own socket. The kernel sends on behalf of others whenever a
  * task is interrupted: acknowledgements, what waits in a stream that nobody is using just now, its own sockets' resets,
- * and tunnels.
+ * and tunnels. For a stream that is in use by somebody it does not; but for listeners, which it never waits for.
  */
 static __always_inline bool is_senders_own(struct __sk_buff *skb)
 {
@@ -432,7 +432,7 @@ static __always_inline bool is_senders_own(struct __sk_buff *skb)
 	if (!BPF_CORE_READ(sk, sk_socket, file))
 		return false;
 	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
-		return BPF_CORE_READ(sk, sk_lock.owned);
+		return BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN && BPF_CORE_READ(sk, sk_lock.owned);
 	return BPF_CORE_READ(sk, sk_type) == SOCK_RAW || !BPF_CORE_READ((struct udp_sock *)sk, encap_type);
 }
 

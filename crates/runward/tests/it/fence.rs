@@ -687,6 +687,31 @@ fn rotating_addresses_are_never_refused() {
     }
 }
 
+/// A server's own answers leave while the kernel serves somebody else's call: the job's, which waits for them.
+#[test]
+fn a_server_outside_of_the_job_is_not_taken_for_the_jobs() {
+    requires!(Root, Netns);
+    let ground = Ground::new();
+    let bed = Bed::new();
+    let names = actor("names").display().to_string();
+    let script =
+        format!("for i in 1 2; do {names} many allowed.example 4430 1500 >out-$i & done; wait");
+    let mut command = ground.lab.command(binary());
+    command
+        .args(runward_arguments(Fence::Up, &ground, bed.path()))
+        .args(["--", "sh", "-c", &script])
+        .current_dir(bed.path());
+    let ran = run(&mut command, LIMIT).unwrap();
+    assert!(ran.worked(), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("blocked"), "{}", ran.stderr);
+    for i in 1..=2 {
+        let said = fs::read_to_string(bed.path().join(format!("out-{i}"))).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let failed = (&said["unresolved"], &said["refused"], &said["broken"]);
+        assert_eq!(failed, (&0.into(), &0.into(), &0.into()), "{said}");
+    }
+}
+
 /// How long an address stays allowed after its time to live, at most.
 const GRACE: Duration = Duration::from_secs(90);
 
