@@ -193,8 +193,10 @@ fn the_fence_outlives_a_runward_that_is_killed() {
 
     job.stop();
     assert!(
+        // Whether it has worked says something of other tests' fences, too.
         within(Duration::from_secs(10), || {
-            clean().worked() && job.pins().is_empty()
+            clean();
+            job.pins().is_empty()
         }),
         "{:?}",
         job.pins()

@@ -291,7 +291,6 @@ impl Batch {
 pub(crate) fn runward_arguments(fence: Fence, ground: &Ground, folder: &Path) -> Vec<String> {
     let mode = match fence {
         Fence::Down => "audit",
-        Fence::Up if std::env::var_os("NOFENCE").is_some() => "audit",
         Fence::Up => "block",
     };
     [
