@@ -237,9 +237,10 @@ fn a_process_outside_the_job_is_told_of_without_a_name() {
     workspace.write("src/a.txt", "changed\n");
     workspace.write("untracked.txt", "not told\n");
     watched.drain();
-    assert_eq!(watched.told(), ["write src/a.txt: changed by nobody"]);
+    let expected = ["write src/a.txt: changed by nobody"];
+    assert_eq!(watched.told(), expected);
     watched.finish();
-    assert_eq!(watched.told().len(), 1);
+    assert_eq!(watched.told(), expected, "the end tells nothing new");
 }
 
 #[test]
