@@ -146,11 +146,14 @@ static void bpf_next_map(void) { tried(by_id(BPF_MAP_GET_NEXT_ID, 0)); }
 static void bpf_open_map(void) { tried(by_id(BPF_MAP_GET_FD_BY_ID, 1)); }
 static void bpf_open_link(void) { tried(by_id(BPF_LINK_GET_FD_BY_ID, 1)); }
 
+/* Numbers of programs are never used again: a machine that has run for long has high ones. */
+enum { MOST_ID = 1 << 22 };
+
 /* Programs that say which devices a container may open can be had; all others not. */
 static void bpf_open_program(void) {
     long got = -1;
     errno = ENOENT;
-    for (unsigned id = 1; id < 100000 && got < 0 && errno == ENOENT; id++)
+    for (unsigned id = 1; id < MOST_ID && got < 0 && errno == ENOENT; id++)
         got = by_id(BPF_PROG_GET_FD_BY_ID, id);
     tried(got);
 }
@@ -159,7 +162,7 @@ static void bpf_open_program(void) {
 static void bpf_introduce(void) {
     union bpf_attr attr;
     unsigned what = 1;
-    for (unsigned id = 1; id < 100000; id++) {
+    for (unsigned id = 1; id < MOST_ID; id++) {
         struct bpf_prog_info info;
         long program = by_id(BPF_PROG_GET_FD_BY_ID, id);
         if (program < 0 && errno == ENOENT)
