@@ -650,6 +650,16 @@ impl Drop for LimitedGroup {
     }
 }
 
+/// Runs a script as a job with these arguments of `runward`.
+fn run_fenced(ground: &Ground, bed: &Bed, arguments: Vec<String>, script: &str) -> Ran {
+    let mut command = ground.lab.command(binary());
+    command
+        .args(arguments)
+        .args(["--", "sh", "-c", script])
+        .current_dir(bed.path());
+    run(&mut command, LIMIT).unwrap()
+}
+
 #[test]
 fn rotating_addresses_are_never_refused() {
     requires!(OwnProcessor, Root, Netns);
@@ -669,12 +679,7 @@ fn rotating_addresses_are_never_refused() {
     let script = format!(
         "for i in 1 2 3 4; do {names} many rotating.example 4430 250 40 >out-$i & done; wait"
     );
-    let mut command = ground.lab.command(binary());
-    command
-        .args(arguments)
-        .args(["--", "sh", "-c", &script])
-        .current_dir(bed.path());
-    let ran = run(&mut command, LIMIT).unwrap();
+    let ran = run_fenced(&ground, &bed, arguments, &script);
     assert!(ran.worked(), "{}", ran.stderr);
     for i in 1..=4 {
         let said = fs::read_to_string(bed.path().join(format!("out-{i}"))).unwrap();
@@ -698,12 +703,8 @@ fn a_server_outside_of_the_job_is_not_taken_for_the_jobs() {
     let names = actor("names").display().to_string();
     let script =
         format!("for i in 1 2; do {names} many allowed.example 4430 1500 >out-$i & done; wait");
-    let mut command = ground.lab.command(binary());
-    command
-        .args(runward_arguments(Fence::Up, &ground, bed.path()))
-        .args(["--", "sh", "-c", &script])
-        .current_dir(bed.path());
-    let ran = run(&mut command, LIMIT).unwrap();
+    let arguments = runward_arguments(Fence::Up, &ground, bed.path());
+    let ran = run_fenced(&ground, &bed, arguments, &script);
     assert!(ran.worked(), "{}", ran.stderr);
     assert!(!ran.stderr.contains("blocked"), "{}", ran.stderr);
     for i in 1..=2 {
@@ -744,12 +745,7 @@ fn an_address_whose_time_is_over_is_refused() {
         &ground,
         bed.path(),
     );
-    let mut command = ground.lab.command(binary());
-    command
-        .args(arguments)
-        .args(["--", "sh", "-c", &script])
-        .current_dir(bed.path());
-    let ran = run(&mut command, LIMIT).unwrap();
+    let ran = run_fenced(&ground, &bed, arguments, &script);
     assert!(ran.worked(), "{}: {}{}", ran.code(), ran.stdout, ran.stderr);
     let rounds: u64 = fs::read_to_string(bed.path().join("rounds"))
         .unwrap()

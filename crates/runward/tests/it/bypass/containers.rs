@@ -135,9 +135,9 @@ impl Podman {
         line.extend([
             format!("--network={network}"),
             format!("--volume={actors}:/actors:ro"),
-            format!("--volume={}:/work", folder.display()),
+            format!("--volume={}:/job", folder.display()),
         ]);
-        line.extend(["lab", "sh", "/work/script"].map(str::to_owned));
+        line.extend(["lab", "sh", "/job/script"].map(str::to_owned));
         line
     }
 }
@@ -189,7 +189,7 @@ fn in_containers(test: &'static str, network: &'static str, cases: Vec<Case>) {
         line
     };
     Batch::new(test, cases)
-        .inside("/actors", "/work", shell)
+        .inside("/actors", "/job", shell)
         .judge();
 }
 
