@@ -255,6 +255,42 @@ static __always_inline bool is_first_segment(struct packet *packet)
 	return (packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
 }
 
+/* A connected stream that may go on without being read: its peer is allowed, and so is all that it says. */
+static __always_inline bool is_settled(struct socket_info *info)
+{
+	return info->connection && info->allowed && !info->by_name && is_plain_stream(info);
+}
+
+/*
+ * Whether a packet is one more of a stream to where its socket was connected, and not the first one. Read in place, as
+ * most packets of a build are of this kind; no for any that has to be looked at more closely.
+ */
+static __always_inline bool continues_stream(struct __sk_buff *skb, struct socket_info *info)
+{
+	const __u8 *header = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const __u8 *tcp;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		/* Version 4, no options, not a fragment. */
+		if (header + 40 > end || header[0] != 0x45 || header[6] & 0x1f || header[7] || header[9] != IPPROTO_TCP)
+			return false;
+		if (!is_v4(info->addr) || *(__u32 *)(header + 16) != *(__u32 *)(info->addr + 12))
+			return false;
+		tcp = header + 20;
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		const __u32 *to = (void *)(header + 24), *peer = (void *)info->addr;
+
+		if (header + 60 > end || header[6] != IPPROTO_TCP)
+			return false;
+		if (to[0] != peer[0] || to[1] != peer[1] || to[2] != peer[2] || to[3] != peer[3])
+			return false;
+		tcp = header + 40;
+	} else {
+		return false;
+	}
+	return (tcp[2] << 8 | tcp[3]) == info->port && !(tcp[13] & TCP_FLAG_SYN);
+}
+
 /* The verdict on one packet that leaves a fenced socket. */
 static __always_inline int judge_packet(struct __sk_buff *skb, struct bpf_sock *sk, struct socket_info *info,
 					struct packet *packet)

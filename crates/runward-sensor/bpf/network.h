@@ -427,13 +427,16 @@ int BPF_PROG(on_file_receive, struct file *file)
 static __always_inline bool is_senders_own(struct __sk_buff *skb)
 {
 	struct sk_buff *packet = bpf_cast_to_kern_ctx(skb);
-	struct sock *sk = BPF_CORE_READ(packet, sk);
+	struct sock *sk = packet->sk;
+	bool sends;
 
-	if (!BPF_CORE_READ(sk, sk_socket, file))
+	if (!sk)
 		return false;
-	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
-		return BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN && BPF_CORE_READ(sk, sk_lock.owned);
-	return BPF_CORE_READ(sk, sk_type) == SOCK_RAW || !BPF_CORE_READ((struct udp_sock *)sk, encap_type);
+	if (sk->sk_protocol == IPPROTO_TCP)
+		sends = sk->sk_lock.owned && sk->__sk_common.skc_state != TCP_LISTEN;
+	else
+		sends = sk->sk_type == SOCK_RAW || !BPF_CORE_READ((struct udp_sock *)sk, encap_type);
+	return sends && sk->sk_socket && sk->sk_socket->file;
 }
 
 /*
@@ -442,11 +445,16 @@ static __always_inline bool is_senders_own(struct __sk_buff *skb)
  */
 static __always_inline bool take_hold(struct __sk_buff *skb, struct bpf_sock *sk, struct socket_info **taken)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct rw_task *place = task_place(task);
+	struct task_struct *task;
+	struct rw_task *place;
 	struct socket_info *info;
 
-	if (!place || !is_fenced(place->job) || !is_senders_own(skb))
+	/* First, because it is the quickest to rule out: this is asked for all packets of the machine. */
+	if (!is_senders_own(skb))
+		return true;
+	task = bpf_get_current_task_btf();
+	place = task_place(task);
+	if (!place || !is_fenced(place->job))
 		return true;
 	info = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	*taken = info;
@@ -461,58 +469,21 @@ static __always_inline bool take_hold(struct __sk_buff *skb, struct bpf_sock *sk
 	return true;
 }
 
-static __always_inline int on_packet(struct __sk_buff *skb, bool egress)
+/* What a packet of a job's socket tells: bytes of datagrams, and DNS. TCP counts its own bytes. */
+static __always_inline void look_into(struct __sk_buff *skb, bool egress, struct packet *packet,
+				      struct socket_info *info)
 {
-	struct bpf_sock *sk = skb->sk;
-	struct socket_info *info;
-	struct packet packet = {};
+	bool led = is_redirected(info, packet->remote, packet->remote_port);
 
-	if (!sk)
-		return ALLOW;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return ALLOW;
-	info = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (!info && egress && fence && task_storage_in_cgroup_hooks && !take_hold(skb, sk, &info))
-		return REFUSE;
-	if (info) {
-		bool judged = egress && is_fenced(info->job);
-		bool led;
-
-		/* TCP counts its own bytes; only DNS is looked into. */
-		if (!judged && is_stream(info) && info->port != DNS_PORT && !info->redirected)
-			return ALLOW;
-		if (!parse_packet(skb, egress, &packet)) {
-			if (judged)
-				emit_refused(info, bpf_get_socket_cookie(skb), &packet, RW_UNREADABLE, NULL);
-			return judged ? REFUSE : ALLOW;
-		}
-		if (judged) {
-			int verdict = judge_packet(skb, sk, info, &packet);
-
-			if (verdict != ALLOW)
-				return verdict;
-		}
-		led = is_redirected(info, packet.remote, packet.remote_port);
-		if (!is_stream(info))
-			count_datagram(skb, egress, &packet, info);
-		if (packet.remote_port == DNS_PORT || led) {
-			if (led) {
-				__builtin_memcpy(packet.remote, info->server, 16);
-				packet.remote_port = info->server_port;
-			}
-			emit_dns(skb, egress, &packet, info);
-		}
-		return ALLOW;
+	if (!is_stream(info))
+		count_datagram(skb, egress, packet, info);
+	if (packet->remote_port != DNS_PORT && !led)
+		return;
+	if (led) {
+		__builtin_memcpy(packet->remote, info->server, 16);
+		packet->remote_port = info->server_port;
 	}
-	/* A system resolver asks for the job: its answers tell the names of addresses that the job will use. */
-	if (egress || sk->protocol != IPPROTO_UDP)
-		return ALLOW;
-	if (!parse_packet(skb, egress, &packet))
-		return ALLOW;
-	if (packet.remote_port == DNS_PORT)
-		emit_dns(skb, egress, &packet, NULL);
-	return ALLOW;
+	emit_dns(skb, egress, packet, info);
 }
 
 /*
@@ -535,13 +506,64 @@ int BPF_PROG(on_filter_skb, struct sock *sk, struct sk_buff *skb)
 SEC("cgroup_skb/egress")
 int on_egress(struct __sk_buff *skb)
 {
-	return on_packet(skb, true);
+	struct bpf_sock *sk = skb->sk;
+	struct packet packet = {};
+	struct socket_info *info;
+	int verdict;
+
+	if (!sk)
+		return ALLOW;
+	info = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (info && is_settled(info) && continues_stream(skb, info))
+		return ALLOW;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return ALLOW;
+	if (!info && fence && task_storage_in_cgroup_hooks && !take_hold(skb, sk, &info))
+		return REFUSE;
+	if (!info)
+		return ALLOW;
+	if (!is_fenced(info->job)) {
+		if (!is_plain_stream(info) && parse_packet(skb, true, &packet))
+			look_into(skb, true, &packet, info);
+		return ALLOW;
+	}
+	if (!parse_packet(skb, true, &packet)) {
+		emit_refused(info, bpf_get_socket_cookie(skb), &packet, RW_UNREADABLE, NULL);
+		return REFUSE;
+	}
+	verdict = judge_packet(skb, sk, info, &packet);
+	if (verdict == ALLOW)
+		look_into(skb, true, &packet, info);
+	return verdict;
 }
 
 SEC("cgroup_skb/ingress")
 int on_ingress(struct __sk_buff *skb)
 {
-	return on_packet(skb, false);
+	struct bpf_sock *sk = skb->sk;
+	struct packet packet = {};
+	struct socket_info *info;
+
+	if (!sk)
+		return ALLOW;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return ALLOW;
+	/* Most packets of a machine; the job's resolver is on loopback. */
+	if (sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM && sk->dst_port != bpf_htons(DNS_PORT) &&
+	    skb->ifindex != LOOPBACK_IFINDEX)
+		return ALLOW;
+	info = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (info) {
+		if (!is_plain_stream(info) && parse_packet(skb, false, &packet))
+			look_into(skb, false, &packet, info);
+		return ALLOW;
+	}
+	/* A system resolver asks for the job: its answers tell the names of addresses that the job will use. */
+	if (sk->protocol == IPPROTO_UDP && parse_packet(skb, false, &packet) && packet.remote_port == DNS_PORT)
+		emit_dns(skb, false, &packet, NULL);
+	return ALLOW;
 }
 
 #endif

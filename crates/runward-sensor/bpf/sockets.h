@@ -180,6 +180,12 @@ static __always_inline bool is_stream(struct socket_info *info)
 	       info->protocol != IPPROTO_ICMPV6 && !info->raw;
 }
 
+/* Whether nothing of a stream is looked into. */
+static __always_inline bool is_plain_stream(struct socket_info *info)
+{
+	return is_stream(info) && info->port != DNS_PORT && !info->redirected;
+}
+
 /* A peer that an unconnected socket has not sent to before. */
 static __always_inline struct rw_flow *new_flow(struct socket_info *info, struct rw_flow_key *key, struct peer *peer,
 						__u16 family)
