@@ -100,12 +100,17 @@ impl Job {
         if block {
             sensor.protect_report(folder.path())?;
         }
-        let matcher = Arc::new(Matcher::new(options.policy.clone()));
         let fenced = block
-            .then(|| Fenced::raise(&mut sensor, JOB, Arc::clone(&matcher)))
+            .then(|| {
+                Fenced::raise(
+                    &mut sensor,
+                    JOB,
+                    Arc::new(Matcher::new(options.policy.clone())),
+                )
+            })
             .transpose()?;
         let clock = Clock::new();
-        let recorder = Recorder::new(clock, JOB, events, block.then_some(matcher));
+        let recorder = Recorder::new(clock, JOB, events, fenced.as_ref().map(Fenced::gate));
         let mut start = job_start(&options, &sensor);
         let config = Config {
             workspace: options.workspace,

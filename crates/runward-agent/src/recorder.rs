@@ -8,14 +8,18 @@ use runward_event::{
     Body, DnsMessageKind, DnsTransport, Event, EventKind, LossReason, Lost, ProcessId, Protocol,
     Reason, Refused, Time, write_line,
 };
-use runward_policy::{Matcher, Name};
+use runward_policy::Name;
 use runward_report::{Report, ReportBuilder};
 use runward_sensor::{Clock, Loss, SensorEvent};
 use runward_tree::Tree;
 
+use crate::fence::JobGate;
 use crate::names::Names;
 use crate::pids::Pids;
 use crate::refusals::Refusals;
+
+/// How the record calls the answer of the resolver to a question that it refuses.
+const NO_SUCH_NAME: &str = "NXDOMAIN";
 
 /// Numbers events, names connections, writes `events.jsonl` and folds the report, all in one pass.
 pub(crate) struct Recorder {
@@ -25,8 +29,8 @@ pub(crate) struct Recorder {
     names: Names,
     pids: Pids,
     report: ReportBuilder,
-    /// The policy of a fenced job.
-    policy: Option<Arc<Matcher>>,
+    /// What the resolver of a fenced job answers by.
+    gate: Option<Arc<JobGate>>,
     refusals: Refusals,
     out: BufWriter<File>,
     /// Why nothing more is written, and how many events that has cost so far.
@@ -38,7 +42,7 @@ impl Recorder {
         clock: Clock,
         job: u64,
         events: File,
-        policy: Option<Arc<Matcher>>,
+        gate: Option<Arc<JobGate>>,
     ) -> Recorder {
         Recorder {
             clock,
@@ -47,7 +51,7 @@ impl Recorder {
             names: Names::default(),
             pids: Pids::default(),
             report: ReportBuilder::new(),
-            policy,
+            gate,
             refusals: Refusals::default(),
             out: BufWriter::with_capacity(1 << 16, events),
             write_failure: None,
@@ -70,13 +74,23 @@ impl Recorder {
         }
     }
 
-    /// A question that the resolver refuses, by the same policy as here.
+    /// A question that the resolver refuses, by the same policy as here: told when it is asked, or, where it is one of too
+    /// many, when it is answered, because only then the resolver has judged it.
     fn refused_question(&self, body: &Body) -> Option<Refused> {
         let Body::Dns(dns) = body else { return None };
-        let policy = self.policy.as_ref()?;
-        let asked = dns.message == DnsMessageKind::Query;
-        let allowed = Name::parse(&dns.name).is_ok_and(|name| policy.is_name_allowed(&name));
-        (asked && !allowed).then(|| Refused {
+        let gate = self.gate.as_ref()?;
+        let name = Name::parse(&dns.name).ok();
+        let allowed = name.filter(|name| gate.matcher().is_name_allowed(name));
+        let reason = match (&dns.message, allowed) {
+            (DnsMessageKind::Query, None) => Reason::NotAllowed,
+            (DnsMessageKind::Answer, Some(name))
+                if dns.rcode.as_deref() == Some(NO_SUCH_NAME) && gate.is_one_too_many(&name) =>
+            {
+                Reason::DnsTunnel
+            }
+            _ => return None,
+        };
+        Some(Refused {
             connection: None,
             process: dns.process,
             pid: dns.pid,
@@ -87,7 +101,7 @@ impl Recorder {
             ip: dns.ip,
             port: dns.port,
             name: Some(dns.name.clone()),
-            reason: Reason::NotAllowed,
+            reason,
         })
     }
 

@@ -147,6 +147,9 @@ pub fn reason_sentence(reason: Reason) -> &'static str {
             "the stream changes to HTTP/2 without TLS or to another protocol, and what follows can't be judged"
         }
         Reason::FirstBytes => "the beginning of the stream is broken",
+        Reason::DnsTunnel => {
+            "so many names were asked for below one pattern of the policy that it could be a tunnel"
+        }
         _ => "for a reason that this version of Runward does not know",
     }
 }
@@ -157,7 +160,7 @@ mod tests {
 
     /// Every reason there is; the match fails to compile in nobody's crate but ours when one is added, so the count
     /// here is compared with the schema of events.
-    const ALL: [Reason; 16] = [
+    const ALL: [Reason; 17] = [
         Reason::NotAllowed,
         Reason::Denied,
         Reason::Expired,
@@ -173,6 +176,7 @@ mod tests {
         Reason::HttpUnclear,
         Reason::HttpUpgrade,
         Reason::FirstBytes,
+        Reason::DnsTunnel,
         Reason::Other,
     ];
 

@@ -527,6 +527,8 @@ pub enum Reason {
     HttpUpgrade,
     /// The beginning of the stream is broken.
     FirstBytes,
+    /// A pattern of the policy allows the name, but so many others were asked for below it that it could be a tunnel.
+    DnsTunnel,
     /// A reason that a newer writer knows.
     #[serde(other)]
     Other,

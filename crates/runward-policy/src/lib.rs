@@ -14,6 +14,7 @@
 //! verdict is a function of policy and question. A policy with an error is never half applied. What is read and kept
 //! is bounded by the constants in [`limits`].
 
+mod below;
 mod endpoint;
 mod error;
 mod fault;
@@ -40,6 +41,7 @@ mod token;
 mod view;
 mod yaml;
 
+pub use below::BelowPatterns;
 pub use endpoint::{Action, Endpoint, Host, Transport, Transports};
 pub use error::{PolicyError, PolicyWarning, Spot};
 pub use fault::{Doubt, Fault};

@@ -24,5 +24,9 @@ pub const VALUE_BYTES: usize = 1024;
 /// Errors that are told of one source; a file that is no policy at all has one in every line.
 pub const ERRORS: usize = 100;
 
+/// Bytes that one job may put in the place of the `*` of one pattern, over all names that it asks for: hundreds of names
+/// of real hosts, and less than the text of a private key.
+pub const BYTES_BELOW_PATTERN: usize = 2048;
+
 /// Grants of one host. What is beyond is *not* granted: too many narrowings of too many ports fail closed.
 pub const GRANTS_OF_HOST: usize = 4096;

@@ -217,6 +217,26 @@ impl Matcher {
         named && !self.granted(&self.in_order(rules)).grants.is_empty()
     }
 
+    /// The first pattern that allows this name, and how many bytes of the name stand in the place of its `*`. Nothing when
+    /// a rule names it exactly, or when any host is allowed.
+    pub(crate) fn below_pattern(&self, name: &Name) -> Option<(RuleId, usize)> {
+        let mut rules = Vec::new();
+        self.names.find(name, &mut rules);
+        rules.retain(|id| self.allows(*id));
+        rules.sort_unstable();
+        let mut first = None;
+        for id in rules {
+            match &self.policy.rule(id)?.endpoint.host {
+                Host::Pattern(pattern) => {
+                    let bytes = name.as_str().len().saturating_sub(pattern.plain_bytes());
+                    first.get_or_insert((id, bytes));
+                }
+                _ => return None,
+            }
+        }
+        first
+    }
+
     fn allows(&self, id: RuleId) -> bool {
         self.layer_of.get(id.index()).copied().flatten().is_some()
     }

@@ -75,6 +75,13 @@ impl NamePattern {
         self.labels.iter().rev().map(String::as_str)
     }
 
+    /// How many bytes every name has that the pattern stands for: all but what is in the place of its `*`.
+    pub(crate) fn plain_bytes(&self) -> usize {
+        let plain = |label: &String| label.bytes().filter(|byte| *byte != b'*').count();
+        let dots = self.labels.len() - usize::from(!self.any_depth);
+        self.labels.iter().map(plain).sum::<usize>() + dots
+    }
+
     /// Whether `name` is one of the names that the pattern stands for.
     ///
     /// For one pattern; [`crate::Matcher`] asks thousands at once.

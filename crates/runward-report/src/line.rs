@@ -25,7 +25,7 @@ pub fn line_to_paste(refusal: &Refusal<'_>) -> Option<String> {
     let name = refusal.name.and_then(|name| Name::parse(name).ok());
     let ip = Some(refusal.ip);
     let endpoint = match refusal.reason {
-        Reason::NotAllowed if refusal.is_lookup() => {
+        Reason::NotAllowed | Reason::DnsTunnel if refusal.is_lookup() => {
             Endpoint::of(Some(&name?), None, port, transport)
         }
         Reason::NotAllowed => Endpoint::of(name.as_ref(), ip, port, transport),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, MessageType};
-use hickory_proto::rr::{Name, Record};
+use hickory_proto::rr::{Name, Record, RecordType};
 use hickory_proto::serialize::binary::BinDecoder;
 use runward_event::{Direction, Dns, DnsAnswer, DnsMessageKind, DnsTransport, ProcessId};
 
@@ -173,7 +173,7 @@ fn message(datagram: &Datagram<'_>, bytes: &[u8]) -> Option<Dns> {
         port: datagram.port,
         id: message.metadata.id,
         name: name_text(&question.name),
-        record_type: question.query_type.to_string(),
+        record_type: type_text(question.query_type),
         rcode: answered.then(|| rcode_text(u16::from(message.metadata.response_code))),
         answers: message
             .answers
@@ -221,9 +221,17 @@ fn answer(record: &Record) -> DnsAnswer {
     }
     DnsAnswer {
         name: name_text(&record.name),
-        record_type: record.record_type().to_string(),
+        record_type: type_text(record.record_type()),
         ttl: record.ttl,
         data,
+    }
+}
+
+/// A record type's mnemonic, or `TYPE65280` (RFC 3597, section 5).
+fn type_text(record_type: RecordType) -> String {
+    match record_type {
+        RecordType::Unknown(number) => format!("TYPE{number}"),
+        known => known.to_string(),
     }
 }
 

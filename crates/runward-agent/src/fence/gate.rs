@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use runward_policy::{Matcher, Name};
+use runward_policy::{BelowPatterns, Matcher, Name};
 use runward_resolver::{Asker, Bound, Gate, GateError, Judgement, Kept, Question};
 use runward_sensor::Fence;
 
@@ -21,17 +21,36 @@ pub(crate) struct JobGate {
     matcher: Arc<Matcher>,
     /// Names that somebody wrote into the policy, rather than a pattern that they fit.
     spelled_out: HashSet<Name>,
+    /// What was asked for below patterns; only where the policy has some.
+    below: Option<Mutex<BelowPatterns>>,
     fence: Fence,
 }
 
 impl JobGate {
     pub(crate) fn new(matcher: Arc<Matcher>, fence: Fence) -> JobGate {
         let spelled_out = matcher.exact_names().into_iter().cloned().collect();
+        let below = matcher.has_patterns().then(Mutex::default);
         JobGate {
             matcher,
             spelled_out,
+            below,
             fence,
         }
+    }
+
+    /// Whether an answered question for a name, which the policy allows, was turned away as one of too many.
+    pub(crate) fn is_one_too_many(&self, name: &Name) -> bool {
+        self.below.as_ref().is_some_and(|below| {
+            let below = below.lock().unwrap_or_else(PoisonError::into_inner);
+            !below.let_through(&self.matcher, name)
+        })
+    }
+
+    fn admit(&self, name: &Name, record_type: u16) -> bool {
+        self.below.as_ref().is_none_or(|below| {
+            let mut below = below.lock().unwrap_or_else(PoisonError::into_inner);
+            below.admit(&self.matcher, name, record_type)
+        })
     }
 
     pub(crate) fn matcher(&self) -> &Matcher {
@@ -64,7 +83,11 @@ impl JobGate {
 impl Gate for JobGate {
     fn judge(&self, _: &Asker, question: &Question<'_>) -> Judgement {
         match Name::parse(question.name) {
-            Ok(name) if self.matcher.is_name_allowed(&name) => Judgement::Allow,
+            Ok(name)
+                if self.matcher.is_name_allowed(&name) && self.admit(&name, question.kind.0) =>
+            {
+                Judgement::Allow
+            }
             _ => Judgement::Refuse,
         }
     }

@@ -18,7 +18,7 @@ use runward_resolver::{
 use runward_sensor::{FenceError, NamespaceUse, Sensor, SensorError, netns};
 use runward_tree::Tree;
 
-use gate::JobGate;
+pub(crate) use gate::JobGate;
 use listeners::Listeners;
 pub(crate) use plan::policy_rules;
 
@@ -99,6 +99,11 @@ impl Fenced {
         };
         fenced.serve(own, listeners)?;
         Ok(fenced)
+    }
+
+    /// What the resolver answers by.
+    pub(crate) fn gate(&self) -> Arc<JobGate> {
+        Arc::clone(&self.gate)
     }
 
     fn serve(&mut self, namespace: u64, listeners: Listeners) -> Result<(), BlockError> {

@@ -1,4 +1,4 @@
-use runward_policy::{Actor, Matcher, Name, Question, Transport, Verdict};
+use runward_policy::{Actor, BelowPatterns, Matcher, Name, Question, Transport, Verdict};
 
 use crate::{ask, policy};
 
@@ -138,4 +138,47 @@ fn names_are_looked_up_when_a_connection_to_them_could_be_allowed() {
         .collect();
     assert_eq!(names, ["a.example"]);
     assert!(matcher.has_patterns());
+}
+
+#[test]
+fn what_stands_for_the_stars_of_a_pattern_is_bounded() {
+    let names = |matcher: &Matcher, below: &mut BelowPatterns, ask: &dyn Fn(usize) -> String| {
+        (0..2000)
+            .take_while(|n| {
+                let name = Name::parse(&ask(*n)).unwrap();
+                assert!(matcher.is_name_allowed(&name), "{name}");
+                below.admit(matcher, &name, A)
+            })
+            .count()
+    };
+    const A: u16 = 1;
+    let matcher = Matcher::new(policy(
+        "*.example.com shard*.store.example told.example.com *:22",
+        "",
+    ));
+    let mut below = BelowPatterns::default();
+    // 2048 bytes, of which each name takes those before the dot, and 2 for the type.
+    let long = |n: usize| format!("{n:0>62}.example.com");
+    assert_eq!(names(&matcher, &mut below, &long), 32);
+    // Full, for every name that is new; another type of a known one is new, too.
+    let known = Name::parse(&long(0)).unwrap();
+    let new = Name::parse("x.example.com").unwrap();
+    assert!(below.admit(&matcher, &known, A) && below.let_through(&matcher, &known));
+    assert!(!below.admit(&matcher, &known, 28));
+    assert!(!below.admit(&matcher, &new, A) && !below.let_through(&matcher, &new));
+    // Each pattern has room of its own; what the policy writes out, and what any host's line allows, needs none.
+    assert_eq!(
+        names(&matcher, &mut below, &|n| format!(
+            "shard{n:0>6}.store.example"
+        )),
+        256
+    );
+    assert_eq!(
+        names(&matcher, &mut below, &|_| "told.example.com".to_owned()),
+        2000
+    );
+    assert_eq!(
+        names(&matcher, &mut below, &|n| format!("{n}.any.example")),
+        2000
+    );
 }

@@ -14,6 +14,9 @@ const SERVER: &str = "198.51.100.53";
 const METADATA: &str = "169.254.169.254";
 const PRIVATE: &str = "10.1.2.3";
 
+/// How many names of 62 bytes are more than a job may ask for below one pattern.
+const TUNNELLED: usize = 40;
+
 fn asks(name: &str, act: &str, asked: &str) -> Case {
     case(name, act).shown_by(Truth::Question(asked.to_owned()))
 }
@@ -75,11 +78,19 @@ pub(crate) fn questions() -> Vec<Case> {
             "edge.example",
         ),
         asks(
-            "a tunnel below an allowed wildcard",
-            "$A/net dns-udp {ns} 53 nbswy3dpeb3w64tmmqqho2lunaqgg33omnsw45a.wild.example",
-            "nbswy3dpeb3w64tmmqqho2lunaqgg33omnsw45a.wild.example",
+            "a name below an allowed wildcard",
+            "$A/net dns-udp {ns} 53 shard17.wild.example",
+            "shard17.wild.example",
         )
-        .out_of_reach("the policy allows every name there; that it looks like a tunnel is a detection's affair"),
+        .passes(),
+        asks(
+            "a tunnel below an allowed wildcard",
+            &format!(
+                "i=0; while [ $i -lt {TUNNELLED} ]; do i=$((i+1)); \
+                 $A/net dns-udp {{ns}} 53 $(printf %062d $i).wild.example; done"
+            ),
+            &format!("{TUNNELLED:062}.wild.example"),
+        ),
     ]);
     cases
 }
