@@ -160,6 +160,37 @@ static void act_udp_race(int argc UNUSED, char **argv) {
     done(fd, &to, BYTES, 0);
 }
 
+struct rest {
+    struct target to;
+    long seconds;
+};
+
+/* Sends ten times a second, whether it is let or not, and then ends what is left of the process. */
+static void *go_on(void *argument) {
+    struct rest *rest = argument;
+    struct timespec pause = {.tv_nsec = 100000000};
+    int fd = open_socket(&rest->to, SOCK_DGRAM);
+    for (long i = 0; i < 10 * rest->seconds; i++) {
+        sendto(fd, pattern(BYTES), BYTES, 0, address_of(&rest->to), rest->to.size);
+        nanosleep(&pause, NULL);
+    }
+    done(fd, &rest->to, BYTES, 0);
+    return NULL;
+}
+
+/* evade udp-headless ADDRESS PORT SECONDS: the process's first thread ends, so that it looks like one that is dead and
+ * that its parent has not looked at yet; another one goes on. */
+static void act_udp_headless(int argc UNUSED, char **argv) {
+    static struct rest rest;
+    rest.to = parse_target(argv[0], argv[1]);
+    rest.seconds = number(argv[2], 1, 60);
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, go_on, &rest);
+    if (error)
+        fail_with("pthread_create", error);
+    syscall(SYS_exit, 0);
+}
+
 /* evade route-header ALLOWED PORT ADDRESS: a segment routing header, by which the packet goes to ADDRESS first. */
 static void act_route_header(int argc UNUSED, char **argv) {
     struct target last = parse_target(argv[0], argv[1]), hop = parse_target(argv[2], argv[1]);
@@ -286,6 +317,7 @@ static const struct act acts[] = {
     {"udp-six-four", 2, act_udp_six_four, "IPV4 PORT"},
     {"udp-cork", 2, act_udp_cork, "ADDRESS PORT"},
     {"udp-broadcast", 2, act_udp_broadcast, "ADDRESS PORT [DEVICE]"},
+    {"udp-headless", 3, act_udp_headless, "ADDRESS PORT SECONDS"},
     {"udp-race", 4, act_udp_race, "ADDRESS PORT ADDRESS PORT"},
     {"route-header", 3, act_route_header, "IPV6 PORT IPV6"},
     {"protocol", 3, act_protocol, "mptcp|udplite|sctp|dccp|smc ADDRESS PORT"},

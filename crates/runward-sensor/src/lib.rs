@@ -32,5 +32,5 @@ pub use clock::Clock;
 pub use decode::SensorEvent;
 pub use error::SensorError;
 pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant, SCOPE_KNOWN};
-pub use pins::{Leftover, leftovers};
+pub use pins::{Leftover, StillRunning, leftovers, own_leftovers};
 pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions};

@@ -295,6 +295,16 @@ pub(crate) fn map(object: &Object, name: &'static str) -> Result<MapHandle, Sens
     MapHandle::try_from(&map).map_err(|source| SensorError::Map { map: name, source })
 }
 
+/// The map that the kernel side's variables live in.
+pub(crate) fn variables(object: &Object) -> Result<MapHandle, SensorError> {
+    const NAME: &str = ".data";
+    let map: Map<'_> = object
+        .maps()
+        .find(|map| map.name().as_bytes().ends_with(NAME.as_bytes()))
+        .ok_or(SensorError::Object(NAME))?;
+    MapHandle::try_from(&map).map_err(|source| SensorError::Map { map: NAME, source })
+}
+
 /// Runs the program by which this thread tells the kernel side who it is, or that the next file that it opens is to be
 /// left alone.
 pub(crate) fn introduce(object: &Object, what: rw_introduction) -> Result<(), SensorError> {

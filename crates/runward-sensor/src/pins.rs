@@ -6,14 +6,19 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
 use crate::SensorError;
+use crate::abi::{self, rw_task};
 
 /// Where the BPF file system is mounted on every distribution.
 const BPFFS: &str = "/sys/fs/bpf";
@@ -23,6 +28,12 @@ const FOLDER: &str = "runward";
 const NOBODY: u32 = 65_534;
 /// The pin of the map of tasks.
 const TASKS: &str = "tasks";
+/// The pin of the map of the programs' variables. Among them is the number of the newest process.
+const VARIABLES: &str = "variables";
+/// How often all processes are looked at again because new ones of the job came meanwhile.
+const LOOKS: usize = 100;
+/// How long to wait before looking again where processes come and go too quickly to be seen.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// The folder of one sensor. Dropping it removes the pins, unless processes of its jobs still run: for these the fence
 /// keeps standing.
@@ -78,54 +89,146 @@ impl Pins {
         })
     }
 
-    pub(crate) fn tasks(&self, tasks: &mut MapHandle) -> Result<(), SensorError> {
-        let path = self.folder.join(TASKS);
-        tasks.pin(&path).map_err(|source| SensorError::Pin {
-            path,
-            source: io::Error::other(source),
-        })
+    /// Pins what tells later whether processes of the jobs still run.
+    pub(crate) fn maps(
+        &self,
+        tasks: &mut MapHandle,
+        variables: &mut MapHandle,
+    ) -> Result<(), SensorError> {
+        for (map, name) in [(tasks, TASKS), (variables, VARIABLES)] {
+            let path = self.folder.join(name);
+            map.pin(&path).map_err(|source| SensorError::Pin {
+                path,
+                source: io::Error::other(source),
+            })?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for Pins {
     fn drop(&mut self) {
-        if tracked_processes(&self.folder).is_empty() {
+        if StillRunning::of(&self.folder) == StillRunning::Nobody {
             // What cannot be removed is found by `leftovers` later.
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
 }
 
-/// What an agent that was killed has left behind.
+/// A fence whose agent is gone, or done with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
     /// Its folder of pins.
     pub folder: PathBuf,
-    /// Processes of its jobs that still run: as long as there are any, the fence is needed.
-    pub processes: Vec<u32>,
+    /// Who still needs it.
+    pub running: StillRunning,
+}
+
+/// The processes of a fence's jobs: as long as there are any, the fence is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StillRunning {
+    /// All have ended.
+    Nobody,
+    /// These run.
+    Processes(Vec<u32>),
+    /// They come and go so quickly that none was seen.
+    Unseen,
 }
 
 /// Finds the fences of agents that are gone.
 pub fn leftovers() -> io::Result<Vec<Leftover>> {
-    let mut found = Vec::new();
-    let folders = match fs::read_dir(Path::new(BPFFS).join(FOLDER)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        other => other?,
+    let abandoned = folders()?.into_iter().filter(|path| !owner_lives(path));
+    Ok(abandoned.map(|path| Leftover::at(&path)).collect())
+}
+
+/// Finds the fences that this process has made and dropped, and that processes of their jobs still need.
+pub fn own_leftovers() -> io::Result<Vec<Leftover>> {
+    let own = name(getpid().as_raw_nonzero().get().cast_unsigned());
+    let is_own = |path: &PathBuf| {
+        let folder = path.file_name().unwrap_or_default().to_string_lossy();
+        folder
+            .strip_prefix(&own)
+            .is_some_and(|rest| rest.starts_with('-'))
     };
-    for folder in folders {
-        let folder = folder?.path();
-        if !owner_lives(&folder) {
-            let processes = tracked_processes(&folder);
-            found.push(Leftover { folder, processes });
-        }
+    Ok(folders()?
+        .into_iter()
+        .filter(is_own)
+        .map(|path| Leftover::at(&path))
+        .collect())
+}
+
+fn folders() -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(Path::new(BPFFS).join(FOLDER)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other?.map(|folder| Ok(folder?.path())).collect(),
     }
-    Ok(found)
 }
 
 impl Leftover {
+    /// The fence that is pinned in this folder.
+    pub fn at(folder: &Path) -> Leftover {
+        Leftover {
+            folder: folder.to_path_buf(),
+            running: StillRunning::of(folder),
+        }
+    }
+
     /// Removes it. Without processes, nothing notices.
     pub fn remove(&self) -> io::Result<()> {
-        fs::remove_dir_all(&self.folder)
+        match fs::remove_dir_all(&self.folder) {
+            // Somebody else was first.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Waits until nobody needs it any more, and removes it.
+    pub fn outlast(&self) -> io::Result<()> {
+        loop {
+            match StillRunning::of(&self.folder) {
+                StillRunning::Nobody => return self.remove(),
+                StillRunning::Unseen => {}
+                StillRunning::Processes(pids) => {
+                    let Ok(tasks) = MapHandle::from_pinned_path(self.folder.join(TASKS)) else {
+                        return self.remove();
+                    };
+                    for process in pids.iter().filter_map(|pid| tracked(&tasks, *pid)) {
+                        poll(&mut [PollFd::new(&process, PollFlags::IN)], None)?;
+                    }
+                }
+            }
+            thread::sleep(BREATH);
+        }
+    }
+}
+
+impl StillRunning {
+    /// Looks at every process of the machine. One that is born meanwhile may be missed where process ids have come round;
+    /// the number of the newest process of the jobs tells that, and then all are looked at again.
+    fn of(folder: &Path) -> StillRunning {
+        let Ok(tasks) = MapHandle::from_pinned_path(folder.join(TASKS)) else {
+            return StillRunning::Nobody;
+        };
+        let variables = MapHandle::from_pinned_path(folder.join(VARIABLES)).ok();
+        let newest = || {
+            let map = variables.as_ref()?;
+            map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY)
+                .ok()
+                .flatten()
+        };
+        for _ in 0..LOOKS {
+            let before = newest();
+            let pids: Vec<u32> = processes()
+                .filter(|pid| tracked(&tasks, *pid).is_some())
+                .collect();
+            if !pids.is_empty() {
+                return StillRunning::Processes(pids);
+            }
+            if newest() == before {
+                return StillRunning::Nobody;
+            }
+        }
+        StillRunning::Unseen
     }
 }
 
@@ -136,11 +239,6 @@ fn name(pid: u32) -> String {
 
 fn start_time(pid: u32) -> Option<u64> {
     stat_field(pid, 22)?.parse().ok()
-}
-
-/// Whether a process has ended, and only its parent has not looked yet.
-fn is_dead(pid: u32) -> bool {
-    stat_field(pid, 3).is_none_or(|state| state == "Z" || state == "X")
 }
 
 /// A field of /proc/PID/stat, by its number in proc(5): the third, or one after it.
@@ -163,29 +261,20 @@ fn owner_lives(folder: &Path) -> bool {
     start_time(pid).is_some_and(|time| time.to_string() == started)
 }
 
-/// The processes that a pinned map of tasks knows.
-fn tracked_processes(folder: &Path) -> Vec<u32> {
-    let Ok(tasks) = MapHandle::from_pinned_path(folder.join(TASKS)) else {
-        return Vec::new();
-    };
+fn processes() -> impl Iterator<Item = u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| is_tracked(&tasks, *pid))
-        .collect()
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-fn is_tracked(tasks: &MapHandle, pid: u32) -> bool {
-    use std::os::fd::{AsFd, AsRawFd};
-    let handle = Pid::from_raw(pid.cast_signed())
-        .filter(|_| !is_dead(pid))
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    handle.is_some_and(|handle| {
-        let key = handle.as_fd().as_raw_fd().to_ne_bytes();
-        tasks
-            .lookup(&key, MapFlags::ANY)
-            .is_ok_and(|place| place.is_some())
-    })
+/// A handle on a process of the jobs, unless it has ended: it may be gone with some of its threads and go on with others,
+/// and what is left of it until its parent looks does nothing any more. The kernel side knows.
+fn tracked(tasks: &MapHandle, pid: u32) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(pid.cast_signed())?;
+    let handle = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    let key = handle.as_fd().as_raw_fd().to_ne_bytes();
+    let place = tasks.lookup(&key, MapFlags::ANY).ok().flatten()?;
+    let (place, _) = abi::read::<rw_task>(&place)?;
+    (place.exited == 0).then_some(handle)
 }
 
 /// The BPF file system, mounted if it was not: every loader expects it there.

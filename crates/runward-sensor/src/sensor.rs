@@ -52,7 +52,8 @@ const NAMESPACES_MAX: usize = 256;
 
 /// The BPF half of the sensor: loaded, attached, and watching the jobs that were started.
 ///
-/// Dropping it detaches every program; nothing stays behind.
+/// Dropping it detaches every program, and nothing stays behind; but for a fence whose job still has processes: see
+/// [`own_leftovers`](crate::own_leftovers).
 pub struct Sensor {
     ring: RingBuffer<'static>,
     inbox: Rc<RefCell<Inbox>>,
@@ -119,7 +120,7 @@ impl Sensor {
         let loaded = load::load(&setup, pins.as_ref())?;
         let mut tasks = load::map(&loaded.object, "tasks")?;
         if let Some(pins) = &pins {
-            pins.tasks(&mut tasks)?;
+            pins.maps(&mut tasks, &mut load::variables(&loaded.object)?)?;
             load::introduce(&loaded.object, rw_introduction::RW_INTRODUCE_AGENT)?;
             protect(
                 &loaded.object,

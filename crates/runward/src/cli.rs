@@ -24,11 +24,18 @@ pub(crate) enum Command {
     Doctor(DoctorOptions),
     #[command(name = launch_name(), hide = true)]
     Launch(LaunchOptions),
+    #[command(name = outlast_name(), hide = true)]
+    Outlast(OutlastOptions),
 }
 
 /// The hidden subcommand that `run` starts the command through.
 pub(crate) const fn launch_name() -> &'static str {
     "__launch"
+}
+
+/// The hidden subcommand that `run` leaves behind where processes outlive the command.
+pub(crate) const fn outlast_name() -> &'static str {
+    "__outlast"
 }
 
 /// Run a command and record what it does.
@@ -235,6 +242,13 @@ pub(crate) struct LaunchOptions {
     pub(crate) probe: Option<std::net::SocketAddr>,
     #[arg(last = true, required = true)]
     pub(crate) command: Vec<OsString>,
+}
+
+/// Wait for the last process of a job, then remove its fence.
+#[derive(Debug, Args)]
+pub(crate) struct OutlastOptions {
+    /// The fence's folder
+    pub(crate) folder: PathBuf,
 }
 
 /// Prints help or what is wrong with the arguments, and gives the exit code for it.

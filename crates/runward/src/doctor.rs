@@ -1,7 +1,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use runward_sensor::{Capabilities, Leftover, SensorError, WATCHES, check_machine, leftovers};
+use runward_sensor::{
+    Capabilities, Leftover, SensorError, StillRunning, WATCHES, check_machine, leftovers,
+};
 use serde::Serialize;
 
 use crate::cli::DoctorOptions;
@@ -85,16 +87,21 @@ fn clean() -> ExitCode {
 
 fn remove(leftover: &Leftover) -> Result<(), String> {
     let place = leftover.folder.display();
-    if leftover.processes.is_empty() {
-        return leftover
+    match &leftover.running {
+        StillRunning::Nobody => leftover
             .remove()
-            .map_err(|error| format!("cannot remove {place}: {error}"));
+            .map_err(|error| format!("cannot remove {place}: {error}")),
+        StillRunning::Processes(pids) => {
+            let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+            Err(format!(
+                "{place} stays, because it fences processes that still run; end them first: {}",
+                pids.join(", ")
+            ))
+        }
+        StillRunning::Unseen => Err(format!(
+            "{place} stays, because it fences processes that still run; they start each other too quickly to be named"
+        )),
     }
-    let processes: Vec<String> = leftover.processes.iter().map(u32::to_string).collect();
-    Err(format!(
-        "{place} stays, because it fences processes that still run; end them first: {}",
-        processes.join(", ")
-    ))
 }
 
 fn diagnose(capabilities: &Capabilities, check: Result<(), SensorError>) -> Diagnosis {

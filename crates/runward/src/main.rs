@@ -13,6 +13,7 @@ mod exit;
 mod inherited;
 mod invoker;
 mod launch;
+mod outlast;
 mod output;
 mod policy;
 mod probe;
@@ -39,5 +40,6 @@ fn main() -> ExitCode {
         Command::Replay(options) => replay::replay(&options),
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Launch(options) => launch::launch(&options),
+        Command::Outlast(options) => outlast::outlast(&options),
     }
 }

@@ -19,7 +19,7 @@ use crate::cli::RunOptions;
 use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::report::write_reports;
-use crate::{exit, launch, output, policy, probe};
+use crate::{exit, launch, outlast, output, policy, probe};
 
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
 /// that fills an eighth of the ring wakes the reader at once.
@@ -37,12 +37,14 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         }
     };
     let folder = prepared.folder;
-    let (status, finished) = match watch(
+    let watched = watch(
         prepared.job,
         &options,
         prepared.invoker.as_ref(),
         prepared.probe,
-    ) {
+    );
+    outlast::leave_behind();
+    let (status, finished) = match watched {
         Ok(watched) => watched,
         Err(error) => {
             output::say(format_args!("{error:#}"));

@@ -225,6 +225,38 @@ fn a_job_that_has_ended_leaves_nothing_behind() {
     assert_eq!(control_groups(), groups);
 }
 
+#[test]
+fn a_process_that_outlives_the_command_is_fenced_to_its_end() {
+    requires!(Root, Netns, Program("setsid"));
+    let ground = Ground::new();
+    let bed = Bed::new();
+    let rounds = bed.path().join("rounds");
+    let act = format!(
+        "setsid {} udp-headless {REFUSED} 4430 4 >{} 2>&1 </dev/null &",
+        actor("evade").display(),
+        rounds.display()
+    );
+    let mut command = ground.lab.command(binary());
+    command
+        .args(runward_arguments(Fence::Up, &ground, bed.path()))
+        .args(["--", "sh", "-c", &act])
+        .current_dir(bed.path());
+    let ran = run(&mut command, LIMIT).unwrap();
+    assert!(ran.worked(), "{}", ran.stderr);
+    assert!(ran.stderr.contains("stay fenced"), "{}", ran.stderr);
+    let pins = || pins_of(ran.pid);
+    assert_ne!(pins(), Vec::<PathBuf>::new(), "what still runs is fenced");
+    // Its last act is to say what it did.
+    let ended = || fs::read_to_string(&rounds).is_ok_and(|said| said.contains("udp-headless"));
+    assert!(within(LIMIT, ended), "it goes on to its end");
+    assert!(
+        within(LIMIT, || pins().is_empty()),
+        "nobody has to remove {:?}",
+        pins()
+    );
+    assert_eq!(ground.wire.to(REFUSED.parse().unwrap()).unwrap(), []);
+}
+
 /// Sockets in the client's namespace that wait for somebody: TCP listeners, and datagram sockets without a peer.
 fn listeners(ground: &Ground) -> Vec<String> {
     let read = || {

@@ -15,6 +15,10 @@ fn cases() -> Vec<Case> {
             "setsid sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 0.5; $A/net tcp {6} 4430; done' >/dev/null 2>&1 </dev/null &",
         ),
         case(
+            "a process that outlives it without its first thread",
+            "setsid $A/evade udp-headless {4} 4430 4 >/dev/null 2>&1 </dev/null &",
+        ),
+        case(
             "data that waits in a socket opened before",
             "$A/borrowed use tcp {4} 4430 write {fd}; true",
         )
