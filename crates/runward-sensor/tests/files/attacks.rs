@@ -238,9 +238,16 @@ fn a_process_outside_the_job_is_told_of_without_a_name() {
     workspace.write("untracked.txt", "not told\n");
     watched.drain();
     let expected = ["write src/a.txt: changed by nobody"];
-    assert_eq!(watched.told(), expected);
+    // Truncating at the open and writing until the close are two events; on a slow machine, one drain may have the first
+    // and the next one the other.
+    let told = |watched: &Watched| {
+        let mut lines = watched.told();
+        lines.dedup();
+        lines
+    };
+    assert_eq!(told(&watched), expected);
     watched.finish();
-    assert_eq!(watched.told(), expected, "the end tells nothing new");
+    assert_eq!(told(&watched), expected, "the end tells nothing new");
 }
 
 #[test]
