@@ -509,7 +509,7 @@ int on_egress(struct __sk_buff *skb)
 	struct bpf_sock *sk = skb->sk;
 	struct packet packet = {};
 	struct socket_info *info;
-	int verdict;
+	bool fenced;
 
 	if (!sk)
 		return ALLOW;
@@ -523,19 +523,22 @@ int on_egress(struct __sk_buff *skb)
 		return REFUSE;
 	if (!info)
 		return ALLOW;
-	if (!is_fenced(info->job)) {
-		if (!is_plain_stream(info) && parse_packet(skb, true, &packet))
-			look_into(skb, true, &packet, info);
+	fenced = is_fenced(info->job);
+	if (!fenced && is_plain_stream(info))
 		return ALLOW;
-	}
 	if (!parse_packet(skb, true, &packet)) {
-		emit_refused(info, bpf_get_socket_cookie(skb), &packet, RW_UNREADABLE, NULL);
-		return REFUSE;
+		if (fenced)
+			emit_refused(info, bpf_get_socket_cookie(skb), &packet, RW_UNREADABLE, NULL);
+		return fenced ? REFUSE : ALLOW;
 	}
-	verdict = judge_packet(skb, sk, info, &packet);
-	if (verdict == ALLOW)
-		look_into(skb, true, &packet, info);
-	return verdict;
+	if (fenced) {
+		int verdict = judge_packet(skb, sk, info, &packet);
+
+		if (verdict != ALLOW)
+			return verdict;
+	}
+	look_into(skb, true, &packet, info);
+	return ALLOW;
 }
 
 SEC("cgroup_skb/ingress")
