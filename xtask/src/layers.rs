@@ -70,6 +70,26 @@ const LAYERS: &[Layer] = &[
             "runward-tree",
         ],
     ),
+    layer("runward-api", true, &["runward-event"]),
+    layer("runward-store", true, &["runward-event"]),
+    layer(
+        "runward-store-sql",
+        false,
+        &["runward-event", "runward-store"],
+    ),
+    layer(
+        "runward-server",
+        false,
+        &[
+            "runward-api",
+            "runward-event",
+            "runward-detect",
+            "runward-policy",
+            "runward-report",
+            "runward-store",
+            "runward-store-sql",
+        ],
+    ),
     layer("runward-lab", false, &[]),
     layer("xtask", false, &[]),
 ];

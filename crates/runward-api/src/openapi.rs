@@ -1,0 +1,209 @@
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::routes::{Access, Method, Operation, Parameter, ROUTES, Route};
+use crate::types::{
+    Acknowledged, Agents, ApiKeys, CreatedApiKey, Decision, Destinations, Detection, Detections,
+    NewApiKey, Overview, Problem, Projects, Run, Runs,
+};
+
+/// The description of the API, as OpenAPI 3.1.
+pub fn openapi() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    let mut schemas = settings.into_generator();
+    let problem = schema::<Problem>(&mut schemas);
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let operation = operation(route, &problem, &mut schemas);
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[method(route.method)] = operation;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Runward control plane",
+            "version": "1",
+            "description": "What jobs recorded, as data. Times are milliseconds since 1970 in UTC.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas.take_definitions(true),
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+fn method(method: Method) -> &'static str {
+    match method {
+        Method::Get => "get",
+        Method::Post => "post",
+        Method::Patch => "patch",
+        Method::Delete => "delete",
+    }
+}
+
+fn schema<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
+    schemas.subschema_for::<T>()
+}
+
+fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> Value {
+    let mut responses = Map::new();
+    let (status, about) = match route.operation {
+        Operation::CreateKey => ("201", "It was made."),
+        Operation::RevokeKey => ("204", "It was taken back."),
+        _ => ("200", "The answer."),
+    };
+    let mut answer = json!({ "description": about });
+    if let Some(schema) = response(route.operation, schemas) {
+        answer["content"] = json!({ "application/json": { "schema": schema } });
+    }
+    responses.insert(status.to_owned(), answer);
+    for (status, about) in failures(route) {
+        let content = json!({ "application/problem+json": { "schema": problem } });
+        responses.insert(
+            status.to_owned(),
+            json!({ "description": about, "content": content }),
+        );
+    }
+    let mut operation = json!({
+        "operationId": name(route.operation),
+        "summary": route.summary,
+        "parameters": parameters(route),
+        "responses": responses,
+    });
+    if let Some((kind, schema)) = request(route.operation, schemas) {
+        operation["requestBody"] =
+            json!({ "required": true, "content": { kind: { "schema": schema } } });
+    }
+    if route.access != Access::Public {
+        operation["security"] = json!([{ "key": [] }]);
+    }
+    operation
+}
+
+fn name(operation: Operation) -> String {
+    let words = format!("{operation:?}");
+    words
+        .chars()
+        .take(1)
+        .flat_map(char::to_lowercase)
+        .chain(words.chars().skip(1))
+        .collect()
+}
+
+/// What is sent.
+fn request(operation: Operation, schemas: &mut SchemaGenerator) -> Option<(&'static str, Schema)> {
+    match operation {
+        Operation::SendEvents => {
+            let bytes = json!({ "type": "string", "contentMediaType": "application/zstd" });
+            Some(("application/x-ndjson", Schema::try_from(bytes).ok()?))
+        }
+        Operation::DecideDetection => Some(("application/json", schema::<Decision>(schemas))),
+        Operation::CreateKey => Some(("application/json", schema::<NewApiKey>(schemas))),
+        _ => None,
+    }
+}
+
+/// What is answered.
+fn response(operation: Operation, schemas: &mut SchemaGenerator) -> Option<Schema> {
+    match operation {
+        Operation::DescribeApi | Operation::ShowReport => {
+            Schema::try_from(json!({ "type": "object" })).ok()
+        }
+        Operation::SendEvents => Some(schema::<Acknowledged>(schemas)),
+        Operation::ShowOverview => Some(schema::<Overview>(schemas)),
+        Operation::ListProjects => Some(schema::<Projects>(schemas)),
+        Operation::ListRuns => Some(schema::<Runs>(schemas)),
+        Operation::ShowRun => Some(schema::<Run>(schemas)),
+        Operation::ListDestinations => Some(schema::<Destinations>(schemas)),
+        Operation::ListDetections => Some(schema::<Detections>(schemas)),
+        Operation::DecideDetection => Some(schema::<Detection>(schemas)),
+        Operation::ListAgents => Some(schema::<Agents>(schemas)),
+        Operation::ListKeys => Some(schema::<ApiKeys>(schemas)),
+        Operation::CreateKey => Some(schema::<CreatedApiKey>(schemas)),
+        Operation::RevokeKey => None,
+    }
+}
+
+fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
+    let mut failures = vec![("503", "The server can't answer now; nothing was changed.")];
+    if route.access != Access::Public {
+        failures.push(("401", "No key, or none that is good for this."));
+    }
+    if route.path.contains('{') || route.operation == Operation::CreateKey {
+        failures.push(("404", "It is not there, or belongs to somebody else."));
+    }
+    if route.method != Method::Get || !route.query.is_empty() || route.path.contains('{') {
+        failures.push(("400", "The request can't be read."));
+    }
+    if matches!(
+        route.operation,
+        Operation::SendEvents | Operation::CreateKey | Operation::DecideDetection
+    ) {
+        failures.push(("413", "It is too large."));
+        failures.push(("415", "It is of another type."));
+        failures.push(("422", "It can be read, and can't be taken."));
+    }
+    failures
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let in_path = route
+        .path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let in_path = in_path.map(|name| {
+        let schema = match name {
+            "run" => json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" }),
+            _ => json!({ "type": "integer", "format": "int64", "minimum": 1 }),
+        };
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
+    });
+    in_path.chain(route.query.iter().map(query)).collect()
+}
+
+fn query(parameter: &Parameter) -> Value {
+    let mut schema = json!({ "type": parameter.kind });
+    if parameter.kind == "integer" {
+        schema["format"] = json!("int64");
+    }
+    match parameter.name {
+        "limit" => {
+            schema["minimum"] = json!(1);
+            schema["maximum"] = json!(200);
+        }
+        "days" => {
+            schema["minimum"] = json!(1);
+            schema["maximum"] = json!(366);
+        }
+        "first" => schema["minimum"] = json!(1),
+        "after" => schema["pattern"] = json!("^-?[0-9]{1,19}-[0-9]{1,19}$"),
+        "status" => schema["enum"] = json!(["new", "suppressed", "resolved"]),
+        _ => {}
+    }
+    json!({
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.about,
+        "schema": schema,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = openapi();
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = reference.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+        assert!(document["paths"].as_object().unwrap().len() > 10);
+    }
+}

@@ -1,0 +1,107 @@
+//! The HTTP API: what `runward_api` says, answered.
+
+mod answers;
+mod caller;
+
+use axum::Router;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts};
+use axum::http::StatusCode;
+use axum::routing::{MethodRouter, delete, get, patch, post};
+use runward_api::{Method, Operation, ROUTES};
+
+use crate::app::App;
+use crate::ingest;
+use crate::problem::Problem;
+pub(crate) use caller::{AdminKey, ReadKey};
+
+/// Bytes of a body that is JSON.
+const JSON_MAX: usize = 64 << 10;
+
+/// Every address of the API.
+pub(crate) fn router() -> Router<App> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        let answers = operation(route.operation);
+        // The table and the functions can't drift apart unseen: each function is for one method.
+        router.route(route.path, on(route.method, answers))
+    })
+}
+
+/// What answers, for whichever method.
+enum Answers {
+    Get(MethodRouter<App>),
+    Post(MethodRouter<App>),
+    Patch(MethodRouter<App>),
+    Delete(MethodRouter<App>),
+}
+
+fn operation(operation: Operation) -> Answers {
+    let small = || DefaultBodyLimit::max(JSON_MAX);
+    match operation {
+        Operation::DescribeApi => Answers::Get(get(answers::describe)),
+        Operation::SendEvents => {
+            Answers::Post(post(ingest::receive).layer(DefaultBodyLimit::max(ingest::PACKED_MAX)))
+        }
+        Operation::ShowOverview => Answers::Get(get(answers::overview)),
+        Operation::ListProjects => Answers::Get(get(answers::projects)),
+        Operation::ListRuns => Answers::Get(get(answers::runs)),
+        Operation::ShowRun => Answers::Get(get(answers::run)),
+        Operation::ShowReport => Answers::Get(get(answers::report)),
+        Operation::ListDestinations => Answers::Get(get(answers::destinations)),
+        Operation::ListDetections => Answers::Get(get(answers::detections)),
+        Operation::DecideDetection => Answers::Patch(patch(answers::decide).layer(small())),
+        Operation::ListAgents => Answers::Get(get(answers::agents)),
+        Operation::ListKeys => Answers::Get(get(answers::keys)),
+        Operation::CreateKey => Answers::Post(post(answers::create_key).layer(small())),
+        Operation::RevokeKey => Answers::Delete(delete(answers::revoke_key)),
+    }
+}
+
+fn on(method: Method, answers: Answers) -> MethodRouter<App> {
+    match (method, answers) {
+        (Method::Get, Answers::Get(router))
+        | (Method::Post, Answers::Post(router))
+        | (Method::Patch, Answers::Patch(router))
+        | (Method::Delete, Answers::Delete(router)) => router,
+        // Answers every method with 405; a test asks for all of them.
+        _ => MethodRouter::new(),
+    }
+}
+
+/// A parameter, a query or a body, whose faults are told as problems.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Problem))]
+pub(crate) struct Path<T>(pub(crate) T);
+
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Problem))]
+pub(crate) struct Query<T>(pub(crate) T);
+
+#[derive(FromRequest)]
+#[from_request(via(axum::Json), rejection(Problem))]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Problem {
+        match rejection.status() {
+            StatusCode::BAD_REQUEST => Problem::missing("address"),
+            _ => Problem::bad(rejection.body_text()),
+        }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Problem {
+        Problem::bad(rejection.body_text())
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Problem {
+        Problem::new(
+            rejection.status(),
+            "the request can't be read",
+            rejection.body_text(),
+        )
+    }
+}

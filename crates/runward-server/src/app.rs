@@ -1,0 +1,126 @@
+//! What every request and every worker shares.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use runward_event::Time;
+use runward_report::Report;
+use runward_store::{Millis, Run, Store};
+use sha2::{Digest as _, Sha256};
+
+use crate::auth::Attempts;
+use crate::config::Config;
+use crate::digest::fold;
+use crate::objects::Objects;
+use crate::problem::Problem;
+
+/// Reports that are kept for the next page of the same run. The largest have some tens of megabytes.
+const REPORTS_MAX: usize = 8;
+
+/// The server, without its connections.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+struct Parts {
+    config: Config,
+    store: Arc<dyn Store>,
+    objects: Objects,
+    attempts: Attempts,
+    /// What the first person sets the server up with; none once there are people.
+    setup: Mutex<Option<String>>,
+    /// Newest last; a run's number, how many of its events are in it, and the report.
+    reports: Mutex<VecDeque<(i64, i64, Arc<Report>)>>,
+}
+
+impl App {
+    pub(crate) fn new(config: Config, store: Arc<dyn Store>, objects: Objects) -> App {
+        App(Arc::new(Parts {
+            config,
+            store,
+            objects,
+            attempts: Attempts::default(),
+            setup: Mutex::default(),
+            reports: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0.store
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.0.objects
+    }
+
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.0.attempts
+    }
+
+    /// From now on, whoever has this token may make the first person.
+    pub(crate) fn await_setup(&self, token: String) {
+        *self.0.setup.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    }
+
+    pub(crate) fn is_setup_token(&self, token: &str) -> bool {
+        let setup = self.0.setup.lock().unwrap_or_else(PoisonError::into_inner);
+        // Both are hashed, so that the time of comparing tells nothing of the token.
+        setup
+            .as_ref()
+            .is_some_and(|known| Sha256::digest(known) == Sha256::digest(token))
+    }
+
+    pub(crate) fn forget_setup_token(&self) {
+        *self.0.setup.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The report of a run, made of its events.
+    pub(crate) async fn report(&self, run: &Run) -> Result<Arc<Report>, Problem> {
+        let wanted =
+            |known: &&(i64, i64, Arc<Report>)| known.0 == run.number && known.1 == run.events;
+        let known = {
+            let reports = self
+                .0
+                .reports
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            reports
+                .iter()
+                .find(wanted)
+                .map(|known| Arc::clone(&known.2))
+        };
+        if let Some(report) = known {
+            return Ok(report);
+        }
+        let batches = self.store().batches(run.number).await?;
+        let report = Arc::new(fold(self.objects(), &batches).await?.report);
+        let mut reports = self
+            .0
+            .reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        reports.retain(|known| known.0 != run.number);
+        if reports.len() >= REPORTS_MAX {
+            reports.pop_front();
+        }
+        reports.push_back((run.number, run.events, Arc::clone(&report)));
+        Ok(report)
+    }
+}
+
+/// The server's clock.
+pub(crate) fn now() -> Millis {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// A time of an event.
+pub(crate) fn millis(time: Time) -> Millis {
+    Millis::try_from(time.unix_nanos() / 1_000_000).unwrap_or(Millis::MAX)
+}

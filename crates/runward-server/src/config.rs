@@ -1,0 +1,222 @@
+//! What the server is told: by options, by variables, and by one file; in that order of strength.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+
+/// Options that every role takes.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// A TOML file with the settings that are not given here
+    #[arg(long, value_name = "FILE", env = "RUNWARD_CONFIG", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the database and the events are kept [default: /var/lib/runward]
+    #[arg(long, value_name = "DIR", env = "RUNWARD_DATA", global = true)]
+    pub(crate) data: Option<PathBuf>,
+    /// A PostgreSQL database in place of a file in the folder; in the variable, where passwords don't show
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "RUNWARD_DATABASE",
+        global = true,
+        hide_env_values = true
+    )]
+    pub(crate) database: Option<String>,
+    /// Where to listen [default: 127.0.0.1:8430]
+    #[arg(long, value_name = "ADDRESS", env = "RUNWARD_LISTEN", global = true)]
+    pub(crate) listen: Option<String>,
+    /// The address that browsers and agents know this server by [default: http:// and where it listens]
+    #[arg(long, value_name = "URL", env = "RUNWARD_PUBLIC_URL", global = true)]
+    pub(crate) public_url: Option<String>,
+    /// After how many seconds without a sign a run is given up [default: 300]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "RUNWARD_SILENT_AFTER",
+        global = true
+    )]
+    pub(crate) silent_after: Option<u64>,
+    /// How many seconds requests may go on when the server is told to end [default: 20]
+    #[arg(long, value_name = "SECONDS", env = "RUNWARD_DRAIN", global = true)]
+    pub(crate) drain: Option<u64>,
+}
+
+/// The file; its names are those of the options.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct FileOptions {
+    data: Option<PathBuf>,
+    database: Option<String>,
+    listen: Option<String>,
+    public_url: Option<String>,
+    silent_after: Option<u64>,
+    drain: Option<u64>,
+}
+
+/// Settings that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) data: PathBuf,
+    /// None for the file in the folder.
+    pub(crate) database: Option<String>,
+    pub(crate) listen: SocketAddr,
+    /// Without a `/` at its end.
+    pub(crate) public_url: String,
+    pub(crate) silent_after: Duration,
+    pub(crate) drain: Duration,
+}
+
+/// Everything that is wrong with the settings, a sentence each.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub(crate) struct ConfigErrors(pub(crate) Vec<String>);
+
+impl Config {
+    /// Puts the sources together; `read` reads a file. All errors are told at once.
+    pub(crate) fn new(
+        options: &Options,
+        read: impl Fn(&Path) -> std::io::Result<String>,
+    ) -> Result<Config, ConfigErrors> {
+        let mut errors = Vec::new();
+        let file = match &options.config {
+            Some(path) => read_file(path, read).unwrap_or_else(|error| {
+                errors.push(error);
+                FileOptions::default()
+            }),
+            None => FileOptions::default(),
+        };
+        let listen = options.listen.clone().or(file.listen);
+        let listen = listen.as_deref().unwrap_or("127.0.0.1:8430");
+        let listen: SocketAddr = listen.parse().unwrap_or_else(|_| {
+            errors.push(format!(
+                "listen: `{listen}` is not an address with a port, such as 127.0.0.1:8430"
+            ));
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        });
+        let public_url = options.public_url.clone().or(file.public_url);
+        let public_url = public_url.unwrap_or_else(|| format!("http://{listen}"));
+        if !is_origin(&public_url) {
+            errors.push(format!(
+                "public-url: `{public_url}` is not an address such as https://runward.example.com, without a path"
+            ));
+        }
+        let seconds = |name: &str, given: Option<u64>, usual: u64, errors: &mut Vec<String>| {
+            let seconds = given.unwrap_or(usual);
+            if !(1..=86_400).contains(&seconds) {
+                errors.push(format!(
+                    "{name}: {seconds} is not between 1 and 86400 seconds"
+                ));
+            }
+            Duration::from_secs(seconds)
+        };
+        let silent_after = options.silent_after.or(file.silent_after);
+        let silent_after = seconds("silent-after", silent_after, 300, &mut errors);
+        let drain = seconds("drain", options.drain.or(file.drain), 20, &mut errors);
+        let data = options.data.clone().or(file.data);
+        let database = options.database.clone().or(file.database);
+        let is_postgres = |address: &String| {
+            address.starts_with("postgres://") || address.starts_with("postgresql://")
+        };
+        // The address itself is not told: it may have a password.
+        if database
+            .as_ref()
+            .is_some_and(|address| !is_postgres(address))
+        {
+            errors.push("database: the address does not begin with postgres://".to_owned());
+        }
+        if !errors.is_empty() {
+            return Err(ConfigErrors(errors));
+        }
+        Ok(Config {
+            database,
+            data: data.unwrap_or_else(|| PathBuf::from("/var/lib/runward")),
+            listen,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            silent_after,
+            drain,
+        })
+    }
+
+    /// Whether browsers come over TLS, so that cookies can be kept to it.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+}
+
+fn read_file(
+    path: &Path,
+    read: impl Fn(&Path) -> std::io::Result<String>,
+) -> Result<FileOptions, String> {
+    let text =
+        read(path).map_err(|error| format!("config: can't read {}: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        format!(
+            "config: {}: {}",
+            path.display(),
+            error.to_string().trim_end()
+        )
+    })
+}
+
+/// Whether it is `http://` or `https://` with a host and perhaps a port, and nothing else.
+fn is_origin(url: &str) -> bool {
+    let url = url.strip_suffix('/').unwrap_or(url);
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(options: &Options, file: &str) -> Result<Config, ConfigErrors> {
+        Config::new(options, |_| Ok(file.to_owned()))
+    }
+
+    #[test]
+    fn options_are_stronger_than_the_file_and_the_file_than_the_defaults() {
+        let options = Options {
+            config: Some("a".into()),
+            listen: Some("[::1]:80".to_owned()),
+            ..Options::default()
+        };
+        let config = config(
+            &options,
+            "listen = \"127.0.0.1:1\"\nsilent-after = 7\npublic-url = \"https://runward.example.com/\"",
+        )
+        .unwrap();
+        assert_eq!(config.listen, "[::1]:80".parse().unwrap());
+        assert_eq!(config.silent_after, Duration::from_secs(7));
+        assert_eq!(config.drain, Duration::from_secs(20));
+        assert_eq!(config.public_url, "https://runward.example.com");
+        assert!(config.is_secure());
+    }
+
+    #[test]
+    fn all_errors_are_told_at_once() {
+        let options = Options {
+            config: Some("a".into()),
+            listen: Some("here".to_owned()),
+            public_url: Some("ftp://x".to_owned()),
+            drain: Some(0),
+            ..Options::default()
+        };
+        let errors = config(&options, "lisen = 3").unwrap_err();
+        let places: Vec<&str> = errors
+            .0
+            .iter()
+            .filter_map(|error| error.split(':').next())
+            .collect();
+        assert_eq!(places, ["config", "listen", "public-url", "drain"]);
+    }
+}

@@ -1,0 +1,164 @@
+//! From a run's events to what the control plane keeps of it, and to the report that its pages show.
+
+use std::io::{BufRead as _, BufReader};
+use std::time::Duration;
+
+use runward_event::{Mode, parse_line};
+use runward_report::{Report, ReportBuilder};
+use runward_store::{Batch, Digest, NewDetection, Observation, Tag, Tags};
+
+use crate::app::millis;
+use crate::objects::{ObjectError, Objects};
+
+/// Reads a run's events in their order, each once, however its batches overlap, up to the first gap.
+pub(crate) async fn fold(objects: &Objects, batches: &[Batch]) -> Result<Folded, ObjectError> {
+    let mut builder = ReportBuilder::new();
+    let mut next = 1;
+    for batch in batches {
+        if u64::try_from(batch.last).is_ok_and(|last| last < next) {
+            continue;
+        }
+        let bytes = objects.get(&batch.object).await?;
+        (builder, next) = tokio::task::spawn_blocking(move || {
+            let next = take(&mut builder, &bytes, next);
+            (builder, next)
+        })
+        .await
+        .unwrap_or_else(|_| (ReportBuilder::new(), u64::MAX));
+    }
+    let report = tokio::task::spawn_blocking(move || builder.finish())
+        .await
+        .unwrap_or_default();
+    Ok(Folded {
+        report,
+        events: next.saturating_sub(1),
+    })
+}
+
+/// A run's report.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    pub(crate) report: Report,
+    /// The last event in it.
+    pub(crate) events: u64,
+}
+
+fn take(builder: &mut ReportBuilder, packed: &[u8], mut next: u64) -> u64 {
+    // What is kept was read before it was acknowledged; what can't be read now was changed on the disk, and ends here.
+    let Ok(decoder) = zstd::stream::Decoder::with_buffer(packed) else {
+        return next;
+    };
+    for line in BufReader::new(decoder).lines() {
+        let Ok(event) = line
+            .map_err(drop)
+            .and_then(|line| parse_line(&line).map_err(drop))
+        else {
+            return next;
+        };
+        if event.seq > next {
+            return next;
+        }
+        if event.seq == next {
+            builder.apply(&event);
+            next += 1;
+        }
+    }
+    next
+}
+
+/// What a report amounts to.
+pub(crate) fn digest(folded: &Folded) -> Digest {
+    let report = &folded.report;
+    let counts = &report.counts;
+    let lost: u64 = report.lost_events.values().sum();
+    let mut tags = Tags::default();
+    let blocked = counts.blocked_connections + counts.refused_lookups;
+    for (tag, holds) in [
+        (Tag::BlockedCall, blocked > 0),
+        (Tag::OverwrittenFile, counts.tracked_changes > 0),
+        (Tag::Loss, lost > 0),
+        (
+            Tag::NotMonitored,
+            report.requested_mode == Some(Mode::Block)
+                && report.effective_mode == Some(Mode::Audit),
+        ),
+    ] {
+        if holds {
+            tags = tags.with(tag);
+        }
+    }
+    Digest {
+        events: int(folded.events),
+        complete: report.complete,
+        duration_ms: report
+            .complete
+            .then(|| duration_ms(report.duration_seconds)),
+        exit_code: report.exit_code.map(i64::from),
+        processes: int(counts.processes),
+        connections: int(counts.connections),
+        blocked: int(blocked),
+        file_changes: int(counts.file_changes),
+        lost: int(lost),
+        tags,
+        observations: observations(report),
+        detections: report.detections.iter().map(detection).collect(),
+    }
+}
+
+fn observations(report: &Report) -> Vec<Observation> {
+    let mut found: Vec<Observation> = report
+        .destinations
+        .iter()
+        .map(|destination| Observation {
+            destination: destination.destination.clone(),
+            connections: int(destination.connections),
+            blocked: int(destination.statuses.blocked),
+            bytes_sent: int(destination.bytes_sent),
+            bytes_received: int(destination.bytes_received),
+            program: destination.processes.first().cloned().unwrap_or_default(),
+        })
+        .collect();
+    // Names that the fence refused to look up never became connections.
+    for blocked in report.blocked.iter().filter(|blocked| blocked.lookup) {
+        found.push(Observation {
+            destination: blocked.destination.clone(),
+            connections: 0,
+            blocked: int(blocked.refusals),
+            bytes_sent: 0,
+            bytes_received: 0,
+            program: blocked.processes.first().cloned().unwrap_or_default(),
+        });
+    }
+    found
+}
+
+fn detection(found: &runward_report::Detection) -> NewDetection {
+    let severity = serde_json::to_value(found.severity).ok();
+    NewDetection {
+        kind: found.detection.clone(),
+        severity: severity
+            .and_then(|word| Some(word.as_str()?.to_owned()))
+            .unwrap_or_default(),
+        title: found.message.clone(),
+        subject: found
+            .path
+            .clone()
+            .or_else(|| found.destination.clone())
+            .unwrap_or_default(),
+        program: found
+            .process
+            .as_ref()
+            .map(|process| process.exe.clone())
+            .unwrap_or_default(),
+        at: millis(found.time),
+    }
+}
+
+fn int(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn duration_ms(seconds: f64) -> i64 {
+    let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

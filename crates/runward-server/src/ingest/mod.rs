@@ -1,0 +1,200 @@
+//! Events come in: read, kept, and only then acknowledged.
+
+mod batch;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use runward_api::Acknowledged;
+use runward_event::{Body, Event, JobStart, Provider};
+use runward_report::text::command_line;
+use runward_store::{ApiKey, Batch, Claim, KeyScope, Millis, Opened};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::api::{Json, Path, Query};
+use crate::app::{App, millis, now};
+use crate::auth::Bearer;
+use crate::problem::Problem;
+use batch::{BatchError, Events};
+
+/// Bytes of one batch as it is sent.
+pub(crate) const PACKED_MAX: usize = 16 << 20;
+/// How far a job's clock may be ahead of the server's.
+const AHEAD_MAX: Millis = 24 * 3600 * 1000;
+/// Nothing was recorded before 2020.
+const EARLIEST: Millis = 1_577_836_800_000;
+/// Characters of a command that are kept for lists.
+const COMMAND_MAX: usize = 500;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct BatchQuery {
+    /// The number of the batch's first event.
+    first: u64,
+    /// The machine's name.
+    #[serde(default)]
+    host: String,
+}
+
+/// `POST /api/v1/runs/{run}/events?first=N`: events of one run, as zstd-compressed NDJSON, from number N on without gaps.
+///
+/// The same batch may be sent again, and batches may come in any order but for the first one, which makes the run known.
+pub(crate) async fn receive(
+    State(app): State<App>,
+    Bearer(key): Bearer,
+    Path(run): Path<String>,
+    Query(query): Query<BatchQuery>,
+    packed: Bytes,
+) -> Result<Json<Acknowledged>, Problem> {
+    if key.scope != KeyScope::Ingest && key.scope != KeyScope::Admin {
+        return Err(Problem::no_key());
+    }
+    if !is_run_id(&run) {
+        return Err(Problem::bad(
+            "a run's name is 32 hexadecimal digits in small letters",
+        ));
+    }
+    if query.first == 0 {
+        return Err(Problem::bad("events are counted from 1"));
+    }
+    let (packed, events) = read(packed, query.first).await?;
+    let opened = open(&app, &key, &run, &query.host, &events).await?;
+    let last = query.first + u64::try_from(events.list.len()).unwrap_or(0) - 1;
+    let batch = Batch {
+        first: i64::try_from(query.first).map_err(|_| Problem::bad("the number is too large"))?,
+        last: i64::try_from(last).map_err(|_| Problem::bad("the number is too large"))?,
+        object: object_key(&key, &run, query.first, last, &packed),
+        bytes: i64::try_from(packed.len()).unwrap_or(i64::MAX),
+    };
+    if batch.last > opened.events {
+        app.objects().put(&batch.object, packed).await?;
+    }
+    let received = app.store().receive(opened.number, &batch, now()).await?;
+    Ok(Json(Acknowledged {
+        acknowledged: received.acknowledged,
+    }))
+}
+
+/// Reading takes a processor for as long as it lasts, so it does not stand in the way of other requests.
+async fn read(packed: Bytes, first: u64) -> Result<(Bytes, Events), Problem> {
+    let (packed, events) = tokio::task::spawn_blocking(move || {
+        let events = batch::read(&packed, first);
+        (packed, events)
+    })
+    .await
+    .map_err(|_| Problem::unavailable("the server could not read the batch"))?;
+    let events = events.map_err(|error| match error {
+        BatchError::TooLarge | BatchError::TooMany => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the batch is too large",
+            error.to_string(),
+        ),
+        other => Problem::bad(other.to_string()),
+    })?;
+    Ok((packed, events))
+}
+
+async fn open(
+    app: &App,
+    key: &ApiKey,
+    run: &str,
+    host: &str,
+    events: &Events,
+) -> Result<Opened, Problem> {
+    match events.list.first() {
+        Some(Event {
+            time,
+            body: Body::JobStart(start),
+            ..
+        }) => {
+            let claim = claim(key, run, host, start, millis(*time))?;
+            Ok(app.store().open_run(&claim, now()).await?)
+        }
+        _ => {
+            let opened = app.store().opened(key.org, key.project, run).await?;
+            opened.ok_or_else(|| Problem::missing("run; send its first events first"))
+        }
+    }
+}
+
+/// What the first event says, checked as far as the server can.
+fn claim(
+    key: &ApiKey,
+    run: &str,
+    host: &str,
+    start: &JobStart,
+    started_at: Millis,
+) -> Result<Claim, Problem> {
+    let unreadable = |detail: String| {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "the run can't be taken",
+            detail,
+        )
+    };
+    if start.format != runward_event::FORMAT_VERSION {
+        return Err(unreadable(format!(
+            "this server reads events of format {}, and these are of format {}: update the older one",
+            runward_event::FORMAT_VERSION,
+            start.format
+        )));
+    }
+    if !(EARLIEST..now() + AHEAD_MAX).contains(&started_at) {
+        return Err(unreadable(
+            "the job's clock is more than a day ahead, or before 2020: set the machine's clock"
+                .to_owned(),
+        ));
+    }
+    let mut identity = start.identity.clone();
+    // Outside of CI there is neither; such runs are told apart by their folder and command.
+    if identity.project.is_none() {
+        let folder = start.workspace.rsplit('/').find(|part| !part.is_empty());
+        identity.project = Some(folder.unwrap_or("local").to_owned());
+    }
+    if identity.pipeline.is_none() {
+        let word = if identity.provider == Provider::Local {
+            "local"
+        } else {
+            "unknown"
+        };
+        identity.pipeline = Some(word.to_owned());
+    }
+    if identity.job.is_none() {
+        identity.job = Some(command_line(&start.args, 80));
+    }
+    Ok(Claim {
+        run: run.to_owned(),
+        org: key.org,
+        identity,
+        project: key.project,
+        command: command_line(&start.args, COMMAND_MAX),
+        requested_mode: start.requested_mode,
+        effective_mode: start.effective_mode,
+        tier: start.tier,
+        host: if host.is_empty() { "unnamed" } else { host }.to_owned(),
+        version: start.runward.clone(),
+        kernel: start.kernel.clone(),
+        started_at,
+    })
+}
+
+fn is_run_id(run: &str) -> bool {
+    run.len() == 32
+        && run
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Where a batch is kept. With its content in the name, nothing that is kept can be overwritten by something else.
+fn object_key(key: &ApiKey, run: &str, first: u64, last: u64, packed: &[u8]) -> String {
+    let hash = Sha256::digest(packed);
+    let hash: String = hash
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!(
+        "events/{}/{run}/{first:012}-{last:012}-{hash}.ndjson.zst",
+        key.org.0
+    )
+}

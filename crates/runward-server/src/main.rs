@@ -1,0 +1,115 @@
+//! `runward-server`: the control plane. Every job of every project, on machines of one's own.
+//!
+//! One process does everything by default: it answers agents and people (`api/`, `web/`), and works through what came in
+//! (`worker`). What it keeps is behind two boundaries: [`runward_store::Store`] for what is looked up, and objects for the
+//! events themselves.
+//!
+//! **Architecture invariant.** A server holds no state that another one needs: what was acknowledged is in the database
+//! and in the objects, and what is in memory only saves time.
+//!
+//! **Architecture invariant.** Everything that comes from a job is hostile. It is bounded where it comes in, and escaped by
+//! the templates where it is shown; there is no way from it to a header, a link's scheme or a piece of SQL.
+
+mod admin;
+mod api;
+mod app;
+mod auth;
+mod config;
+mod digest;
+mod ingest;
+mod objects;
+mod pages;
+mod problem;
+mod serve;
+mod web;
+mod what_if;
+mod worker;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use runward_store::Store as _;
+use runward_store_sql::SqlStore;
+
+use crate::app::App;
+use crate::config::{Config, Options};
+use crate::objects::Objects;
+
+/// See the fleet: the control plane of Runward.
+#[derive(Debug, Parser)]
+#[command(name = "runward-server", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Answer agents and people, and work through what comes in
+    Serve,
+    /// Only work through what comes in, beside servers on the same database
+    Worker,
+    /// Bring the database to the shape that this version needs, and end
+    Migrate,
+    /// Make keys and users
+    #[command(subcommand)]
+    Admin(admin::Act),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("RUNWARD_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let config = Config::new(&cli.options, |path| std::fs::read_to_string(path))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("can't start the threads of the server")?;
+    runtime.block_on(async {
+        let app = open(config).await?;
+        match &cli.role {
+            Role::Serve => serve::serve(app).await,
+            Role::Worker => serve::work_only(app).await,
+            Role::Migrate => Ok(()),
+            Role::Admin(act) => admin::act(&app, act).await,
+        }
+    })
+}
+
+/// Opens what the server keeps, and brings it to this version's shape.
+async fn open(config: Config) -> anyhow::Result<App> {
+    let data = &config.data;
+    let objects = data.join("objects");
+    std::fs::create_dir_all(&objects).with_context(|| {
+        format!(
+            "can't make the folder {}: name another one with --data",
+            objects.display()
+        )
+    })?;
+    let store = match &config.database {
+        Some(address) => SqlStore::postgres(address).await?,
+        None => SqlStore::sqlite(&data.join("runward.db")).await?,
+    };
+    store.migrate().await?;
+    let objects = Objects::folder(&objects)?;
+    Ok(App::new(config, Arc::new(store), objects))
+}

@@ -1,0 +1,335 @@
+//! Detections of all runs, by kind and state, with the forms to decide about them.
+
+use askama::Template;
+use runward_store::{
+    Cursor, Detection, DetectionFilter, DetectionStatus, Millis, Page, PageRequest, ProjectId,
+};
+
+use super::address::Address;
+use super::hostile::Text;
+use super::moment::Moment;
+use super::number::count;
+use super::pager::Older;
+use super::pill::Pill;
+use super::query::{self, Pairs};
+use super::run::Actor;
+use super::shell::{Section, Shell};
+
+/// Rows of one page.
+const ROWS: u32 = 50;
+
+/// What the address of the list of detections says. Without a state, it is what nobody has decided about.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DetectionsQuery {
+    kind: Option<String>,
+    status: Option<DetectionStatus>,
+    project: Option<i64>,
+    run: Option<String>,
+    after: Option<Cursor>,
+}
+
+const STATUSES: [(Option<DetectionStatus>, &str, &str); 4] = [
+    (Some(DetectionStatus::New), "new", "New"),
+    (
+        Some(DetectionStatus::Suppressed),
+        "suppressed",
+        "Suppressed",
+    ),
+    (Some(DetectionStatus::Resolved), "resolved", "Resolved"),
+    (None, "all", "All"),
+];
+
+impl DetectionsQuery {
+    /// Reads the pairs of the address's query.
+    pub(crate) fn parse(pairs: &Pairs) -> DetectionsQuery {
+        let status = query::text(pairs, "status");
+        DetectionsQuery {
+            kind: query::text(pairs, "kind"),
+            status: STATUSES
+                .into_iter()
+                .find(|(_, name, _)| Some(*name) == status.as_deref())
+                .map_or(Some(DetectionStatus::New), |(status, _, _)| status),
+            project: query::number(pairs, "project"),
+            run: query::text(pairs, "run"),
+            after: query::cursor(pairs, "after"),
+        }
+    }
+
+    /// What the store is asked for.
+    pub(crate) fn filter(&self) -> DetectionFilter {
+        DetectionFilter {
+            kind: self.kind.clone(),
+            status: self.status,
+            project: self.project.map(ProjectId),
+            run: self.run.clone(),
+        }
+    }
+
+    /// Which part of the list is wanted.
+    pub(crate) fn page(&self) -> PageRequest {
+        PageRequest {
+            after: self.after,
+            limit: ROWS,
+        }
+    }
+
+    /// The address of this list. The state that goes without saying is not said.
+    fn address(&self, shell: &Shell) -> Address {
+        let status = STATUSES
+            .into_iter()
+            .find(|(status, _, _)| *status == self.status)
+            .map(|(_, name, _)| name)
+            .filter(|name| *name != "new");
+        shell
+            .at(&["detections"])
+            .with_some("status", status)
+            .with_some("kind", self.kind.as_deref())
+            .with_some("project", self.project.map(|id| id.to_string()).as_deref())
+            .with_some("run", self.run.as_deref())
+    }
+}
+
+/// `/o/{org}/detections`.
+#[derive(Template)]
+#[template(path = "detections.html")]
+pub(crate) struct DetectionsPage {
+    shell: Shell,
+    statuses: Vec<Facet>,
+    kinds: Vec<Facet>,
+    /// What else the list is limited to, and the list without that limit.
+    limits: Vec<(String, String)>,
+    rows: Vec<DetectionRow>,
+    older: Older,
+    /// Whether anything was ever found.
+    any: bool,
+}
+
+/// A value to filter by, and how many there are of it.
+struct Facet {
+    label: String,
+    count: String,
+    href: String,
+    current: bool,
+}
+
+impl DetectionsPage {
+    /// The rows that the store gave for `query`, and how many there are of each kind in each state.
+    pub(crate) fn new(
+        shell: Shell,
+        query: &DetectionsQuery,
+        page: &Page<Detection>,
+        counts: &[(String, DetectionStatus, i64)],
+        now: Millis,
+    ) -> DetectionsPage {
+        let shell = shell.titled("Detections", Section::Detections);
+        let address = query.address(&shell);
+        DetectionsPage {
+            statuses: statuses(&shell, query, counts),
+            kinds: kinds(&shell, query, counts),
+            limits: limits(&shell, query),
+            rows: page
+                .rows
+                .iter()
+                .map(|detection| DetectionRow::new(&shell, detection, now))
+                .collect(),
+            older: Older {
+                next: page
+                    .next
+                    .map(|next| address.clone().with("after", &next.to_text()).to_string()),
+                newest: query.after.map(|_| address.to_string()),
+            },
+            any: !counts.is_empty(),
+            shell,
+        }
+    }
+}
+
+fn statuses(
+    shell: &Shell,
+    query: &DetectionsQuery,
+    counts: &[(String, DetectionStatus, i64)],
+) -> Vec<Facet> {
+    STATUSES
+        .into_iter()
+        .map(|(status, _, label)| {
+            let n = counts
+                .iter()
+                .filter(|(kind, s, _)| {
+                    status.is_none_or(|status| status == *s)
+                        && query.kind.as_ref().is_none_or(|wanted| wanted == kind)
+                })
+                .fold(0, |sum: i64, (_, _, n)| sum.saturating_add(*n));
+            let other = DetectionsQuery {
+                status,
+                after: None,
+                ..query.clone()
+            };
+            Facet {
+                label: label.to_owned(),
+                count: count(n),
+                href: other.address(shell).to_string(),
+                current: query.status == status,
+            }
+        })
+        .collect()
+}
+
+fn kinds(
+    shell: &Shell,
+    query: &DetectionsQuery,
+    counts: &[(String, DetectionStatus, i64)],
+) -> Vec<Facet> {
+    let mut kinds: Vec<(&str, i64)> = Vec::new();
+    for (kind, status, n) in counts {
+        let counted = if query.status.is_none_or(|wanted| wanted == *status) {
+            *n
+        } else {
+            0
+        };
+        match kinds.iter_mut().find(|(known, _)| known == kind) {
+            Some((_, sum)) => *sum = sum.saturating_add(counted),
+            None => kinds.push((kind, counted)),
+        }
+    }
+    kinds.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let all = kinds
+        .iter()
+        .fold(0, |sum: i64, (_, n)| sum.saturating_add(*n));
+    let facet = |kind: Option<&str>, n: i64| {
+        let other = DetectionsQuery {
+            kind: kind.map(|kind| kind.chars().take(query::TEXT).collect()),
+            after: None,
+            ..query.clone()
+        };
+        Facet {
+            label: kind.map_or_else(
+                || "All kinds".to_owned(),
+                |kind| Text::new(kind, 60).plain().to_owned(),
+            ),
+            count: count(n),
+            href: other.address(shell).to_string(),
+            current: query.kind.as_deref() == kind,
+        }
+    };
+    let mut facets = vec![facet(None, all)];
+    facets.extend(kinds.into_iter().map(|(kind, n)| facet(Some(kind), n)));
+    facets
+}
+
+fn limits(shell: &Shell, query: &DetectionsQuery) -> Vec<(String, String)> {
+    let mut limits = Vec::new();
+    if query.project.is_some() {
+        let other = DetectionsQuery {
+            project: None,
+            after: None,
+            ..query.clone()
+        };
+        limits.push((
+            "of one project".to_owned(),
+            other.address(shell).to_string(),
+        ));
+    }
+    if query.run.is_some() {
+        let other = DetectionsQuery {
+            run: None,
+            after: None,
+            ..query.clone()
+        };
+        limits.push(("of one run".to_owned(), other.address(shell).to_string()));
+    }
+    limits
+}
+
+/// A detection, with what it stands on and what can be done about it; `templates/part/detection.html` shows it.
+pub(crate) struct DetectionRow {
+    pub(crate) id: i64,
+    pub(crate) kind: Text,
+    pub(crate) severity: Pill,
+    /// The severity as a name in the style sheet.
+    pub(crate) severity_name: &'static str,
+    pub(crate) title: Text,
+    pub(crate) subject: Text,
+    pub(crate) program: Text,
+    pub(crate) project: Text,
+    pub(crate) pipeline: Text,
+    pub(crate) job: Text,
+    pub(crate) at: Moment,
+    pub(crate) status: Pill,
+    pub(crate) open: bool,
+    pub(crate) resolved: bool,
+    pub(crate) decided_by: Option<Text>,
+    pub(crate) comment: Option<Text>,
+    pub(crate) run_href: String,
+    pub(crate) action: String,
+    pub(crate) suppress_href: String,
+    /// Who did it, where the run's report is at hand.
+    pub(crate) actor: Option<Actor>,
+}
+
+impl DetectionRow {
+    pub(crate) fn new(shell: &Shell, d: &Detection, now: Millis) -> DetectionRow {
+        let short = |text: &str| text.chars().take(1000).collect::<String>();
+        DetectionRow {
+            id: d.id,
+            kind: Text::new(&d.kind, 60),
+            severity: Pill::severity(&d.severity),
+            severity_name: severity_name(&d.severity),
+            title: Text::new(&d.title, 320),
+            subject: Text::new(&d.subject, 160),
+            program: Text::program(&d.program, 40),
+            project: Text::new(&d.project_name, 48),
+            pipeline: Text::new(&d.pipeline, 48),
+            job: Text::new(&d.job, 48),
+            at: Moment::ago(d.at, now),
+            status: Pill::detection(d.status),
+            open: d.status == DetectionStatus::New,
+            resolved: d.status == DetectionStatus::Resolved,
+            decided_by: d.decided_by.as_deref().map(|by| Text::new(by, 60)),
+            comment: d.comment.as_deref().map(|comment| Text::new(comment, 400)),
+            run_href: shell.at(&["runs", &d.run, "detections"]).to_string(),
+            action: shell.at(&["detections", &d.id.to_string()]).to_string(),
+            suppress_href: shell
+                .at(&["suppressions", "new"])
+                .with("kind", &short(&d.kind))
+                .with("subject", &short(&d.subject))
+                .with("project", &d.project.0.to_string())
+                .to_string(),
+            actor: None,
+        }
+    }
+
+    /// With who did it.
+    #[must_use]
+    pub(crate) fn done_by(mut self, actor: Option<Actor>) -> DetectionRow {
+        self.actor = actor;
+        self
+    }
+}
+
+/// A severity as a name in the style sheet: nothing that anybody else wrote gets into a class.
+pub(crate) fn severity_name(severity: &str) -> &'static str {
+    match severity {
+        "critical" | "high" => "high",
+        "medium" => "medium",
+        _ => "low",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_goes_without_saying() {
+        let query = DetectionsQuery::parse(&[]);
+        assert_eq!(query.filter().status, Some(DetectionStatus::New));
+        let shell = Shell::of("acme", "Acme");
+        assert_eq!(query.address(&shell).to_string(), "/o/acme/detections");
+        let all = DetectionsQuery::parse(&[("status".to_owned(), "all".to_owned())]);
+        assert_eq!(all.filter().status, None);
+        assert_eq!(
+            all.address(&shell).to_string(),
+            "/o/acme/detections?status=all"
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! The pages: from what the store and a report hold to HTML.
+//!
+//! Each page is one file with one public-in-crate struct, which is its askama template. A handler asks the store, makes
+//! the page with `XxxPage::new(shell, …)` and calls `.render()`. What a form or an address says is read by the `XxxQuery`
+//! next to the page, which also makes the store's filter of it.
+//!
+//! **Architecture invariant.** Nothing here does I/O or reads a clock: the time is a parameter called `now`. Text that a
+//! job can influence gets into a page only as [`hostile::Text`], which cuts it and shows characters that act as escapes,
+//! or as a plain string that askama escapes. Addresses are made by [`address::Address`] only.
+
+mod address;
+mod agents;
+mod assets;
+mod baseline;
+mod chart;
+mod destinations;
+mod detections;
+pub(crate) mod entry;
+mod failure;
+mod hostile;
+mod moment;
+mod number;
+mod overview;
+mod pager;
+mod pill;
+mod policies;
+mod projects;
+mod query;
+mod run;
+mod run_row;
+mod runs;
+#[cfg(test)]
+mod sample;
+mod settings;
+mod shell;
+mod suppressions;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use agents::AgentsPage;
+pub(crate) use assets::ASSETS;
+pub(crate) use baseline::BaselinePage;
+pub(crate) use destinations::{
+    DestinationPage, DestinationQuery, DestinationsPage, DestinationsQuery,
+};
+pub(crate) use detections::{DetectionsPage, DetectionsQuery};
+pub(crate) use entry::{LoginPage, SetupPage, own_address};
+pub(crate) use failure::ErrorPage;
+pub(crate) use overview::OverviewPage;
+pub(crate) use policies::PoliciesPage;
+pub(crate) use projects::ProjectsPage;
+pub(crate) use run::{
+    DetectionsTab, FilesTab, HttpsTab, NetworkTab, PolicyTab, ProcessesJson, ProcessesTab,
+    RowsQuery, RunSource, StepsTab, SummaryTab, WhatIf, WhatIfRow,
+};
+pub(crate) use runs::{RunsPage, RunsQuery};
+pub(crate) use settings::{CreatedKey, SettingsPage, SettingsQuery};
+pub(crate) use shell::{Notice, Shell};
+pub(crate) use suppressions::SuppressionsPage;

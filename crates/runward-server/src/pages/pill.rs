@@ -1,0 +1,182 @@
+//! Short words with a colour: what a person sees first in a row. The word says it all; the colour only helps.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use runward_event::{Mode, Status, Tier};
+use runward_report::text::clipped;
+use runward_store::{DetectionStatus, KeyScope, Role, RunState, Tag, Visibility};
+
+/// A word with a colour, and a sentence for those who want to know more.
+#[derive(Clone, Debug, PartialEq, Eq, Template)]
+#[template(
+    ext = "html",
+    source = r#"<span class="pill {{ tone }}"{% if !title.is_empty() %} title="{{ title }}"{% endif %}>{{ label }}</span>"#
+)]
+pub(crate) struct Pill {
+    tone: &'static str,
+    label: String,
+    title: &'static str,
+}
+
+/// The template above escapes its texts.
+impl HtmlSafe for Pill {}
+
+impl Pill {
+    fn new(tone: &'static str, label: &str, title: &'static str) -> Pill {
+        Pill {
+            tone,
+            label: label.to_owned(),
+            title,
+        }
+    }
+
+    pub(crate) fn state(state: RunState) -> Pill {
+        match state {
+            RunState::Running => Pill::new("live", "running", "Events still come."),
+            RunState::Finished => Pill::new(
+                "plain",
+                "finished",
+                "The record reaches to the end of the job.",
+            ),
+            RunState::Silent => Pill::new(
+                "warn",
+                "silent",
+                "Nothing has come for so long that nothing is expected any more: the record is incomplete.",
+            ),
+        }
+    }
+
+    /// A mode that is in force.
+    pub(crate) fn mode(mode: Option<Mode>) -> Pill {
+        match mode {
+            Some(Mode::Block) => Pill::new(
+                "good",
+                "block",
+                "What the policy does not allow was stopped.",
+            ),
+            Some(Mode::Audit) => Pill::new("plain", "audit", "Recorded only: nothing was stopped."),
+            None => Pill::new("warn", "mode unknown", "The record lacks its beginning."),
+        }
+    }
+
+    pub(crate) fn tag(tag: Tag) -> Pill {
+        match tag {
+            Tag::BlockedCall => Pill::new("alarm", "blocked call", "The fence stopped something."),
+            Tag::NewDestination => Pill::new(
+                "info",
+                "new destination",
+                "It went where no earlier run of the job went.",
+            ),
+            Tag::OverwrittenFile => Pill::new(
+                "alarm",
+                "source code overwritten",
+                "A source file was overwritten.",
+            ),
+            Tag::Terminated => Pill::new(
+                "alarm",
+                "terminated",
+                "The job was ended because of an attack.",
+            ),
+            Tag::Loss => Pill::new(
+                "warn",
+                "events lost",
+                "Events were lost: the record has holes.",
+            ),
+            Tag::NotMonitored => Pill::new("warn", "not monitored", "The job was not watched."),
+        }
+    }
+
+    pub(crate) fn status(status: Status) -> Pill {
+        match status {
+            Status::Allowed => Pill::new("quiet", "allowed", ""),
+            Status::Blocked => Pill::new("alarm", "blocked", ""),
+            Status::Anomalous => Pill::new(
+                "warn",
+                "anomalous",
+                "It went ahead, and is new for this job.",
+            ),
+        }
+    }
+
+    /// `low`, `medium`, `high`, `critical`; another word, which only a newer version can have written, stays plain.
+    pub(crate) fn severity(severity: &str) -> Pill {
+        let tone = match severity {
+            "critical" | "high" => "alarm",
+            "medium" => "warn",
+            _ => "plain",
+        };
+        Pill {
+            tone,
+            label: clipped(severity, 20),
+            title: "",
+        }
+    }
+
+    pub(crate) fn detection(status: DetectionStatus) -> Pill {
+        match status {
+            DetectionStatus::New => Pill::new("info", "new", "Nobody has decided about it yet."),
+            DetectionStatus::Suppressed => {
+                Pill::new("quiet", "suppressed", "A suppression rule hides it.")
+            }
+            DetectionStatus::Resolved => {
+                Pill::new("good", "resolved", "Somebody has dealt with it.")
+            }
+        }
+    }
+
+    pub(crate) fn tier(tier: Option<Tier>) -> Pill {
+        match tier {
+            Some(Tier::A) => Pill::new(
+                "plain",
+                "tier A",
+                "Bad acts on files, memory and the agent can be prevented.",
+            ),
+            Some(Tier::B) => Pill::new(
+                "plain",
+                "tier B",
+                "Bad acts are detected; the fence on the network holds all the same.",
+            ),
+            None => Pill::new("warn", "tier unknown", "The record lacks its beginning."),
+        }
+    }
+
+    pub(crate) fn visibility(visibility: Visibility) -> Pill {
+        match visibility {
+            Visibility::Public => Pill::new("info", "public", "Everybody may read its runs."),
+            Visibility::Private => Pill::new(
+                "quiet",
+                "private",
+                "Members of the organisation may read its runs.",
+            ),
+        }
+    }
+
+    pub(crate) fn role(role: Role) -> Pill {
+        match role {
+            Role::Admin => Pill::new("info", "admin", "May do everything."),
+            Role::Auditor => Pill::new("plain", "auditor", "Reads everything."),
+        }
+    }
+
+    pub(crate) fn scope(scope: KeyScope) -> Pill {
+        match scope {
+            KeyScope::Ingest => Pill::new("plain", "ingest", "To send records."),
+            KeyScope::Read => Pill::new("info", "read", "To read everything of the organisation."),
+            KeyScope::Admin => Pill::new("warn", "admin", "To do what an admin may."),
+        }
+    }
+}
+
+/// What a mode is called.
+pub(crate) fn mode_name(mode: Option<Mode>) -> &'static str {
+    match mode {
+        Some(Mode::Block) => "block",
+        Some(Mode::Audit) => "audit",
+        None => "unknown",
+    }
+}
+
+/// The mode that was asked for, if another one was in force.
+pub(crate) fn weakened(requested: Option<Mode>, effective: Option<Mode>) -> Option<&'static str> {
+    (requested.is_some() && requested != effective).then(|| mode_name(requested))
+}

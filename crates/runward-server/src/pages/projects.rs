@@ -1,0 +1,82 @@
+//! Projects, and what each has sent.
+
+use askama::Template;
+use runward_store::{Millis, ProjectSummary};
+
+use super::hostile::Text;
+use super::moment::Moment;
+use super::number::count;
+use super::pill::Pill;
+use super::shell::{Section, Shell};
+
+/// `/o/{org}/projects`.
+#[derive(Template)]
+#[template(path = "projects.html")]
+pub(crate) struct ProjectsPage {
+    shell: Shell,
+    rows: Vec<Row>,
+    settings_href: String,
+}
+
+struct Row {
+    name: Text,
+    provider: &'static str,
+    visibility: Pill,
+    runs: String,
+    runs_href: String,
+    blocked_runs: Option<String>,
+    blocked_href: String,
+    open_detections: Option<String>,
+    detections_href: String,
+    last: Option<Moment>,
+}
+
+impl ProjectsPage {
+    /// All projects, in the order in which they shall stand.
+    pub(crate) fn new(shell: Shell, projects: &[ProjectSummary], now: Millis) -> ProjectsPage {
+        let shell = shell.titled("Projects", Section::Projects);
+        ProjectsPage {
+            rows: projects.iter().map(|p| Row::new(&shell, p, now)).collect(),
+            settings_href: format!("{}#keys", shell.at(&["settings"])),
+            shell,
+        }
+    }
+}
+
+impl Row {
+    fn new(shell: &Shell, summary: &ProjectSummary, now: Millis) -> Row {
+        let id = summary.project.id.0.to_string();
+        let runs = shell.at(&["runs"]).with("project", &id);
+        Row {
+            name: Text::new(&summary.project.name, 80),
+            provider: provider_name(summary.project.provider),
+            visibility: Pill::visibility(summary.project.visibility),
+            runs: count(summary.runs),
+            runs_href: runs.to_string(),
+            blocked_runs: (summary.blocked_runs > 0).then(|| count(summary.blocked_runs)),
+            blocked_href: runs.with("tag", "blocked-call").to_string(),
+            open_detections: (summary.open_detections > 0).then(|| count(summary.open_detections)),
+            detections_href: shell.at(&["detections"]).with("project", &id).to_string(),
+            last: summary.last_run_at.map(|at| Moment::ago(at, now)),
+        }
+    }
+}
+
+/// What a CI system is called.
+pub(crate) fn provider_name(provider: runward_event::Provider) -> &'static str {
+    use runward_event::Provider::*;
+    match provider {
+        Local => "no CI system",
+        Github => "GitHub Actions",
+        Gitlab => "GitLab CI/CD",
+        Gitea => "Gitea Actions",
+        Jenkins => "Jenkins",
+        Azure => "Azure Pipelines",
+        Circleci => "CircleCI",
+        Buildkite => "Buildkite",
+        Bitbucket => "Bitbucket Pipelines",
+        Woodpecker => "Woodpecker CI",
+        Drone => "Drone",
+        _ => "unknown CI system",
+    }
+}

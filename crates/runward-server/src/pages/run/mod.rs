@@ -1,0 +1,39 @@
+//! The pages of one run, which share a header and tabs. They are made from the store's row, which is always there, and
+//! from the report of the run's events so far.
+
+mod actor;
+mod detections;
+mod files;
+mod frame;
+mod https;
+mod network;
+mod policy;
+mod process_rows;
+mod processes;
+mod rows_query;
+mod steps;
+mod summary;
+
+use runward_report::Report;
+use runward_store::{Millis, Project, Run};
+
+pub(super) use actor::Actor;
+pub(crate) use detections::DetectionsTab;
+pub(crate) use files::FilesTab;
+pub(crate) use https::HttpsTab;
+pub(crate) use network::NetworkTab;
+pub(crate) use policy::{PolicyTab, WhatIf, WhatIfRow};
+pub(crate) use process_rows::ProcessesJson;
+pub(crate) use processes::ProcessesTab;
+pub(crate) use rows_query::RowsQuery;
+pub(crate) use steps::StepsTab;
+pub(crate) use summary::SummaryTab;
+
+/// What all pages of a run are made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunSource<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) project: &'a Project,
+    pub(crate) report: &'a Report,
+    pub(crate) now: Millis,
+}

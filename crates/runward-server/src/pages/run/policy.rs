@@ -1,0 +1,177 @@
+//! The policy that was in force in a run, the one that its record suggests, and what another one would have refused.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use runward_event::PolicyRule;
+use runward_report::text::{clipped, count, counted, visible};
+
+use super::super::hostile::Text;
+use super::super::number::length;
+use super::super::pill::Pill;
+use super::super::shell::Shell;
+use super::RunSource;
+use super::frame::{Frame, Tab, tab_address};
+
+/// Rules that stand on the page.
+const RULES: usize = 1000;
+/// Characters of a policy that a form is filled with again.
+const TYPED: usize = 64 << 10;
+
+/// A policy that somebody tried on the run's record, and what it would have refused.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WhatIf {
+    /// The policy as it was typed.
+    pub(crate) policy: String,
+    /// Why it can't be read, if so.
+    pub(crate) error: Option<String>,
+    pub(crate) rows: Vec<WhatIfRow>,
+}
+
+/// What a tried policy would have refused to one destination.
+#[derive(Clone, Debug)]
+pub(crate) struct WhatIfRow {
+    pub(crate) destination: String,
+    pub(crate) processes: Vec<String>,
+    pub(crate) connections: u64,
+    pub(crate) reason: String,
+}
+
+/// `/o/{org}/runs/{run}/policy`. Its form has `policy` and `csrf`, and goes to the same address.
+#[derive(Template)]
+#[template(path = "run/policy.html")]
+pub(crate) struct PolicyTab {
+    shell: Shell,
+    frame: Frame,
+    action: String,
+    mode: Pill,
+    rules: Vec<Rule>,
+    more_rules: Option<String>,
+    recommended: String,
+    typed: String,
+    /// Lines of the box to type in.
+    typed_rows: usize,
+    asked: bool,
+    error: Option<String>,
+    verdict: String,
+    refused: Vec<Refused>,
+}
+
+struct Rule {
+    number: u32,
+    text: Text,
+    source: Text,
+    denies: bool,
+    /// Connections of this run that it allowed.
+    used: String,
+    unused: bool,
+}
+
+struct Refused {
+    destination: Text,
+    processes: Vec<Text>,
+    connections: String,
+    reason: String,
+}
+
+impl PolicyTab {
+    /// `recommended` is the text of a policy that allows what this run did and nothing else.
+    pub(crate) fn new(
+        shell: Shell,
+        source: &RunSource<'_>,
+        recommended: &str,
+        what_if: Option<&WhatIf>,
+    ) -> PolicyTab {
+        let (shell, frame) = Frame::new(shell, source, Tab::Policy);
+        let report = source.report;
+        let left = length(&report.policy)
+            .saturating_add(report.omitted.policy_rules)
+            .saturating_sub(u64::try_from(RULES).unwrap_or(u64::MAX));
+        let refused = what_if
+            .map(|what_if| what_if.rows.as_slice())
+            .unwrap_or_default();
+        let typed = what_if.map_or_else(
+            || lines(recommended),
+            |what_if| what_if.policy.chars().take(TYPED).collect(),
+        );
+        let mut used: HashMap<u32, u64> = HashMap::new();
+        for rule in report.network_events.iter().filter_map(|row| row.rule) {
+            *used.entry(rule).or_default() += 1;
+        }
+        PolicyTab {
+            action: tab_address(&shell, &source.run.id, Tab::Policy).to_string(),
+            mode: Pill::mode(source.run.effective_mode),
+            rules: report
+                .policy
+                .iter()
+                .take(RULES)
+                .map(|rule| Rule::new(rule, used.get(&rule.rule).copied().unwrap_or(0)))
+                .collect(),
+            more_rules: (left > 0).then(|| count(left)),
+            recommended: lines(recommended),
+            typed_rows: typed.lines().count().clamp(4, 20),
+            typed,
+            asked: what_if.is_some(),
+            error: what_if
+                .and_then(|what_if| what_if.error.as_deref())
+                .map(|error| clipped(error, 600)),
+            verdict: verdict(refused),
+            refused: refused.iter().map(Refused::new).collect(),
+            frame,
+            shell,
+        }
+    }
+}
+
+/// A text of several lines, each made harmless by itself, so that the lines stay lines.
+fn lines(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for line in text.lines() {
+        shown.push_str(&visible(line));
+        shown.push('\n');
+    }
+    shown
+}
+
+fn verdict(refused: &[WhatIfRow]) -> String {
+    if refused.is_empty() {
+        return "This policy would have let everything through that this run did.".to_owned();
+    }
+    let connections = refused
+        .iter()
+        .fold(0, |sum: u64, row| sum.saturating_add(row.connections));
+    format!(
+        "This policy would have stopped {} to {}.",
+        counted(connections, "connection", "connections"),
+        counted(length(refused), "destination", "destinations")
+    )
+}
+
+impl Rule {
+    fn new(rule: &PolicyRule, used: u64) -> Rule {
+        Rule {
+            number: rule.rule,
+            text: Text::new(&rule.text, 120),
+            source: Text::new(&rule.source, 100),
+            denies: rule.denies,
+            used: count(used),
+            unused: used == 0,
+        }
+    }
+}
+
+impl Refused {
+    fn new(row: &WhatIfRow) -> Refused {
+        Refused {
+            destination: Text::new(&row.destination, 80),
+            processes: row
+                .processes
+                .iter()
+                .take(6)
+                .map(|p| Text::program(p, 28))
+                .collect(),
+            connections: count(row.connections),
+            reason: clipped(&row.reason, 200),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The pages' addresses: who may see them, what is asked of the store, and which page is made of the answer.
+
+mod access;
+mod assets;
+mod entry;
+mod organisation;
+mod run;
+mod settings;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+
+/// Every page.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/", get(entry::home))
+        .route("/login", get(entry::login_page).post(entry::login))
+        .route("/logout", post(entry::logout))
+        .route("/setup", get(entry::setup_page).post(entry::setup))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/runs/{run}", get(run::forward))
+        .route("/o/{org}", get(organisation::overview))
+        .route("/o/{org}/projects", get(organisation::projects))
+        .route("/o/{org}/runs", get(organisation::runs))
+        .route("/o/{org}/destinations", get(organisation::destinations))
+        .route(
+            "/o/{org}/destinations.csv",
+            get(organisation::destinations_csv),
+        )
+        .route(
+            "/o/{org}/destinations.json",
+            get(organisation::destinations_json),
+        )
+        .route("/o/{org}/destinations/{id}", get(organisation::destination))
+        .route("/o/{org}/detections", get(organisation::detections))
+        .route("/o/{org}/detections/{id}", post(organisation::decide))
+        .route("/o/{org}/suppressions", get(organisation::suppressions))
+        .route("/o/{org}/suppressions/new", get(organisation::suppress))
+        .route("/o/{org}/baseline", get(organisation::baseline))
+        .route("/o/{org}/policies", get(organisation::policies))
+        .route("/o/{org}/agents", get(organisation::agents))
+        .route("/o/{org}/settings", get(settings::page))
+        .route("/o/{org}/settings/keys", post(settings::create_key))
+        .route("/o/{org}/settings/keys/{id}", post(settings::revoke_key))
+        .route("/o/{org}/settings/members", post(settings::add_member))
+        .route(
+            "/o/{org}/settings/projects/{id}",
+            post(settings::set_visibility),
+        )
+        .route("/o/{org}/runs/{run}", get(run::summary))
+        .route(
+            "/o/{org}/runs/{run}/{tab}",
+            get(run::tab).post(run::what_if),
+        )
+}

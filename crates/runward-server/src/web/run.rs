@@ -1,0 +1,156 @@
+//! The pages of one run.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Json, Redirect, Response};
+use runward_report::Report;
+use runward_store::{DetectionFilter, PageRequest};
+use serde::Deserialize;
+
+use super::access::{PageError, Seen, shown};
+use super::organisation::Pairs;
+use crate::app::{App, now};
+use crate::auth::Viewer;
+use crate::pages::{
+    DetectionsTab, FilesTab, HttpsTab, NetworkTab, PolicyTab, ProcessesJson, ProcessesTab,
+    RowsQuery, RunSource, StepsTab, SummaryTab,
+};
+use crate::what_if::{recommended, tried};
+
+/// Detections that a run's page lists.
+const DETECTIONS: u32 = 200;
+
+/// `GET /runs/{run}`: what agents print, without knowing the organisation's name.
+pub(crate) async fn forward(
+    State(app): State<App>,
+    Viewer(person): Viewer,
+    Path(run): Path<String>,
+) -> Result<Redirect, PageError> {
+    let next = format!("/runs/{run}");
+    let Some(person) = person else {
+        return Err(PageError::Login(next));
+    };
+    let orgs = app.store().orgs().await?;
+    let own = orgs
+        .into_iter()
+        .find(|org| org.id == person.session.user.org);
+    match own {
+        Some(org) if run.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Ok(Redirect::to(&format!("/o/{}/runs/{run}", org.slug)))
+        }
+        _ => Err(crate::problem::Problem::missing("run").into()),
+    }
+}
+
+pub(crate) async fn summary(
+    State(app): State<App>,
+    seen: Seen,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    if is_known(&seen, &headers) {
+        return Ok(StatusCode::NOT_MODIFIED.into_response());
+    }
+    let report = app.report(&seen.run).await?;
+    let page = SummaryTab::new(seen.shell(), &source(&seen, &report));
+    Ok(tagged(&seen, shown(&page)))
+}
+
+/// Names a state of a run's pages: a browser that has a page of this state need not load it again.
+fn state_of(seen: &Seen) -> String {
+    let run = &seen.run;
+    let viewer = seen.person.is_some();
+    format!(
+        "W/\"{}-{:?}-{}-{viewer}\"",
+        run.events, run.state, run.detections
+    )
+}
+
+fn is_known(seen: &Seen, headers: &HeaderMap) -> bool {
+    let known = headers.get(header::IF_NONE_MATCH);
+    known.and_then(|known| known.to_str().ok()) == Some(state_of(seen).as_str())
+}
+
+fn tagged(seen: &Seen, mut response: Response) -> Response {
+    if let Ok(value) = state_of(seen).parse() {
+        response.headers_mut().insert(header::ETAG, value);
+    }
+    response
+}
+
+fn source<'a>(seen: &'a Seen, report: &'a Arc<Report>) -> RunSource<'a> {
+    RunSource {
+        run: &seen.run,
+        project: &seen.project,
+        report,
+        now: now(),
+    }
+}
+
+pub(crate) async fn tab(
+    State(app): State<App>,
+    seen: Seen,
+    Path((_, _, tab)): Path<(String, String, String)>,
+    Query(pairs): Pairs,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    if is_known(&seen, &headers) {
+        return Ok(StatusCode::NOT_MODIFIED.into_response());
+    }
+    let report = app.report(&seen.run).await?;
+    let source = source(&seen, &report);
+    let shell = seen.shell();
+    let rows = RowsQuery::parse(&pairs);
+    let response = match tab.as_str() {
+        "network" => shown(&NetworkTab::new(shell, &source, &rows)),
+        "https" => shown(&HttpsTab::new(shell, &source, &rows)),
+        "files" => shown(&FilesTab::new(shell, &source, &rows)),
+        "processes" => shown(&ProcessesTab::new(shell, &source, &rows)),
+        "processes.json" => Json(ProcessesJson::new(&report, seen.run.events)).into_response(),
+        "detections" => {
+            let filter = DetectionFilter {
+                run: Some(seen.run.id.clone()),
+                ..DetectionFilter::default()
+            };
+            let page = PageRequest {
+                after: None,
+                limit: DETECTIONS,
+            };
+            let found = app.store().detections(seen.org.id, &filter, page).await?;
+            shown(&DetectionsTab::new(
+                shell,
+                &source,
+                &found.rows,
+                found.next.is_some(),
+            ))
+        }
+        "policy" => shown(&PolicyTab::new(shell, &source, &recommended(&report), None)),
+        "steps" => shown(&StepsTab::new(shell, &source)),
+        _ => return Err(PageError::missing(shell)),
+    };
+    Ok(tagged(&seen, response))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct WhatIfForm {
+    policy: String,
+}
+
+/// `POST …/policy`: what a policy would have done. It changes nothing, so it needs no secret.
+pub(crate) async fn what_if(
+    State(app): State<App>,
+    seen: Seen,
+    Path((_, _, tab)): Path<(String, String, String)>,
+    Form(form): Form<WhatIfForm>,
+) -> Result<Response, PageError> {
+    if tab != "policy" {
+        return Err(PageError::missing(seen.shell()));
+    }
+    let report = app.report(&seen.run).await?;
+    let answer = tried(&report, form.policy);
+    let source = source(&seen, &report);
+    let page = PolicyTab::new(seen.shell(), &source, &recommended(&report), Some(&answer));
+    Ok(shown(&page))
+}

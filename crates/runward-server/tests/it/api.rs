@@ -1,0 +1,139 @@
+use runward_api::{Access, Method, Operation, ROUTES, Route};
+
+use crate::bed::Server;
+use crate::record::Recorded;
+
+const RUN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A server with one run.
+fn filled() -> Server {
+    let server = Server::start();
+    let key = server.key("ingest");
+    let record = Recorded::default();
+    let sent = server.events(&key, RUN, 1, &record.packed(1, record.len()));
+    assert_eq!(sent.status, 200);
+    let cookie = server.person("ada", "auditor");
+    server.page_with("/o/main/destinations", &cookie, "evil.example");
+    server
+}
+
+fn ask(server: &Server, route: &Route, key: &str) -> (u16, String) {
+    let method = match route.method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+        Method::Patch => "PATCH",
+        Method::Delete => "DELETE",
+    };
+    let path = route.path.replace("{run}", RUN).replace("{id}", "1");
+    let (query, body) = match route.operation {
+        Operation::SendEvents => ("?first=1", "nothing that is packed"),
+        Operation::DecideDetection => ("", "{\"status\":\"resolved\"}"),
+        Operation::CreateKey => ("", "{\"name\":\"made\",\"scope\":\"read\"}"),
+        _ => ("", ""),
+    };
+    let answer = server.ask(method, &format!("{path}{query}"), key, body);
+    (answer.status, answer.body)
+}
+
+/// What a route answers to a key that is good for it.
+fn good(operation: Operation) -> u16 {
+    match operation {
+        // The body of this test is none.
+        Operation::SendEvents => 400,
+        Operation::CreateKey => 201,
+        Operation::RevokeKey => 204,
+        _ => 200,
+    }
+}
+
+#[test]
+fn every_address_is_for_those_that_it_says() {
+    let server = filled();
+    let stranger = server.stranger();
+    // The last one takes the first key back, so it is made for that.
+    let keys = [
+        ("nobody", String::new(), None),
+        ("a made-up key", "rwk_AAAAAAAAAAAAAAAAAAAA".to_owned(), None),
+        ("ingest", server.key("ingest"), Some(Access::Ingest)),
+        ("read", server.key("read"), Some(Access::Read)),
+        ("admin", server.key("admin"), Some(Access::Admin)),
+    ];
+    for route in ROUTES {
+        for (who, key, access) in &keys {
+            let allowed = route.access == Access::Public
+                || *access == Some(Access::Admin)
+                || *access == Some(route.access);
+            let expected = if allowed { good(route.operation) } else { 401 };
+            let (status, body) = ask(&server, route, key);
+            assert_eq!(status, expected, "{who} {route:?}: {body}");
+        }
+    }
+    // Somebody of another organisation may do the same, and finds nothing.
+    for route in ROUTES {
+        let (status, body) = ask(&server, route, &stranger);
+        let expected = match route.operation {
+            Operation::ShowRun
+            | Operation::ShowReport
+            | Operation::DecideDetection
+            | Operation::RevokeKey => 404,
+            operation => good(operation),
+        };
+        assert_eq!(status, expected, "{route:?}: {body}");
+        for secret in ["group/app", "evil.example", "runner-1", RUN] {
+            assert!(
+                !body.contains(secret) || route.access == Access::Public,
+                "{route:?}: {body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn lists_say_what_the_pages_say() {
+    let server = filled();
+    let key = server.key("read");
+    let get = |path: &str| {
+        let answer = server.ask("GET", &format!("/api/v1/{path}"), &key, "");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str::<serde_json::Value>(&answer.body).unwrap()
+    };
+    let runs = get("runs?tag=blocked-call&q=GROUP/APP&limit=1");
+    assert_eq!(runs["runs"][0]["id"], RUN);
+    assert_eq!(
+        runs["runs"][0]["tags"],
+        serde_json::json!(["blocked-call", "overwritten-file"])
+    );
+    assert_eq!(runs["next"], serde_json::Value::Null);
+    assert_eq!(get("runs?branch=other")["runs"], serde_json::json!([]));
+    let destinations = get("destinations?blocked=true");
+    assert_eq!(
+        destinations["destinations"][0]["destination"],
+        "evil.example:443"
+    );
+    let kinds: Vec<String> = get("detections?status=new")["detections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|detection| detection["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["source-code-overwritten", "outbound-call-blocked"]);
+    assert_eq!(get(&format!("runs/{RUN}/report"))["complete"], true);
+    assert_eq!(get("agents")["agents"][0]["host"], "runner-1");
+    let days = get("overview?days=3")["days"].as_array().unwrap().len();
+    assert_eq!(days, 3);
+    for wrong in [
+        "runs?limit=0",
+        "runs?limit=x",
+        "runs?after=x",
+        "runs?tag=x",
+        "overview?days=0",
+        "detections?status=x",
+    ] {
+        let answer = server.ask("GET", &format!("/api/v1/{wrong}"), &key, "");
+        assert_eq!(answer.status, 400, "{wrong}: {}", answer.body);
+        assert_eq!(
+            answer.headers["content-type"], "application/problem+json",
+            "{wrong}"
+        );
+    }
+}

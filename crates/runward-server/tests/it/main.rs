@@ -1,0 +1,12 @@
+//! The server as it is used: the real program, a real database, HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as the tests do; clippy knows only functions marked as tests"
+)]
+
+mod api;
+mod bed;
+mod ingest;
+mod pages;
+mod record;

@@ -1,0 +1,288 @@
+use std::collections::HashMap;
+
+use runward_store::{Digest, Millis, Observation, StoreError, Tag};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Transaction};
+
+use crate::values::{int, text};
+use crate::{SqlStore, unavailable};
+
+/// Programs that a destination keeps.
+const PROGRAMS_MAX: usize = 8;
+/// Destinations of one run that are kept; a run that has more has made its point, and its record has them all.
+const OBSERVATIONS_MAX: usize = 10_000;
+/// Detections of one run that are kept.
+const DETECTIONS_MAX: usize = 1_000;
+
+type Change = Transaction<'static, Any>;
+
+/// What of a run its destinations and detections need.
+struct Place {
+    run: i64,
+    org: i64,
+    job: i64,
+    started_at: Millis,
+}
+
+/// An observation that is already there.
+struct Known {
+    destination: i64,
+    connections: i64,
+    blocked: i64,
+}
+
+impl SqlStore {
+    pub(crate) async fn select_undigested(
+        &self,
+        limit: u32,
+    ) -> Result<Vec<(i64, String)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT number, id FROM run WHERE events > digested ORDER BY last_seen_at LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&self.read)
+        .await
+        .map_err(unavailable)?;
+        rows.iter()
+            .map(|row| Ok((int(row, 0)?, text(row, 1)?)))
+            .collect()
+    }
+
+    pub(crate) async fn put_digest(&self, run: i64, digest: &Digest) -> Result<(), StoreError> {
+        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let row =
+            sqlx::query("SELECT number, org, job, started_at, digested FROM run WHERE number = $1")
+                .bind(run)
+                .fetch_optional(&mut *change)
+                .await
+                .map_err(unavailable)?
+                .ok_or(StoreError::Missing("run"))?;
+        // Another worker may have been quicker, and have seen more.
+        if int(&row, 4)? > digest.events {
+            return Ok(());
+        }
+        let place = Place {
+            run,
+            org: int(&row, 1)?,
+            job: int(&row, 2)?,
+            started_at: int(&row, 3)?,
+        };
+        put_observations(&mut change, &place, &digest.observations).await?;
+        put_detections(&mut change, &place, digest).await?;
+        let mut tags = digest.tags;
+        if is_news(&mut change, &place).await? {
+            tags = tags.with(Tag::NewDestination);
+        }
+        sqlx::query(
+            "UPDATE run SET digested = $2, state = CASE WHEN $3 = 1 THEN 1 ELSE state END, duration_ms = $4,
+                exit_code = $5, processes = $6, connections = $7, destinations = $8, blocked = $9,
+                file_changes = $10, lost = $11, tags = $12,
+                detections = (SELECT COUNT(*) FROM detection WHERE run = $1 AND status = 'new')
+             WHERE number = $1",
+        )
+        .bind(run)
+        .bind(digest.events)
+        .bind(i64::from(digest.complete))
+        .bind(digest.duration_ms)
+        .bind(digest.exit_code)
+        .bind(digest.processes)
+        .bind(digest.connections)
+        .bind(i64::try_from(digest.observations.len()).unwrap_or(i64::MAX))
+        .bind(digest.blocked)
+        .bind(digest.file_changes)
+        .bind(digest.lost)
+        .bind(tags.0)
+        .execute(&mut *change)
+        .await
+        .map_err(unavailable)?;
+        change.commit().await.map_err(unavailable)
+    }
+}
+
+async fn put_observations(
+    change: &mut Change,
+    place: &Place,
+    observations: &[Observation],
+) -> Result<(), StoreError> {
+    let known = known_observations(change, place.run).await?;
+    for observation in observations.iter().take(OBSERVATIONS_MAX) {
+        put_observation(
+            change,
+            place,
+            observation,
+            known.get(&observation.destination),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn known_observations(
+    change: &mut Change,
+    run: i64,
+) -> Result<HashMap<String, Known>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT destination.name, destination.id, observation.connections, observation.blocked FROM observation
+         JOIN destination ON destination.id = observation.destination WHERE observation.run = $1",
+    )
+    .bind(run)
+    .fetch_all(&mut **change)
+    .await
+    .map_err(unavailable)?;
+    rows.iter()
+        .map(|row| {
+            let known = Known {
+                destination: int(row, 1)?,
+                connections: int(row, 2)?,
+                blocked: int(row, 3)?,
+            };
+            Ok((text(row, 0)?, known))
+        })
+        .collect()
+}
+
+/// Destinations only ever grow in a run, so what was known is the least that is there now.
+async fn put_observation(
+    change: &mut Change,
+    place: &Place,
+    observation: &Observation,
+    known: Option<&Known>,
+) -> Result<(), StoreError> {
+    let more_connections = observation.connections - known.map_or(0, |known| known.connections);
+    let more_blocked = observation.blocked - known.map_or(0, |known| known.blocked);
+    if known.is_some() && more_connections == 0 && more_blocked == 0 {
+        return Ok(());
+    }
+    let row = sqlx::query(
+        "INSERT INTO destination (org, name, runs, jobs, connections, blocked, first_seen_at, last_seen_at, programs)
+         VALUES ($1, $2, $3, 0, $4, $5, $6, $6, $7)
+         ON CONFLICT (org, name) DO UPDATE SET runs = destination.runs + excluded.runs,
+            connections = destination.connections + excluded.connections,
+            blocked = destination.blocked + excluded.blocked,
+            first_seen_at = CASE WHEN excluded.first_seen_at < destination.first_seen_at
+                THEN excluded.first_seen_at ELSE destination.first_seen_at END,
+            last_seen_at = CASE WHEN excluded.last_seen_at > destination.last_seen_at
+                THEN excluded.last_seen_at ELSE destination.last_seen_at END
+         RETURNING id, programs",
+    )
+    .bind(place.org)
+    .bind(&observation.destination)
+    .bind(i64::from(known.is_none()))
+    .bind(more_connections)
+    .bind(more_blocked)
+    .bind(place.started_at)
+    .bind(programs_text(std::slice::from_ref(&observation.program)))
+    .fetch_one(&mut **change)
+    .await
+    .map_err(unavailable)?;
+    let destination = known.map_or_else(|| int(&row, 0), |known| Ok(known.destination))?;
+    keep_program(change, destination, &row, &observation.program).await?;
+    sqlx::query(
+        "INSERT INTO observation (run, destination, started_at, connections, blocked, bytes_sent, bytes_received, program)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (run, destination) DO UPDATE SET connections = excluded.connections,
+            blocked = excluded.blocked, bytes_sent = excluded.bytes_sent, bytes_received = excluded.bytes_received",
+    )
+    .bind(place.run)
+    .bind(destination)
+    .bind(place.started_at)
+    .bind(observation.connections)
+    .bind(observation.blocked)
+    .bind(observation.bytes_sent)
+    .bind(observation.bytes_received)
+    .bind(&observation.program)
+    .execute(&mut **change)
+    .await
+    .map_err(unavailable)?;
+    let first = sqlx::query(
+        "INSERT INTO job_destination (job, destination, first_run) VALUES ($1, $2, $3)
+         ON CONFLICT (job, destination) DO NOTHING",
+    )
+    .bind(place.job)
+    .bind(destination)
+    .bind(place.run)
+    .execute(&mut **change)
+    .await
+    .map_err(unavailable)?;
+    if first.rows_affected() > 0 {
+        sqlx::query("UPDATE destination SET jobs = jobs + 1 WHERE id = $1")
+            .bind(destination)
+            .execute(&mut **change)
+            .await
+            .map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+async fn keep_program(
+    change: &mut Change,
+    destination: i64,
+    row: &AnyRow,
+    program: &str,
+) -> Result<(), StoreError> {
+    let mut programs = read_programs(&text(row, 1)?);
+    if programs.len() >= PROGRAMS_MAX || programs.iter().any(|known| known == program) {
+        return Ok(());
+    }
+    programs.push(program.to_owned());
+    sqlx::query("UPDATE destination SET programs = $1 WHERE id = $2")
+        .bind(programs_text(&programs))
+        .bind(destination)
+        .execute(&mut **change)
+        .await
+        .map_err(unavailable)?;
+    Ok(())
+}
+
+/// Programs as they stand in their column.
+pub(crate) fn read_programs(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+fn programs_text(programs: &[String]) -> String {
+    let known: Vec<&String> = programs
+        .iter()
+        .filter(|program| !program.is_empty())
+        .collect();
+    serde_json::to_string(&known).unwrap_or_default()
+}
+
+async fn put_detections(
+    change: &mut Change,
+    place: &Place,
+    digest: &Digest,
+) -> Result<(), StoreError> {
+    for detection in digest.detections.iter().take(DETECTIONS_MAX) {
+        sqlx::query(
+            "INSERT INTO detection (org, run, kind, severity, title, subject, program, at, status)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'new') ON CONFLICT (run, kind, subject) DO NOTHING",
+        )
+        .bind(place.org)
+        .bind(place.run)
+        .bind(&detection.kind)
+        .bind(&detection.severity)
+        .bind(&detection.title)
+        .bind(&detection.subject)
+        .bind(&detection.program)
+        .bind(detection.at)
+        .execute(&mut **change)
+        .await
+        .map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+/// Whether the run went where no run of its job went before. The first run of a job is no news.
+async fn is_news(change: &mut Change, place: &Place) -> Result<bool, StoreError> {
+    let news: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM run WHERE number = (
+            SELECT MIN(number) FROM run WHERE job = $1 AND number < $2 AND digested > 0)
+         AND EXISTS (SELECT 1 FROM job_destination WHERE first_run = $2)",
+    )
+    .bind(place.job)
+    .bind(place.run)
+    .fetch_one(&mut **change)
+    .await
+    .map_err(unavailable)?;
+    Ok(news > 0)
+}

@@ -1,0 +1,138 @@
+//! The control plane's tables, in SQLite or in any database that speaks PostgreSQL's protocol.
+//!
+//! Both are one code: the SQL here is what they have in common, and [`Dialect`] is what they have not. So they can't come
+//! to differ in what they mean, and the suite in `tests/` runs on each.
+//!
+//! SQLite has one writer at a time; so writing goes through a connection of its own, and waits there in order instead of
+//! failing because the database is busy.
+//!
+//! **Architecture invariant.** Every value reaches the database as a parameter. Text of the SQL itself is only ever put
+//! together from constants of this crate.
+
+mod access;
+mod destinations;
+mod detections;
+mod digest;
+mod filter;
+mod ingest;
+mod overview;
+mod runs;
+mod schema;
+mod store;
+mod values;
+
+use std::path::Path;
+use std::time::Duration;
+
+use runward_store::StoreError;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions as _, Executor as _};
+
+/// How long a request waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections that read.
+const READERS: u32 = 8;
+/// Connections to PostgreSQL that write.
+const WRITERS: u32 = 8;
+
+/// A database.
+#[derive(Clone, Debug)]
+pub struct SqlStore {
+    read: AnyPool,
+    write: AnyPool,
+    dialect: Dialect,
+}
+
+/// What the databases do not have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl SqlStore {
+    /// Opens the database in this file, which is made if it is not there.
+    ///
+    /// What was written is on the disk when a method returns: the log of changes is written through (`synchronous=FULL`).
+    pub async fn sqlite(file: &Path) -> Result<SqlStore, StoreError> {
+        install_default_drivers();
+        let address = format!("sqlite://{}?mode=rwc", file.display());
+        let options: AnyConnectOptions = address.parse().map_err(unavailable)?;
+        let options = options.disable_statement_logging();
+        let pool = |most: u32| {
+            AnyPoolOptions::new()
+                .max_connections(most)
+                .acquire_timeout(PATIENCE)
+                .after_connect(|connection, _| {
+                    Box::pin(async move {
+                        for setting in SQLITE_SETTINGS {
+                            connection.execute(AssertSqlSafe(*setting)).await?;
+                        }
+                        Ok(())
+                    })
+                })
+        };
+        let write = pool(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(unavailable)?;
+        let read = pool(READERS)
+            .connect_with(options)
+            .await
+            .map_err(unavailable)?;
+        Ok(SqlStore {
+            read,
+            write,
+            dialect: Dialect::Sqlite,
+        })
+    }
+
+    /// Connects to a database by its address (`postgres://…`).
+    pub async fn postgres(address: &str) -> Result<SqlStore, StoreError> {
+        install_default_drivers();
+        let options: AnyConnectOptions = address.parse().map_err(unavailable)?;
+        let options = options.disable_statement_logging();
+        let pool = |most: u32| {
+            AnyPoolOptions::new()
+                .max_connections(most)
+                .acquire_timeout(PATIENCE)
+        };
+        let write = pool(WRITERS)
+            .connect_with(options.clone())
+            .await
+            .map_err(unavailable)?;
+        let read = pool(READERS)
+            .connect_with(options)
+            .await
+            .map_err(unavailable)?;
+        Ok(SqlStore {
+            read,
+            write,
+            dialect: Dialect::Postgres,
+        })
+    }
+}
+
+/// Of each connection to SQLite. The cache is in KiB.
+const SQLITE_SETTINGS: &[&str] = &[
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA cache_size = -16384",
+    "PRAGMA temp_store = MEMORY",
+];
+
+/// Every failure of a database that is not about what was asked: it may work later.
+pub(crate) fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// A failure to insert: a name that is taken is the caller's affair, all else the database's.
+pub(crate) fn taken(what: &str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    let what = what.to_owned();
+    move |error| match error.as_database_error() {
+        Some(database) if database.is_unique_violation() => StoreError::Exists(what),
+        _ => unavailable(error),
+    }
+}

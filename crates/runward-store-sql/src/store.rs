@@ -1,0 +1,232 @@
+//! The store's methods, each of which stands in the file of its subject.
+
+use async_trait::async_trait;
+use runward_store::{
+    Agent, ApiKey, AuditEntry, Batch, Claim, Destination, DestinationFilter, Detection,
+    DetectionFilter, DetectionStatus, Digest, Millis, NewApiKey, NewUser, Opened, Org, OrgId,
+    Overview, Page, PageRequest, Project, ProjectId, ProjectSummary, Received, Run, RunFilter,
+    Session, Sighting, Store, StoreError, User, Visibility,
+};
+
+use crate::{SqlStore, unavailable};
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        self.bring_up().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1")
+            .execute(&self.read)
+            .await
+            .map_err(unavailable)?;
+        Ok(())
+    }
+
+    async fn add_org(&self, slug: &str, name: &str) -> Result<Org, StoreError> {
+        self.insert_org(slug, name).await
+    }
+
+    async fn orgs(&self) -> Result<Vec<Org>, StoreError> {
+        self.select_orgs().await
+    }
+
+    async fn org(&self, slug: &str) -> Result<Option<Org>, StoreError> {
+        self.select_org(slug).await
+    }
+
+    async fn add_user(&self, user: &NewUser, now: Millis) -> Result<User, StoreError> {
+        self.insert_user(user, now).await
+    }
+
+    async fn user(&self, login: &str) -> Result<Option<User>, StoreError> {
+        self.select_user(login).await
+    }
+
+    async fn users(&self, org: OrgId) -> Result<Vec<User>, StoreError> {
+        self.select_users(org).await
+    }
+
+    async fn set_password(&self, user: i64, hash: &str) -> Result<(), StoreError> {
+        self.update_password(user, hash).await
+    }
+
+    async fn add_session(
+        &self,
+        hash: &[u8; 32],
+        user: i64,
+        csrf: &str,
+        now: Millis,
+        expires_at: Millis,
+    ) -> Result<(), StoreError> {
+        self.insert_session(hash, user, csrf, now, expires_at).await
+    }
+
+    async fn session(&self, hash: &[u8; 32], now: Millis) -> Result<Option<Session>, StoreError> {
+        self.select_session(hash, now).await
+    }
+
+    async fn end_session(&self, hash: &[u8; 32]) -> Result<(), StoreError> {
+        self.delete_session(hash).await
+    }
+
+    async fn add_key(&self, key: &NewApiKey, now: Millis) -> Result<ApiKey, StoreError> {
+        self.insert_key(key, now).await
+    }
+
+    async fn use_key(&self, hash: &[u8; 32], now: Millis) -> Result<Option<ApiKey>, StoreError> {
+        self.select_key(hash, now).await
+    }
+
+    async fn keys(&self, org: OrgId) -> Result<Vec<ApiKey>, StoreError> {
+        self.select_keys(org).await
+    }
+
+    async fn revoke_key(&self, org: OrgId, id: i64, now: Millis) -> Result<bool, StoreError> {
+        self.end_key(org, id, now).await
+    }
+
+    async fn audit(
+        &self,
+        org: OrgId,
+        at: Millis,
+        who: &str,
+        act: &str,
+        subject: &str,
+    ) -> Result<(), StoreError> {
+        self.insert_audit(org, at, who, act, subject).await
+    }
+
+    async fn audit_log(
+        &self,
+        org: OrgId,
+        page: PageRequest,
+    ) -> Result<Page<AuditEntry>, StoreError> {
+        self.select_audit(org, page).await
+    }
+
+    async fn open_run(&self, claim: &Claim, now: Millis) -> Result<Opened, StoreError> {
+        self.insert_run(claim, now).await
+    }
+
+    async fn opened(
+        &self,
+        org: OrgId,
+        project: Option<ProjectId>,
+        run: &str,
+    ) -> Result<Option<Opened>, StoreError> {
+        self.select_opened(org, project, run).await
+    }
+
+    async fn receive(&self, run: i64, batch: &Batch, now: Millis) -> Result<Received, StoreError> {
+        self.insert_batch(run, batch, now).await
+    }
+
+    async fn batches(&self, run: i64) -> Result<Vec<Batch>, StoreError> {
+        self.select_batches(run).await
+    }
+
+    async fn undigested(&self, limit: u32) -> Result<Vec<(i64, String)>, StoreError> {
+        self.select_undigested(limit).await
+    }
+
+    async fn digest(&self, run: i64, digest: &Digest) -> Result<(), StoreError> {
+        self.put_digest(run, digest).await
+    }
+
+    async fn silence(&self, since: Millis) -> Result<u64, StoreError> {
+        self.mark_silent(since).await
+    }
+
+    async fn overview(&self, org: OrgId, days: u32, now: Millis) -> Result<Overview, StoreError> {
+        self.select_overview(org, days, now).await
+    }
+
+    async fn projects(&self, org: OrgId) -> Result<Vec<ProjectSummary>, StoreError> {
+        self.select_projects(org).await
+    }
+
+    async fn project(&self, org: OrgId, id: ProjectId) -> Result<Option<Project>, StoreError> {
+        self.select_project(org, id).await
+    }
+
+    async fn set_visibility(
+        &self,
+        org: OrgId,
+        id: ProjectId,
+        visibility: Visibility,
+    ) -> Result<(), StoreError> {
+        self.update_visibility(org, id, visibility).await
+    }
+
+    async fn runs(
+        &self,
+        org: OrgId,
+        filter: &RunFilter,
+        page: PageRequest,
+    ) -> Result<Page<Run>, StoreError> {
+        self.select_runs(org, filter, page).await
+    }
+
+    async fn run(&self, org: OrgId, id: &str) -> Result<Option<(Run, Project)>, StoreError> {
+        self.select_run(org, id).await
+    }
+
+    async fn destinations(
+        &self,
+        org: OrgId,
+        filter: &DestinationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Destination>, StoreError> {
+        self.select_destinations(org, filter, page).await
+    }
+
+    async fn destination(&self, org: OrgId, id: i64) -> Result<Option<Destination>, StoreError> {
+        self.select_destination(org, id).await
+    }
+
+    async fn sightings(
+        &self,
+        org: OrgId,
+        destination: i64,
+        page: PageRequest,
+    ) -> Result<Page<Sighting>, StoreError> {
+        self.select_sightings(org, destination, page).await
+    }
+
+    async fn detections(
+        &self,
+        org: OrgId,
+        filter: &DetectionFilter,
+        page: PageRequest,
+    ) -> Result<Page<Detection>, StoreError> {
+        self.select_detections(org, filter, page).await
+    }
+
+    async fn detection_counts(
+        &self,
+        org: OrgId,
+    ) -> Result<Vec<(String, DetectionStatus, i64)>, StoreError> {
+        self.count_detections(org).await
+    }
+
+    async fn detection(&self, org: OrgId, id: i64) -> Result<Option<Detection>, StoreError> {
+        self.select_detection(org, id).await
+    }
+
+    async fn decide(
+        &self,
+        org: OrgId,
+        id: i64,
+        status: DetectionStatus,
+        by: &str,
+        comment: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.update_detection(org, id, status, by, comment).await
+    }
+
+    async fn agents(&self, org: OrgId, now: Millis) -> Result<Vec<Agent>, StoreError> {
+        self.select_agents(org, now).await
+    }
+}

@@ -1,0 +1,108 @@
+//! How types of the domain stand in columns.
+
+use std::fmt::Write as _;
+
+use runward_event::{Mode, Provider, Tier};
+use runward_store::{DetectionStatus, KeyScope, Role, RunState, StoreError, Visibility};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+/// The name that a plain enum has in JSON is its name in the database, too.
+pub(crate) fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+fn parse<T: DeserializeOwned>(word: &str) -> Result<T, StoreError> {
+    serde_json::from_value(Value::String(word.to_owned()))
+        .map_err(|_| StoreError::Corrupt(format!("the word `{word}`")))
+}
+
+/// A column by its place.
+pub(crate) fn int(row: &AnyRow, at: usize) -> Result<i64, StoreError> {
+    row.try_get(at).map_err(corrupt)
+}
+
+pub(crate) fn maybe_int(row: &AnyRow, at: usize) -> Result<Option<i64>, StoreError> {
+    row.try_get(at).map_err(corrupt)
+}
+
+pub(crate) fn text(row: &AnyRow, at: usize) -> Result<String, StoreError> {
+    row.try_get(at).map_err(corrupt)
+}
+
+pub(crate) fn maybe_text(row: &AnyRow, at: usize) -> Result<Option<String>, StoreError> {
+    row.try_get(at).map_err(corrupt)
+}
+
+fn corrupt(error: sqlx::Error) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
+
+macro_rules! words {
+    ($($name:ident: $kind:ty),* $(,)?) => {
+        $(pub(crate) fn $name(row: &AnyRow, at: usize) -> Result<$kind, StoreError> {
+            parse(&text(row, at)?)
+        })*
+    };
+}
+
+words! {
+    provider: Provider,
+    visibility: Visibility,
+    role: Role,
+    scope: KeyScope,
+    status: DetectionStatus,
+}
+
+pub(crate) fn maybe_mode(row: &AnyRow, at: usize) -> Result<Option<Mode>, StoreError> {
+    maybe_text(row, at)?.map(|word| parse(&word)).transpose()
+}
+
+pub(crate) fn maybe_tier(row: &AnyRow, at: usize) -> Result<Option<Tier>, StoreError> {
+    maybe_text(row, at)?.map(|word| parse(&word)).transpose()
+}
+
+pub(crate) fn state(row: &AnyRow, at: usize) -> Result<RunState, StoreError> {
+    match int(row, at)? {
+        0 => Ok(RunState::Running),
+        1 => Ok(RunState::Finished),
+        2 => Ok(RunState::Silent),
+        other => Err(StoreError::Corrupt(format!("the state {other}"))),
+    }
+}
+
+pub(crate) fn state_number(state: RunState) -> i64 {
+    match state {
+        RunState::Running => 0,
+        RunState::Finished => 1,
+        RunState::Silent => 2,
+    }
+}
+
+/// A hash as a key of a table.
+pub(crate) fn hex(hash: &[u8; 32]) -> String {
+    hash.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A pattern for `LIKE … ESCAPE '\'` that finds this text anywhere, in small letters.
+pub(crate) fn anywhere(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}

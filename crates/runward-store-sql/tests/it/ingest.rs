@@ -1,0 +1,198 @@
+use runward_lab::test_name;
+use runward_store::{RunState, Store as _, StoreError, Tag};
+
+use crate::bed::{ALL, Bed, NOW, batch, claim, digest, each, name};
+
+#[tokio::test]
+async fn batches_in_any_order_and_again_count_once() {
+    each(test_name!(), async |bed: Bed| {
+        let run = bed.run(1, |_| ()).await;
+        for (first, last, acknowledged, repeated) in [
+            (1, 10, 10, false),
+            // Before its turn, and again.
+            (21, 30, 10, false),
+            (21, 30, 10, true),
+            // Overlaps what is there, and closes the gap.
+            (5, 20, 30, false),
+            (1, 10, 30, true),
+            (40, 41, 30, false),
+        ] {
+            let received = bed
+                .store
+                .receive(run, &batch(first, last), NOW)
+                .await
+                .unwrap();
+            assert_eq!(
+                (received.acknowledged, received.repeated),
+                (acknowledged, repeated),
+                "{first}-{last}"
+            );
+        }
+        let firsts: Vec<i64> = bed
+            .store
+            .batches(run)
+            .await
+            .unwrap()
+            .iter()
+            .map(|b| b.first)
+            .collect();
+        assert_eq!(firsts, [1, 5, 21, 40]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_belongs_to_whom_it_came_from() {
+    each(test_name!(), async |bed: Bed| {
+        let other = bed.store.add_org("other", "Other").await.unwrap();
+        bed.run(1, |_| ()).await;
+        let theirs = bed.store.open_run(&claim(&other, 1), NOW).await;
+        assert!(matches!(theirs, Err(StoreError::Missing("run"))));
+        assert_eq!(
+            bed.store.opened(other.id, None, &name(1)).await.unwrap(),
+            None
+        );
+        assert_eq!(bed.store.run(other.id, &name(1)).await.unwrap(), None);
+        assert!(
+            bed.store
+                .runs(other.id, &Default::default(), ALL)
+                .await
+                .unwrap()
+                .rows
+                .is_empty()
+        );
+
+        // A key of one project is good for that one.
+        let (run, project) = bed.store.run(bed.org.id, &name(1)).await.unwrap().unwrap();
+        let mut same = claim(&bed.org, 2);
+        same.project = Some(project.id);
+        assert!(bed.store.open_run(&same, NOW).await.is_ok());
+        let mut another = claim(&bed.org, 3);
+        another.project = Some(project.id);
+        another.identity.project = Some("group/secret".to_owned());
+        assert!(matches!(
+            bed.store.open_run(&another, NOW).await,
+            Err(StoreError::Missing("project"))
+        ));
+        assert_eq!(bed.store.projects(bed.org.id).await.unwrap().len(), 1);
+        assert_eq!(run.project, project.id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_says_nothing_more_is_silent_until_it_does() {
+    each(test_name!(), async |bed: Bed| {
+        let run = bed.run(1, |_| ()).await;
+        let state = async || {
+            bed.store
+                .run(bed.org.id, &name(1))
+                .await
+                .unwrap()
+                .unwrap()
+                .0
+                .state
+        };
+        assert_eq!(bed.store.silence(NOW).await.unwrap(), 0);
+        assert_eq!(bed.store.silence(NOW + 1).await.unwrap(), 1);
+        assert_eq!(state().await, RunState::Silent);
+        bed.store.receive(run, &batch(1, 2), NOW + 5).await.unwrap();
+        assert_eq!(state().await, RunState::Running);
+        bed.store.digest(run, &digest(2, &[])).await.unwrap();
+        assert_eq!(state().await, RunState::Finished);
+        assert_eq!(bed.store.silence(i64::MAX).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_digest_replaces_the_one_before() {
+    each(test_name!(), async |bed: Bed| {
+        let run = bed.run(1, |_| ()).await;
+        bed.store.receive(run, &batch(1, 10), NOW).await.unwrap();
+        assert_eq!(bed.store.undigested(9).await.unwrap(), [(run, name(1))]);
+        bed.store
+            .digest(run, &digest(5, &[("a.example:443", 0)]))
+            .await
+            .unwrap();
+        bed.store
+            .digest(
+                run,
+                &digest(10, &[("a.example:443", 2), ("b.example:443", 0)]),
+            )
+            .await
+            .unwrap();
+        // One that comes late knows less.
+        bed.store.digest(run, &digest(4, &[])).await.unwrap();
+        assert_eq!(bed.store.undigested(9).await.unwrap(), []);
+        let found = bed
+            .store
+            .destinations(bed.org.id, &Default::default(), ALL)
+            .await
+            .unwrap()
+            .rows;
+        let found: Vec<_> = found
+            .iter()
+            .map(|d| {
+                (
+                    d.destination.as_str(),
+                    d.runs,
+                    d.jobs,
+                    d.connections,
+                    d.blocked,
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [("b.example:443", 1, 1, 3, 0), ("a.example:443", 1, 1, 3, 2)]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_destination_is_new_to_a_job_once() {
+    each(test_name!(), async |bed: Bed| {
+        let tags = async |number| {
+            bed.store
+                .run(bed.org.id, &name(number))
+                .await
+                .unwrap()
+                .unwrap()
+                .0
+                .tags
+        };
+        bed.seen(1, &[("a.example:443", 0)]).await;
+        bed.seen(2, &[("a.example:443", 0)]).await;
+        bed.seen(3, &[("a.example:443", 0), ("new.example:443", 0)])
+            .await;
+        bed.seen(4, &[("new.example:443", 0)]).await;
+        for (number, is_new) in [(1, false), (2, false), (3, true), (4, false)] {
+            assert_eq!(
+                tags(number).await.has(Tag::NewDestination),
+                is_new,
+                "{number}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn hostile_texts_are_kept_as_texts() {
+    each(test_name!(), async |bed: Bed| {
+        let text = "'; DROP TABLE run; --\0 \u{202e}%_\\ é".repeat(100);
+        bed.run(1, |claim| {
+            claim.identity.branch = Some(text.clone());
+            claim.identity.project = Some(text.clone());
+            claim.command = text.clone();
+        })
+        .await;
+        let (run, project) = bed.store.run(bed.org.id, &name(1)).await.unwrap().unwrap();
+        let branch = run.branch.unwrap();
+        assert!(branch.starts_with("'; DROP TABLE run; --\u{fffd}") && branch.len() <= 1024);
+        assert_eq!(project.name, branch);
+    })
+    .await;
+}

@@ -1,0 +1,17 @@
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database is away, full or too busy: the same may work later. Nothing was changed.
+    #[error("the database can't answer now: {0}")]
+    Unavailable(String),
+    /// Another one has this name already.
+    #[error("{0} exists already")]
+    Exists(String),
+    /// What the request stands on is not there, or belongs to somebody else.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+    /// The database holds something that this version can't read.
+    #[error("the database holds what can't be read: {0}")]
+    Corrupt(String),
+}

@@ -1,0 +1,43 @@
+//! What the control plane keeps, and what can be asked of it.
+//!
+//! [`Store`] is the boundary to a database: everything that the server reads or writes goes through it, in the types of
+//! this crate. Raw events are not here: they are objects, and [`Batch`] says which.
+//!
+//! Times are milliseconds since 1970 in UTC ([`Millis`]), as the server's clock had them unless a field says otherwise.
+//!
+//! **Architecture invariant.** This crate does no I/O. Every question about private data takes the organisation that it
+//! is asked for ([`OrgId`]), so that a page can't show what belongs to somebody else by forgetting to check.
+
+mod access;
+mod destination;
+mod detection;
+mod error;
+mod ingest;
+mod overview;
+mod page;
+mod run;
+mod store;
+
+pub use access::{
+    Agent, AgentBeat, ApiKey, AuditEntry, KeyScope, NewApiKey, NewUser, Org, Project, Role,
+    Session, User, Visibility,
+};
+pub use destination::{Destination, DestinationFilter, Observation, Sighting};
+pub use detection::{Detection, DetectionFilter, DetectionStatus, NewDetection};
+pub use error::StoreError;
+pub use ingest::{Batch, Claim, Digest, Opened, Received};
+pub use overview::{Day, Overview, ProjectSummary};
+pub use page::{Cursor, Page, PageRequest};
+pub use run::{Run, RunFilter, RunState, Tag, Tags};
+pub use store::Store;
+
+/// Milliseconds since the beginning of 1970, UTC.
+pub type Millis = i64;
+
+/// An organisation's number in this database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrgId(pub i64);
+
+/// A project's number in this database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProjectId(pub i64);

@@ -1,0 +1,162 @@
+use async_trait::async_trait;
+
+use crate::{
+    Agent, ApiKey, AuditEntry, Batch, Claim, Destination, DestinationFilter, Detection,
+    DetectionFilter, DetectionStatus, Digest, Millis, NewApiKey, NewUser, Opened, Org, OrgId,
+    Overview, Page, PageRequest, Project, ProjectId, ProjectSummary, Received, Run, RunFilter,
+    Session, Sighting, StoreError, User, Visibility,
+};
+
+/// A database of the control plane.
+///
+/// Every method is one transaction: it happens as a whole or not at all, and when it returns, it is durable.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Brings the tables to the shape that this version needs. Harmless when they have it.
+    async fn migrate(&self) -> Result<(), StoreError>;
+
+    /// Asks the database for the least it can answer.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    // Who there is.
+
+    /// Makes an organisation.
+    async fn add_org(&self, slug: &str, name: &str) -> Result<Org, StoreError>;
+    /// All organisations, by name.
+    async fn orgs(&self) -> Result<Vec<Org>, StoreError>;
+    /// The organisation with this name in addresses.
+    async fn org(&self, slug: &str) -> Result<Option<Org>, StoreError>;
+    /// Adds a person.
+    async fn add_user(&self, user: &NewUser, now: Millis) -> Result<User, StoreError>;
+    /// The person who logs in by this.
+    async fn user(&self, login: &str) -> Result<Option<User>, StoreError>;
+    /// All people of an organisation, by login.
+    async fn users(&self, org: OrgId) -> Result<Vec<User>, StoreError>;
+    /// Gives a person another password hash, and ends the sessions.
+    async fn set_password(&self, user: i64, hash: &str) -> Result<(), StoreError>;
+    /// Keeps a session by the hash of its token.
+    async fn add_session(
+        &self,
+        hash: &[u8; 32],
+        user: i64,
+        csrf: &str,
+        now: Millis,
+        expires_at: Millis,
+    ) -> Result<(), StoreError>;
+    /// The session with this hash, unless it is over.
+    async fn session(&self, hash: &[u8; 32], now: Millis) -> Result<Option<Session>, StoreError>;
+    /// Ends a session.
+    async fn end_session(&self, hash: &[u8; 32]) -> Result<(), StoreError>;
+    /// Keeps a key.
+    async fn add_key(&self, key: &NewApiKey, now: Millis) -> Result<ApiKey, StoreError>;
+    /// The key with this hash, unless it was taken back; notes that it was used.
+    async fn use_key(&self, hash: &[u8; 32], now: Millis) -> Result<Option<ApiKey>, StoreError>;
+    /// All keys of an organisation, newest first.
+    async fn keys(&self, org: OrgId) -> Result<Vec<ApiKey>, StoreError>;
+    /// Takes a key back. Whether there was one.
+    async fn revoke_key(&self, org: OrgId, id: i64, now: Millis) -> Result<bool, StoreError>;
+    /// Notes a change by a person or a key.
+    async fn audit(
+        &self,
+        org: OrgId,
+        at: Millis,
+        who: &str,
+        act: &str,
+        subject: &str,
+    ) -> Result<(), StoreError>;
+    /// Changes, newest first.
+    async fn audit_log(
+        &self,
+        org: OrgId,
+        page: PageRequest,
+    ) -> Result<Page<AuditEntry>, StoreError>;
+
+    // What comes in.
+
+    /// Makes a run known, with its project, job and agent. [`StoreError::Missing`] when a run of this name belongs to
+    /// somebody else, or the key is for another project. Harmless when it is known.
+    async fn open_run(&self, claim: &Claim, now: Millis) -> Result<Opened, StoreError>;
+    /// The run of this name, if it belongs to the organisation, and to the project if one is given.
+    async fn opened(
+        &self,
+        org: OrgId,
+        project: Option<ProjectId>,
+        run: &str,
+    ) -> Result<Option<Opened>, StoreError>;
+    /// Keeps where events lie. One that overlaps others is kept as well: readers take each event once.
+    async fn receive(&self, run: i64, batch: &Batch, now: Millis) -> Result<Received, StoreError>;
+    /// The objects of a run, in the order of their first events.
+    async fn batches(&self, run: i64) -> Result<Vec<Batch>, StoreError>;
+    /// Runs with events that are in no digest yet, the longest waiting first.
+    async fn undigested(&self, limit: u32) -> Result<Vec<(i64, String)>, StoreError>;
+    /// Replaces what is known of a run by what its events amount to.
+    async fn digest(&self, run: i64, digest: &Digest) -> Result<(), StoreError>;
+    /// Marks the runs of which nothing has come since then as silent; how many there were.
+    async fn silence(&self, since: Millis) -> Result<u64, StoreError>;
+
+    // What there is to see.
+
+    /// An organisation at a glance, over so many days up to now.
+    async fn overview(&self, org: OrgId, days: u32, now: Millis) -> Result<Overview, StoreError>;
+    /// Projects, the one with the newest run first.
+    async fn projects(&self, org: OrgId) -> Result<Vec<ProjectSummary>, StoreError>;
+    /// One project.
+    async fn project(&self, org: OrgId, id: ProjectId) -> Result<Option<Project>, StoreError>;
+    /// Says who may read a project's runs.
+    async fn set_visibility(
+        &self,
+        org: OrgId,
+        id: ProjectId,
+        visibility: Visibility,
+    ) -> Result<(), StoreError>;
+    /// Runs, newest first.
+    async fn runs(
+        &self,
+        org: OrgId,
+        filter: &RunFilter,
+        page: PageRequest,
+    ) -> Result<Page<Run>, StoreError>;
+    /// One run, with its project.
+    async fn run(&self, org: OrgId, id: &str) -> Result<Option<(Run, Project)>, StoreError>;
+    /// Destinations, the one that was seen last first.
+    async fn destinations(
+        &self,
+        org: OrgId,
+        filter: &DestinationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Destination>, StoreError>;
+    /// One destination.
+    async fn destination(&self, org: OrgId, id: i64) -> Result<Option<Destination>, StoreError>;
+    /// The runs that went to a destination, newest first.
+    async fn sightings(
+        &self,
+        org: OrgId,
+        destination: i64,
+        page: PageRequest,
+    ) -> Result<Page<Sighting>, StoreError>;
+    /// Detections, newest first.
+    async fn detections(
+        &self,
+        org: OrgId,
+        filter: &DetectionFilter,
+        page: PageRequest,
+    ) -> Result<Page<Detection>, StoreError>;
+    /// How many detections there are of each kind in each state.
+    async fn detection_counts(
+        &self,
+        org: OrgId,
+    ) -> Result<Vec<(String, DetectionStatus, i64)>, StoreError>;
+    /// One detection.
+    async fn detection(&self, org: OrgId, id: i64) -> Result<Option<Detection>, StoreError>;
+    /// Decides about a detection.
+    async fn decide(
+        &self,
+        org: OrgId,
+        id: i64,
+        status: DetectionStatus,
+        by: &str,
+        comment: Option<&str>,
+    ) -> Result<(), StoreError>;
+    /// Machines that send, the one that was heard of last first.
+    async fn agents(&self, org: OrgId, now: Millis) -> Result<Vec<Agent>, StoreError>;
+}
