@@ -6,16 +6,18 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: build demo test lint bench fuzz setup clean
 
-# The release binary, in target/release.
+# The release binaries, in target/release.
 build:
 	@scripts/setup build
-	cargo build --release --locked --package runward
-	@install -D --mode=755 $(TARGET_DIR)/$(TARGET)/release/runward $(TARGET_DIR)/release/runward
+	cargo build --release --locked --package runward --package runward-server
+	@for program in runward runward-server; do \
+		install -D --mode=755 $(TARGET_DIR)/$(TARGET)/release/$$program $(TARGET_DIR)/release/$$program; \
+	done
 
-# Watches a real build of packages from three ecosystems and says where the report is.
+# Watches a real build of packages from three ecosystems, and shows it on a control plane of its own.
 demo: build
 	@scripts/setup demo
-	@scripts/demo $(TARGET_DIR)/release/runward
+	@scripts/demo $(TARGET_DIR)/release/runward $(TARGET_DIR)/release/runward-server
 
 # Everything that can be checked on this machine, virtual machines included. What can't run is skipped by name.
 test:

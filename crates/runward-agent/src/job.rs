@@ -147,6 +147,11 @@ impl Job {
         })
     }
 
+    /// The record so far, and as it grows, for somebody who reads at places of their own.
+    pub fn record(&self) -> std::io::Result<File> {
+        self.recorder.file()
+    }
+
     /// Puts the command's process into the job. It must wait: only after this may it run code of the job.
     pub fn start(&mut self, pid: u32) -> Result<(), JobError> {
         self.started_boot_ns = Clock::boot_ns();

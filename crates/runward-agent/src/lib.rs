@@ -10,7 +10,9 @@ mod names;
 mod pids;
 mod recorder;
 mod refusals;
+mod upload;
 
 pub use fence::BlockError;
 pub use folder::{EVENTS, FolderError, ReportFolder};
 pub use job::{Finished, Job, JobError, JobOptions};
+pub use upload::{Following, Upload, UploadError, Uploaded};

@@ -170,6 +170,11 @@ impl Recorder {
         }
     }
 
+    /// The file, for another reader. Places in it are shared, so it must say where it reads.
+    pub(crate) fn file(&self) -> std::io::Result<File> {
+        self.out.get_ref().try_clone()
+    }
+
     /// The process of the job that a process id means.
     pub(crate) fn process(&self, pid: u32) -> Option<ProcessId> {
         self.pids.process(pid, self.clock.now())

@@ -22,6 +22,7 @@ pub(crate) enum Command {
     Policy(PolicyOptions),
     Replay(ReplayOptions),
     Doctor(DoctorOptions),
+    Upload(UploadOptions),
     #[command(name = launch_name(), hide = true)]
     Launch(LaunchOptions),
     #[command(name = outlast_name(), hide = true)]
@@ -50,6 +51,9 @@ pub(crate) struct RunOptions {
     /// Where the report goes
     #[arg(long, value_name = "DIR", default_value = "runward-report")]
     pub(crate) report: PathBuf,
+    /// A control plane to send the record to while the job runs; its key is read from RUNWARD_API_KEY
+    #[arg(long, value_name = "URL", env = "RUNWARD_SERVER")]
+    pub(crate) server: Option<String>,
     /// A policy file
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
@@ -222,6 +226,19 @@ pub(crate) struct DoctorOptions {
     /// Remove what a Runward that was killed has left in the kernel, where no process needs it any more
     #[arg(long, conflicts_with = "json")]
     pub(crate) clean: bool,
+}
+
+/// Send a recorded run to a control plane
+///
+/// The key is read from the variable RUNWARD_API_KEY. Sending a run again changes nothing.
+#[derive(Debug, Args)]
+pub(crate) struct UploadOptions {
+    /// The folder of the report
+    #[arg(value_name = "DIR", default_value = "runward-report")]
+    pub(crate) report: PathBuf,
+    /// The server's address, such as https://runward.example.com
+    #[arg(long, value_name = "URL", env = "RUNWARD_SERVER")]
+    pub(crate) server: String,
 }
 
 /// Wait to be watched, then become the command.

@@ -17,7 +17,7 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use crate::cli::{self, LaunchOptions};
 use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
-use crate::{exit, inherited, output};
+use crate::{exit, inherited, output, upload};
 
 /// Starts the launcher for `command` and waits until it has stopped itself.
 ///
@@ -38,6 +38,8 @@ pub(crate) fn start(
         launcher.arg(format!("--groups={}", groups.join(",")));
         invoker.dress(&mut launcher);
     }
+    // The key of the control plane is Runward's, and no affair of the job.
+    launcher.env_remove(upload::KEY);
     if confinement.is_some() {
         launcher.arg("--no-privileges");
     }

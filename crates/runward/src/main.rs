@@ -21,6 +21,7 @@ mod record;
 mod replay;
 mod report;
 mod run;
+mod upload;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Policy(options) => policy::policy(&options.command),
         Command::Replay(options) => replay::replay(&options),
         Command::Doctor(options) => doctor::doctor(&options),
+        Command::Upload(options) => upload::upload(&options),
         Command::Launch(options) => launch::launch(&options),
         Command::Outlast(options) => outlast::outlast(&options),
     }

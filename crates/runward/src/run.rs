@@ -5,7 +5,7 @@ use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use runward_agent::{EVENTS, Finished, Job, JobOptions, ReportFolder};
+use runward_agent::{EVENTS, Finished, Following, Job, JobOptions, ReportFolder};
 use runward_event::Mode;
 use runward_report::Report;
 use runward_sensor::check_machine;
@@ -19,7 +19,7 @@ use crate::cli::RunOptions;
 use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::report::write_reports;
-use crate::{exit, launch, outlast, output, policy, probe};
+use crate::{exit, launch, outlast, output, policy, probe, upload};
 
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
 /// that fills an eighth of the ring wakes the reader at once.
@@ -37,6 +37,7 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         }
     };
     let folder = prepared.folder;
+    let page = prepared.page;
     let watched = watch(
         prepared.job,
         &options,
@@ -57,6 +58,9 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         return ExitCode::from(code);
     };
     deliver(&folder, &finished);
+    if let Some(following) = prepared.following {
+        tell_upload(following, page.as_deref(), &folder);
+    }
     let report = &finished.report;
     if options.json {
         output::json(report);
@@ -79,6 +83,9 @@ struct Prepared {
     job: Job,
     folder: ReportFolder,
     invoker: Option<Invoker>,
+    /// The record's way to a control plane, and where its pages are.
+    following: Option<Following>,
+    page: Option<String>,
 }
 
 fn prepare(options: &RunOptions) -> Result<Prepared> {
@@ -99,6 +106,11 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
     let probe = (mode == Mode::Block)
         .then(|| probe::refused_address(&policy))
         .flatten();
+    let upload = options
+        .server
+        .as_deref()
+        .map(upload::to_server)
+        .transpose()?;
     // Before the folder is made: nobody wants an empty one.
     check_machine()?;
     let folder = ReportFolder::create(&options.report, owner)?;
@@ -123,11 +135,18 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
         },
         &folder,
     )?;
+    let page = upload.as_ref().map(|upload| upload.page(""));
+    let following = upload
+        .map(|upload| upload.follow(job.record()?))
+        .transpose()
+        .context("cannot send the record while it grows")?;
     Ok(Prepared {
         probe,
         job,
         folder,
         invoker,
+        following,
+        page,
     })
 }
 
@@ -277,6 +296,21 @@ fn deliver(folder: &ReportFolder, finished: &Finished) {
         Err(error) => output::say(error),
     }
     write_reports(folder, &finished.report);
+}
+
+/// Says where the run is to be seen, or how to send what the server has not got.
+fn tell_upload(following: Following, page: Option<&str>, folder: &ReportFolder) {
+    match following.finish() {
+        Ok(uploaded) => output::say(format_args!(
+            "this run on the server: {}{}",
+            page.unwrap_or_default(),
+            uploaded.run
+        )),
+        Err(error) => output::say(format_args!(
+            "the server has not got all of this run: {error}; send it later with `runward upload {}`",
+            folder.path().display()
+        )),
+    }
 }
 
 fn first_found<'a>(report: &'a Report, fail_on: &[String]) -> Option<&'a str> {
