@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::admin::first_org;
@@ -113,12 +114,18 @@ pub(crate) async fn work_only(app: App) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits on a thread of its own. The runtime could wait for signals, too; but where all programs are built together, the
+/// agent's runtime would then hold what that needs.
 async fn told_to_end() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("can't handle signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("can't handle signals")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let mut signals = Signals::new([SIGTERM, SIGINT]).context("can't handle signals")?;
+    let (tell, told) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            // The first one ends the wait; a closed channel means that nobody waits any more.
+            let _ = tell.send(signals.forever().next());
+        })
+        .context("can't start a thread")?;
+    told.await.context("nobody waits for signals any more")?;
     Ok(())
 }

@@ -58,14 +58,14 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         return ExitCode::from(code);
     };
     deliver(&folder, &finished);
-    if let Some(following) = prepared.following {
-        tell_upload(following, page.as_deref(), &folder);
-    }
     let report = &finished.report;
     if options.json {
         output::json(report);
     } else if !options.quiet {
         output::summary(report, folder.path());
+    }
+    if let Some(following) = prepared.following {
+        tell_upload(following, page.as_deref(), &folder);
     }
     folder.finish();
     if code == 0
