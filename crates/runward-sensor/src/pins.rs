@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
@@ -131,7 +132,7 @@ pub enum StillRunning {
     Nobody,
     /// These run.
     Processes(Vec<u32>),
-    /// They come and go so quickly that none was seen.
+    /// That could not be seen: they come and go too quickly, or the kernel would not let anybody look. There may be some.
     Unseen,
 }
 
@@ -188,17 +189,23 @@ impl Leftover {
             match StillRunning::of(&self.folder) {
                 StillRunning::Nobody => return self.remove(),
                 StillRunning::Unseen => {}
-                StillRunning::Processes(pids) => {
-                    let Ok(tasks) = MapHandle::from_pinned_path(self.folder.join(TASKS)) else {
-                        return self.remove();
-                    };
-                    for process in pids.iter().filter_map(|pid| tracked(&tasks, *pid)) {
-                        poll(&mut [PollFd::new(&process, PollFlags::IN)], None)?;
-                    }
-                }
+                StillRunning::Processes(pids) => self.wait_for(&pids)?,
             }
             thread::sleep(BREATH);
         }
+    }
+
+    /// Waits for these processes, as far as it can: afterwards all are looked at again.
+    fn wait_for(&self, pids: &[u32]) -> io::Result<()> {
+        let Ok(tasks) = MapHandle::from_pinned_path(self.folder.join(TASKS)) else {
+            return Ok(());
+        };
+        for pid in pids {
+            if let Ok(Some(process)) = tracked(&tasks, *pid) {
+                poll(&mut [PollFd::new(&process, PollFlags::IN)], None)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -206,8 +213,12 @@ impl StillRunning {
     /// Looks at every process of the machine. One that is born meanwhile may be missed where process ids have come round;
     /// the number of the newest process of the jobs tells that, and then all are looked at again.
     fn of(folder: &Path) -> StillRunning {
-        let Ok(tasks) = MapHandle::from_pinned_path(folder.join(TASKS)) else {
-            return StillRunning::Nobody;
+        let pin = folder.join(TASKS);
+        let tasks = match MapHandle::from_pinned_path(&pin) {
+            Ok(tasks) => tasks,
+            // An agent that ended before it had anything to follow has no such pin.
+            Err(_) if is_absent(&pin) => return StillRunning::Nobody,
+            Err(_) => return StillRunning::Unseen,
         };
         let variables = MapHandle::from_pinned_path(folder.join(VARIABLES)).ok();
         let newest = || {
@@ -218,9 +229,9 @@ impl StillRunning {
         };
         for _ in 0..LOOKS {
             let before = newest();
-            let pids: Vec<u32> = processes()
-                .filter(|pid| tracked(&tasks, *pid).is_some())
-                .collect();
+            let Ok(pids) = all_tracked(&tasks) else {
+                return StillRunning::Unseen;
+            };
             if !pids.is_empty() {
                 return StillRunning::Processes(pids);
             }
@@ -230,6 +241,10 @@ impl StillRunning {
         }
         StillRunning::Unseen
     }
+}
+
+fn is_absent(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A process id and when it started: together, never used again.
@@ -261,20 +276,41 @@ fn owner_lives(folder: &Path) -> bool {
     start_time(pid).is_some_and(|time| time.to_string() == started)
 }
 
-fn processes() -> impl Iterator<Item = u32> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+/// The processes of the jobs that have not ended. An error is no answer: there may be some.
+fn all_tracked(tasks: &MapHandle) -> io::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let pid = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        if let Some(pid) = pid
+            && tracked(tasks, pid)?.is_some()
+        {
+            found.push(pid);
+        }
+    }
+    Ok(found)
 }
 
 /// A handle on a process of the jobs, unless it has ended: it may be gone with some of its threads and go on with others,
 /// and what is left of it until its parent looks does nothing any more. The kernel side knows.
-fn tracked(tasks: &MapHandle, pid: u32) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(pid.cast_signed())?;
-    let handle = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+fn tracked(tasks: &MapHandle, pid: u32) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(pid.cast_signed()) else {
+        return Ok(None);
+    };
+    let handle = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(handle) => handle,
+        // Gone meanwhile; kernels tell that in different ways.
+        Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    };
     let key = handle.as_fd().as_raw_fd().to_ne_bytes();
-    let place = tasks.lookup(&key, MapFlags::ANY).ok().flatten()?;
-    let (place, _) = abi::read::<rw_task>(&place)?;
-    (place.exited == 0).then_some(handle)
+    let place = tasks
+        .lookup(&key, MapFlags::ANY)
+        .map_err(io::Error::other)?;
+    let place = place.and_then(|bytes| Some(abi::read::<rw_task>(&bytes)?.0));
+    Ok(place.filter(|place| place.exited == 0).map(|_| handle))
 }
 
 /// The BPF file system, mounted if it was not: every loader expects it there.

@@ -99,7 +99,7 @@ fn remove(leftover: &Leftover) -> Result<(), String> {
             ))
         }
         StillRunning::Unseen => Err(format!(
-            "{place} stays, because it fences processes that still run; they start each other too quickly to be named"
+            "{place} stays, because it may fence processes that still run: they can't be seen now; try again"
         )),
     }
 }
