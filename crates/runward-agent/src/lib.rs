@@ -1,7 +1,8 @@
 //! The agent: joins the sensor, the process tree, the detections and the report into one watched job.
 //!
 //! **Architecture invariant.** This crate decides nothing about what is dangerous and knows no output format: events
-//! go in one direction, from the sensor through the recorder to the report. It has one thread, the caller's, and that of a fenced job's resolver.
+//! go in one direction, from the sensor through the recorder to the report. It has one thread, the caller's, that of a fenced job's resolver,
+//! and one that sends the record where it goes to a control plane.
 
 mod fence;
 mod folder;

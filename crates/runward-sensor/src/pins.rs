@@ -213,29 +213,25 @@ impl StillRunning {
     /// Looks at every process of the machine. One that is born meanwhile may be missed where process ids have come round;
     /// the number of the newest process of the jobs tells that, and then all are looked at again.
     fn of(folder: &Path) -> StillRunning {
-        let pin = folder.join(TASKS);
-        let tasks = match MapHandle::from_pinned_path(&pin) {
-            Ok(tasks) => tasks,
-            // An agent that ended before it had anything to follow has no such pin.
-            Err(_) if is_absent(&pin) => return StillRunning::Nobody,
-            Err(_) => return StillRunning::Unseen,
+        let open = |name| {
+            let pin = folder.join(name);
+            MapHandle::from_pinned_path(&pin).map_err(|_| is_absent(&pin))
         };
-        let variables = MapHandle::from_pinned_path(folder.join(VARIABLES)).ok();
-        let newest = || {
-            let map = variables.as_ref()?;
-            map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY)
-                .ok()
-                .flatten()
+        let (tasks, variables) = match (open(TASKS), open(VARIABLES)) {
+            (Ok(tasks), Ok(variables)) => (tasks, variables),
+            // Both are pinned before anything is followed.
+            (Err(true), _) | (_, Err(true)) => return StillRunning::Nobody,
+            _ => return StillRunning::Unseen,
         };
+        let newest = || variables.lookup(&0u32.to_ne_bytes(), MapFlags::ANY);
         for _ in 0..LOOKS {
-            let before = newest();
-            let Ok(pids) = all_tracked(&tasks) else {
+            let (Ok(before), Ok(pids)) = (newest(), all_tracked(&tasks)) else {
                 return StillRunning::Unseen;
             };
             if !pids.is_empty() {
                 return StillRunning::Processes(pids);
             }
-            if newest() == before {
+            if newest().is_ok_and(|after| after == before) {
                 return StillRunning::Nobody;
             }
         }
