@@ -2,21 +2,29 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use runward_event::Time;
 use runward_report::Report;
 use runward_store::{Millis, Run, Store};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::auth::Attempts;
 use crate::config::Config;
 use crate::digest::fold;
+use crate::ingest::Intake;
 use crate::objects::Objects;
 use crate::problem::Problem;
+use crate::rates::Rates;
 
 /// Reports that are kept for the next page of the same run. The largest have some tens of megabytes.
 const REPORTS_MAX: usize = 8;
+
+/// Reports that are made at once; others wait.
+const FOLDING_MAX: usize = 2;
+/// For how long they do.
+const FOLDING_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The server, without its connections.
 #[derive(Clone)]
@@ -27,6 +35,10 @@ struct Parts {
     store: Arc<dyn Store>,
     objects: Objects,
     attempts: Attempts,
+    intake: Intake,
+    rates: Rates,
+    /// Who may make a report now: the large ones take some hundred megabytes until they are made.
+    folding: Semaphore,
     /// What the first person sets the server up with; none once there are people.
     setup: Mutex<Option<String>>,
     /// Newest last; a run's number, how many of its events are in it, and the report.
@@ -40,6 +52,9 @@ impl App {
             store,
             objects,
             attempts: Attempts::default(),
+            intake: Intake::default(),
+            rates: Rates::default(),
+            folding: Semaphore::new(FOLDING_MAX),
             setup: Mutex::default(),
             reports: Mutex::default(),
         }))
@@ -59,6 +74,14 @@ impl App {
 
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.0.attempts
+    }
+
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
     }
 
     /// From now on, whoever has this token may make the first person.
@@ -96,6 +119,12 @@ impl App {
         if let Some(report) = known {
             return Ok(report);
         }
+        let made = self.0.folding.acquire();
+        let Ok(Ok(_made)) = tokio::time::timeout(FOLDING_PATIENCE, made).await else {
+            return Err(Problem::unavailable(
+                "too many reports are asked for at once; ask again later",
+            ));
+        };
         let batches = self.store().batches(run.number).await?;
         let report = Arc::new(fold(self.objects(), &batches).await?.report);
         let mut reports = self

@@ -15,6 +15,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::admin::first_org;
 use crate::app::App;
 use crate::auth::Token;
+use crate::listen::listen;
 use crate::worker::work;
 
 /// What every answer says to browsers. Nothing comes from elsewhere, nothing stands in line, nobody frames it.
@@ -68,15 +69,11 @@ pub(crate) async fn serve(app: App) -> anyhow::Result<()> {
     let (end, ends) = watch::channel(false);
     let worker = tokio::spawn(work(app.clone(), ends.clone()));
     tracing::info!(address = %config.listen, public = config.public_url, "listening");
-    let mut drained = ends.clone();
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
-        let _ = drained.changed().await;
-    });
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(listen(listener, router(app), ends, config.drain));
     told_to_end().await?;
     tracing::info!("ending: requests that are under way may finish");
     let _ = end.send(true);
-    if tokio::time::timeout(config.drain, server).await.is_err() {
+    if !server.await.unwrap_or(false) {
         tracing::warn!("some requests took too long and were broken off");
     }
     let _ = worker.await;

@@ -39,9 +39,7 @@ fn operation(operation: Operation) -> Answers {
     let small = || DefaultBodyLimit::max(JSON_MAX);
     match operation {
         Operation::DescribeApi => Answers::Get(get(answers::describe)),
-        Operation::SendEvents => {
-            Answers::Post(post(ingest::receive).layer(DefaultBodyLimit::max(ingest::PACKED_MAX)))
-        }
+        Operation::SendEvents => Answers::Post(post(ingest::receive)),
         Operation::ShowOverview => Answers::Get(get(answers::overview)),
         Operation::ListProjects => Answers::Get(get(answers::projects)),
         Operation::ListRuns => Answers::Get(get(answers::runs)),

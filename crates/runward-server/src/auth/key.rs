@@ -1,4 +1,6 @@
-use axum::extract::FromRequestParts;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use base64::Engine as _;
@@ -46,11 +48,20 @@ impl FromRequestParts<App> for Bearer {
         let header = parts.headers.get(AUTHORIZATION);
         let text = header.and_then(|header| header.to_str().ok());
         let text = text.and_then(|text| text.strip_prefix("Bearer "));
-        let text = text
-            .filter(|text| text.starts_with(PREFIX))
-            .ok_or_else(Problem::no_key)?;
-        let hash = Sha256::digest(text.trim().as_bytes()).into();
-        let key = app.store().use_key(&hash, now()).await?;
-        key.map(Bearer).ok_or_else(Problem::no_key)
+        let key = match text.filter(|text| text.starts_with(PREFIX)) {
+            Some(text) => {
+                let hash = Sha256::digest(text.trim().as_bytes()).into();
+                app.store().use_key(&hash, now()).await?
+            }
+            None => None,
+        };
+        if let Some(key) = key {
+            app.rates().asks(&key)?;
+            return Ok(Bearer(key));
+        }
+        if let Some(ConnectInfo(client)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+            app.rates().guesses(client.ip())?;
+        }
+        Err(Problem::no_key())
     }
 }

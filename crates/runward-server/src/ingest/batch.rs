@@ -9,12 +9,18 @@ pub(crate) const UNPACKED_MAX: u64 = 64 << 20;
 /// Bytes of one line: an exec with all its arguments has a tenth of it.
 const LINE_MAX: u64 = 1 << 20;
 /// Events of one batch.
-const EVENTS_MAX: usize = 200_000;
+const EVENTS_MAX: u64 = 200_000;
+/// The packer's memory, as a power of two. What packs at the usual levels needs a quarter of it.
+const WINDOW_LOG_MAX: u32 = 23;
 
-/// Events that follow each other without gaps.
+/// What is to be known of events that follow each other without gaps. They themselves stay packed: a batch costs no more
+/// memory than its longest line.
 #[derive(Debug)]
 pub(crate) struct Events {
-    pub(crate) list: Vec<Event>,
+    /// The one that begins a job; only the first batch of a run has it.
+    pub(crate) start: Option<Event>,
+    /// The number of the last one.
+    pub(crate) last: u64,
 }
 
 /// Why a batch is not taken.
@@ -44,39 +50,48 @@ pub(crate) enum BatchError {
 
 /// Unpacks and reads a batch whose first event has this number.
 pub(crate) fn read(packed: &[u8], first: u64) -> Result<Events, BatchError> {
-    let decoder = zstd::stream::Decoder::with_buffer(packed)
-        .map_err(|error| BatchError::Packing(error.to_string()))?;
+    let unreadable = |error: std::io::Error| BatchError::Packing(error.to_string());
+    let mut decoder = zstd::stream::Decoder::with_buffer(packed).map_err(unreadable)?;
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(unreadable)?;
     let mut left = BufReader::with_capacity(1 << 16, decoder.take(UNPACKED_MAX + 1));
-    let mut list = Vec::new();
+    let mut start = None;
+    let mut count = 0;
     let mut line = Vec::new();
     let mut unpacked = 0;
     loop {
-        let number = list.len() + 1;
+        let number = usize::try_from(count + 1).unwrap_or(usize::MAX);
         line.clear();
         let read = (&mut left)
             .take(LINE_MAX + 1)
             .read_until(b'\n', &mut line)
-            .map_err(|error| BatchError::Packing(error.to_string()))?;
+            .map_err(unreadable)?;
         if read == 0 {
             break;
         }
-        unpacked += u64::try_from(read).unwrap_or(u64::MAX);
+        let read = u64::try_from(read).unwrap_or(u64::MAX);
+        unpacked += read;
         if unpacked > UNPACKED_MAX {
             return Err(BatchError::TooLarge);
         }
-        if u64::try_from(line.len()).unwrap_or(u64::MAX) > LINE_MAX {
+        if read > LINE_MAX {
             return Err(BatchError::LineTooLong { line: number });
         }
-        if list.len() >= EVENTS_MAX {
+        if count >= EVENTS_MAX {
             return Err(BatchError::TooMany);
         }
-        let expected = first.saturating_add(u64::try_from(list.len()).unwrap_or(u64::MAX));
-        list.push(event(&line, number, expected)?);
+        let event = event(&line, number, first.saturating_add(count))?;
+        count += 1;
+        if matches!(event.body, Body::JobStart(_)) {
+            start = Some(event);
+        }
     }
-    if list.is_empty() {
+    if count == 0 {
         return Err(BatchError::Empty);
     }
-    Ok(Events { list })
+    Ok(Events {
+        start,
+        last: first.saturating_add(count - 1),
+    })
 }
 
 fn event(line: &[u8], number: usize, expected: u64) -> Result<Event, BatchError> {
@@ -124,7 +139,7 @@ mod tests {
     #[test]
     fn a_batch_is_read_whole_or_not_at_all() {
         let good = exit(2) + &exit(3);
-        assert_eq!(read(&packed(&good), 2).unwrap().list.len(), 2);
+        assert_eq!(read(&packed(&good), 2).unwrap().last, 3);
         let cases: &[(&str, Vec<u8>, &str)] = &[
             ("not packed", good.clone().into_bytes(), "not zstd"),
             ("cut", packed(&good)[..20].to_vec(), "not zstd"),

@@ -1,10 +1,11 @@
 //! Events come in: read, kept, and only then acknowledged.
 
 mod batch;
+mod intake;
 
-use axum::body::Bytes;
+use axum::body::Body as Incoming;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use runward_api::Acknowledged;
 use runward_event::{Body, Event, JobStart, Provider};
 use runward_report::text::command_line;
@@ -16,10 +17,9 @@ use crate::api::{Json, Path, Query};
 use crate::app::{App, millis, now};
 use crate::auth::Bearer;
 use crate::problem::Problem;
-use batch::{BatchError, Events};
+use batch::Events;
+pub(crate) use intake::Intake;
 
-/// Bytes of one batch as it is sent.
-pub(crate) const PACKED_MAX: usize = 16 << 20;
 /// How far a job's clock may be ahead of the server's.
 const AHEAD_MAX: Millis = 24 * 3600 * 1000;
 /// Nothing was recorded before 2020.
@@ -42,9 +42,10 @@ pub(crate) struct BatchQuery {
 pub(crate) async fn receive(
     State(app): State<App>,
     Bearer(key): Bearer,
+    headers: HeaderMap,
     Path(run): Path<String>,
     Query(query): Query<BatchQuery>,
-    packed: Bytes,
+    body: Incoming,
 ) -> Result<Json<Acknowledged>, Problem> {
     if key.scope != KeyScope::Ingest && key.scope != KeyScope::Admin {
         return Err(Problem::no_key());
@@ -57,41 +58,24 @@ pub(crate) async fn receive(
     if query.first == 0 {
         return Err(Problem::bad("events are counted from 1"));
     }
-    let (packed, events) = read(packed, query.first).await?;
+    let packed = app.intake().body(key.id, &headers, body).await?;
+    let (packed, events) = app.intake().read(packed, query.first).await?;
     let opened = open(&app, &key, &run, &query.host, &events).await?;
-    let last = query.first + u64::try_from(events.list.len()).unwrap_or(0) - 1;
     let batch = Batch {
         first: i64::try_from(query.first).map_err(|_| Problem::bad("the number is too large"))?,
-        last: i64::try_from(last).map_err(|_| Problem::bad("the number is too large"))?,
-        object: object_key(&key, &run, query.first, last, &packed),
-        bytes: i64::try_from(packed.len()).unwrap_or(i64::MAX),
+        last: i64::try_from(events.last).map_err(|_| Problem::bad("the number is too large"))?,
+        object: object_key(&key, &run, query.first, events.last, &packed.bytes),
+        bytes: i64::try_from(packed.bytes.len()).unwrap_or(i64::MAX),
     };
     if batch.last > opened.events {
-        app.objects().put(&batch.object, packed).await?;
+        app.objects()
+            .put(&batch.object, packed.bytes.clone())
+            .await?;
     }
     let received = app.store().receive(opened.number, &batch, now()).await?;
     Ok(Json(Acknowledged {
         acknowledged: received.acknowledged,
     }))
-}
-
-/// Reading takes a processor for as long as it lasts, so it does not stand in the way of other requests.
-async fn read(packed: Bytes, first: u64) -> Result<(Bytes, Events), Problem> {
-    let (packed, events) = tokio::task::spawn_blocking(move || {
-        let events = batch::read(&packed, first);
-        (packed, events)
-    })
-    .await
-    .map_err(|_| Problem::unavailable("the server could not read the batch"))?;
-    let events = events.map_err(|error| match error {
-        BatchError::TooLarge | BatchError::TooMany => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the batch is too large",
-            error.to_string(),
-        ),
-        other => Problem::bad(other.to_string()),
-    })?;
-    Ok((packed, events))
 }
 
 async fn open(
@@ -101,7 +85,7 @@ async fn open(
     host: &str,
     events: &Events,
 ) -> Result<Opened, Problem> {
-    match events.list.first() {
+    match &events.start {
         Some(Event {
             time,
             body: Body::JobStart(start),

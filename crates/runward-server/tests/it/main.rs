@@ -8,5 +8,6 @@
 mod api;
 mod bed;
 mod ingest;
+mod limits;
 mod pages;
 mod record;
