@@ -85,33 +85,41 @@ static __always_inline bool first_bytes_shared(struct __sk_buff *skb, struct rw_
 	return state->pages_shared;
 }
 
+/* Takes a byte that needs no more than being kept, where one is kept; 0 when it has to be read by itself. */
+__noinline int first_bytes_plain(struct rw_first_bytes *state, __u32 byte)
+{
+	if (!state)
+		return 0;
+	switch (state->state) {
+	case RW_AT_HEADER_NAME:
+		if (!is_in(TOKEN_SET, byte))
+			return 0;
+		token_append(state, byte);
+		return 1;
+	case RW_AT_VALUE:
+		return is_in(TEXT_SET, byte);
+	case RW_AT_TARGET:
+		return is_in(TARGET_SET, byte);
+	}
+	return 0;
+}
+
 /*
- * Takes bytes of the chunk that are like the one before them, as many as follow; 0 when the next one has to be read by
- * itself. It does what reading each of them would do: most of a request is header names and values, and a call for
- * each byte costs more than the byte.
+ * Takes bytes of the chunk that are like the one before them, as many as follow. It does what reading each of them
+ * would do: most of a request is header names and values, and a turn for each byte costs more than the byte.
  */
 __noinline int first_bytes_run(struct rw_first_bytes *state, __u32 place)
 {
-	struct byte_set set = TOKEN_SET;
-	bool token;
 	__u32 taken;
 
 	if (!state)
 		return 0;
-	token = state->state == RW_AT_HEADER_NAME;
-	if (!token)
-		set = state->state == RW_AT_VALUE ? TEXT_SET : TARGET_SET;
 	for (taken = 0; taken < RUN_MAX; taken++) {
 		__u64 at = (__u64)place + taken;
-		__u32 byte;
 
-		if (at >= state->chunk_len || state->head_len + taken >= RW_HEAD_MAX)
+		if (at >= state->chunk_len || state->head_len + taken >= RW_HEAD_MAX ||
+		    !first_bytes_plain(state, state->chunk[bounded(at, RW_CHUNK - 1)]))
 			break;
-		byte = state->chunk[bounded(at, RW_CHUNK - 1)];
-		if (!is_in(set, byte))
-			break;
-		if (token)
-			token_append(state, byte);
 	}
 	state->head_len += taken;
 	return taken;
@@ -135,15 +143,9 @@ static __always_inline int first_bytes_extension_run(struct rw_first_bytes *stat
 
 static __always_inline int first_bytes_several(struct rw_first_bytes *state, __u64 place)
 {
-	switch (state->state) {
-	case RW_AT_HEADER_NAME:
-	case RW_AT_VALUE:
-	case RW_AT_TARGET:
-		return first_bytes_run(state, place);
-	case RW_AT_EXTENSION_TYPE:
+	if (state->state == RW_AT_EXTENSION_TYPE)
 		return first_bytes_extension_run(state, place);
-	}
-	return 0;
+	return first_bytes_run(state, place);
 }
 
 static __always_inline int first_bytes_step(struct rw_first_bytes *state, __u32 byte)

@@ -104,20 +104,6 @@ static long path_step(__u32 step, void *context)
 	return 0;
 }
 
-/* Appends scratch->path[from..RW_PATH_MAX] to the record's data; returns the length. */
-static __always_inline __u32 append_path(struct exec_scratch *scratch, __u32 offset, __u32 from, __u32 max)
-{
-	__u64 begin = bounded(from, RW_PATH_MAX);
-	__u64 len = bounded(RW_PATH_MAX - begin, RW_PATH_MAX);
-
-	if (len > max)
-		return 0;
-	if (bpf_probe_read_kernel(&scratch->data[bounded(offset, EXEC_DATA_MAX - RW_PATH_MAX)], len,
-				  &scratch->path[begin]))
-		return 0;
-	return len;
-}
-
 /* A path in the scratch: where it begins, and whether it lacks its beginning. */
 #define PATH_INCOMPLETE (1 << 16)
 
@@ -150,23 +136,35 @@ __noinline int write_file_path(__u64 mnt, __u64 dentry, __u64 root_mnt, __u64 ro
 	return walk.at;
 }
 
-/* Appends the path that was just written into the scratch. */
-static __always_inline __u32 append_written(struct exec_scratch *scratch, __u32 offset, int written, __u32 max,
-					    __u16 cut_flag)
+/*
+ * Appends the path that was just written into the scratch to the record's data; returns the length. As the other global
+ * functions here, verified once; what they append to is this processor's record, which they find themselves.
+ */
+__noinline int append_written(__u32 offset, __u32 written, __u32 max, __u32 cut_flag)
 {
+	struct exec_scratch *scratch = exec_scratch();
+	__u64 begin = bounded(written & (PATH_INCOMPLETE - 1), RW_PATH_MAX);
+	__u64 len = bounded(RW_PATH_MAX - begin, RW_PATH_MAX);
+
+	if (!scratch)
+		return 0;
 	if (written & PATH_INCOMPLETE)
 		scratch->record.head.flags |= cut_flag;
-	return append_path(scratch, offset, written & (PATH_INCOMPLETE - 1), max);
+	if (len > max)
+		return 0;
+	if (bpf_probe_read_kernel(&scratch->data[bounded(offset, EXEC_DATA_MAX - RW_PATH_MAX)], len,
+				  &scratch->path[begin]))
+		return 0;
+	return len;
 }
 
 /* Appends a path as the current process sees it. */
-static __always_inline __u32 append_file_path(struct exec_scratch *scratch, __u32 offset, struct path *path,
-					      struct fs_struct *fs, __u16 cut_flag)
+static __always_inline __u32 append_file_path(__u32 offset, struct path *path, struct fs_struct *fs, __u16 cut_flag)
 {
 	int written = write_file_path((__u64)BPF_CORE_READ(path, mnt), (__u64)BPF_CORE_READ(path, dentry),
 				      (__u64)BPF_CORE_READ(fs, root.mnt), (__u64)BPF_CORE_READ(fs, root.dentry));
 
-	return append_written(scratch, offset, written, RW_PATH_MAX, cut_flag);
+	return append_written(offset, written, RW_PATH_MAX, cut_flag);
 }
 
 struct cgroup_walk {
@@ -210,7 +208,7 @@ __noinline int write_cgroup_path(__u64 node)
  * The cgroup2 path; on a machine that still uses version 1 controllers, containers show there only, so a task in
  * cgroup2's root is named by its pids controller.
  */
-static __always_inline __u32 append_cgroup(struct exec_scratch *scratch, __u32 offset, struct task_struct *task)
+static __always_inline __u32 append_cgroup(__u32 offset, struct task_struct *task)
 {
 	struct css_set *set = BPF_CORE_READ(task, cgroups);
 	struct kernfs_node *node = BPF_CORE_READ(set, dfl_cgrp, kn);
@@ -223,19 +221,19 @@ static __always_inline __u32 append_cgroup(struct exec_scratch *scratch, __u32 o
 		if (pids)
 			node = BPF_CORE_READ(pids, cgroup, kn);
 	}
-	return append_written(scratch, offset, write_cgroup_path((__u64)node), RW_CGROUP_MAX, RW_CUT_CGROUP);
+	return append_written(offset, write_cgroup_path((__u64)node), RW_CGROUP_MAX, RW_CUT_CGROUP);
 }
 
 /*
  * Appends a range of the new image's own memory. Exec has just written these pages, so reading does not fault; and no
  * other thread of the process is alive to change them.
  */
-static __always_inline __u32 append_memory(struct exec_scratch *scratch, __u32 offset, unsigned long start,
-					   unsigned long end, __u32 max, __u16 cut_flag)
+static __always_inline int append_memory(__u32 offset, __u64 start, __u64 end, __u32 max, __u16 cut_flag)
 {
+	struct exec_scratch *scratch = exec_scratch();
 	__u64 len = end - start;
 
-	if (end <= start)
+	if (end <= start || !scratch)
 		return 0;
 	if (len > max) {
 		len = max;
@@ -247,6 +245,16 @@ static __always_inline __u32 append_memory(struct exec_scratch *scratch, __u32 o
 		return 0;
 	}
 	return len;
+}
+
+__noinline int append_args(__u32 offset, __u64 start, __u64 end)
+{
+	return append_memory(offset, start, end, RW_ARGS_MAX, RW_CUT_ARGS);
+}
+
+__noinline int append_env(__u32 offset, __u64 start, __u64 end)
+{
+	return append_memory(offset, start, end, RW_ENV_MAX, RW_CUT_ENV);
 }
 
 /* void sched_process_fork(struct task_struct *parent, struct task_struct *child): parent is the task that called fork,
@@ -348,19 +356,17 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	len = bpf_probe_read_kernel_str(scratch->data, RW_PATH_MAX, BPF_CORE_READ(bprm, filename));
 	record->path_len = len > 0 && len <= RW_PATH_MAX ? len - 1 : 0;
 	size = record->path_len;
-	record->exe_len = append_file_path(scratch, size, &bprm->file->f_path, fs, RW_CUT_EXE);
+	record->exe_len = append_file_path(size, &bprm->file->f_path, fs, RW_CUT_EXE);
 	size += record->exe_len;
-	record->cwd_len = append_file_path(scratch, size, &fs->pwd, fs, RW_CUT_CWD);
+	record->cwd_len = append_file_path(size, &fs->pwd, fs, RW_CUT_CWD);
 	size += record->cwd_len;
-	record->cgroup_len = append_cgroup(scratch, size, task);
+	record->cgroup_len = append_cgroup(size, task);
 	size += record->cgroup_len;
 
 	mm = BPF_CORE_READ(task, mm);
-	record->args_len = append_memory(scratch, size, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end),
-					 RW_ARGS_MAX, RW_CUT_ARGS);
+	record->args_len = append_args(size, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
 	size += record->args_len;
-	record->env_len = append_memory(scratch, size, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end),
-					RW_ENV_MAX, RW_CUT_ENV);
+	record->env_len = append_env(size, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 	size += record->env_len;
 	size = sizeof(*record) + bounded(size, EXEC_DATA_MAX);
 	/* What the program may do more than others, it may as soon as the user side has looked at it. */

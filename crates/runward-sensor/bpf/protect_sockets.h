@@ -171,19 +171,24 @@ static const struct service services[] = {
 
 #define SERVICES (sizeof(services) / sizeof(services[0]))
 
-/* What connecting to a socket of this name would be, and ASKED_ALWAYS; `end` is the address just behind its last character. */
+/* Whether a name ends as a service's does; `end` is the address just behind its last character. */
+__noinline int is_service(__u64 end, __u32 len, __u32 index)
+{
+	const struct service *service = &services[bounded(index, SERVICES - 1)];
+	char tail[SUFFIX_MAX] __attribute__((aligned(8))) = {};
+	__u32 size = service->len & (SUFFIX_MAX - 1);
+
+	if (size > len || bpf_probe_read_kernel(tail, size, (void *)end - size))
+		return 0;
+	return same_name(tail, service->suffix);
+}
+
+/* What connecting to a socket of this name would be, and ASKED_ALWAYS. */
 __noinline int act_on_service(__u64 end, __u32 len)
 {
-	for (__u32 i = 0; i < SERVICES; i++) {
-		const struct service *service = &services[i];
-		char tail[SUFFIX_MAX] __attribute__((aligned(8))) = {};
-		__u32 size = service->len & (SUFFIX_MAX - 1);
-
-		if (size > len || bpf_probe_read_kernel(tail, size, (void *)end - size))
-			continue;
-		if (same_name(tail, service->suffix))
-			return service->act;
-	}
+	for (__u32 i = 0; i < SERVICES; i++)
+		if (is_service(end, len, i))
+			return services[i].act;
 	return RW_ACT_NONE;
 }
 

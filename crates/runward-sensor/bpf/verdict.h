@@ -132,8 +132,11 @@ static __always_inline void announce_netns(__u64 job, __u64 process, __u32 pid, 
 		count_loss(RW_NETNS, RW_LOSS_RING_FULL);
 }
 
-static __always_inline bool holds(struct rw_grant *grant, struct question *question)
+/* Whether a grant answers the question. Global, as it is asked in loops that the verifier would follow turn by turn. */
+__noinline int holds(const struct rw_grant *grant, const struct question *question)
 {
+	if (!grant || !question)
+		return 0;
 	if (question->port < grant->port_low || question->port > grant->port_high)
 		return false;
 	if (grant->transport && grant->transport != question->transport)

@@ -90,7 +90,7 @@ impl Machine<'_> {
             .arg(self.initramfs)
             .arg("-append")
             .arg(format!(
-                "console=ttyS0 quiet panic=-1 {}",
+                "console=ttyS0 loglevel=5 panic=-1 {}",
                 self.command_line
             ))
             .stdin(Stdio::null())
