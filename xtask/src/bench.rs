@@ -6,6 +6,7 @@
 
 mod bulk;
 mod connect;
+mod control_plane;
 mod job;
 mod load;
 mod measure;
@@ -93,7 +94,8 @@ fn names(only: Option<&str>) -> anyhow::Result<Vec<&'static str>> {
         .into_iter()
         .chain(connect::NAMES)
         .chain([bulk::NAME])
-        .chain(resolver::NAMES);
+        .chain(resolver::NAMES)
+        .chain(control_plane::NAMES);
     let all: Vec<_> = all.collect();
     let Some(only) = only else {
         return Ok(all);
@@ -125,6 +127,9 @@ impl Bench<'_> {
         }
         if resolver::NAMES.contains(&name) {
             return resolver::run(name, self.scratch, self.pairs);
+        }
+        if control_plane::NAMES.contains(&name) {
+            return control_plane::run(name, self.scratch, self.pairs);
         }
         if name == bulk::NAME {
             return bulk::run(jobs, place, self.pairs);

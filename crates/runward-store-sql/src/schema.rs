@@ -30,8 +30,11 @@ const STEPS: [&[&str]; 1] = [&[
         connections BIGINT NOT NULL, destinations BIGINT NOT NULL, blocked BIGINT NOT NULL,
         file_changes BIGINT NOT NULL, detections BIGINT NOT NULL, lost BIGINT NOT NULL, tags BIGINT NOT NULL,
         search TEXT NOT NULL)",
-    "CREATE INDEX run_by_time ON run (org, started_at DESC, number DESC)",
+    // Columns behind those by which they are sorted spare searches and counts the rows themselves.
+    "CREATE INDEX run_by_time ON run (org, started_at DESC, number DESC, search)",
+    "CREATE INDEX run_days ON run (org, started_at, effective_mode, blocked, detections)",
     "CREATE INDEX run_by_project ON run (project, started_at DESC, number DESC)",
+    "CREATE INDEX run_counts ON run (project, blocked, detections)",
     "CREATE INDEX run_by_job ON run (job, number)",
     "CREATE INDEX run_by_agent ON run (agent, started_at)",
     "CREATE INDEX run_open ON run (last_seen_at) WHERE state = 0",
@@ -60,6 +63,7 @@ const STEPS: [&[&str]; 1] = [&[
         program TEXT NOT NULL, at BIGINT NOT NULL, status TEXT NOT NULL, decided_by TEXT, comment TEXT,
         UNIQUE (run, kind, subject))",
     "CREATE INDEX detection_by_time ON detection (org, at DESC, id DESC)",
+    "CREATE INDEX detection_counts ON detection (org, kind, status)",
     "CREATE INDEX detection_by_status ON detection (org, status, at DESC, id DESC)",
     "CREATE TABLE person (
         id {id}, login TEXT NOT NULL UNIQUE, password_hash TEXT, org BIGINT NOT NULL REFERENCES org(id),

@@ -22,6 +22,14 @@ impl Server {
             .context("can't start setpriv; `scripts/setup bench` installs what is missing")?;
         Ok(Server(child))
     }
+
+    /// The most memory that it has had, in megabytes.
+    pub(super) fn peak_mb(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        Ok(kib.context("the kernel does not tell the server's memory")? * 1024.0 / 1e6)
+    }
 }
 
 impl Drop for Server {
