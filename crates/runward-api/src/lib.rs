@@ -11,10 +11,14 @@
 
 mod openapi;
 mod routes;
+mod suppression;
 mod types;
 
 pub use openapi::openapi;
 pub use routes::{Access, Method, Operation, Parameter, ROUTES, Route};
+pub use suppression::{
+    Matches, NewSuppression, Suppression, SuppressionPreview, SuppressionState, Suppressions,
+};
 pub use types::{
     Acknowledged, Agent, Agents, ApiKey, ApiKeys, CreatedApiKey, Day, Decision, Destination,
     Destinations, Detection, DetectionStatus, Detections, NewApiKey, Overview, Problem, Project,

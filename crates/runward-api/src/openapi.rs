@@ -3,6 +3,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::routes::{Access, Method, Operation, Parameter, ROUTES, Route};
+use crate::suppression::{Matches, NewSuppression, Suppression, SuppressionPreview, Suppressions};
 use crate::types::{
     Acknowledged, Agents, ApiKeys, CreatedApiKey, Decision, Destinations, Detection, Detections,
     NewApiKey, Overview, Problem, Projects, Run, Runs,
@@ -51,8 +52,9 @@ fn schema<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
 fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     let (status, about) = match route.operation {
-        Operation::CreateKey => ("201", "It was made."),
+        Operation::CreateKey | Operation::CreateSuppression => ("201", "It was made."),
         Operation::RevokeKey => ("204", "It was taken back."),
+        Operation::EndSuppression => ("204", "It has ended."),
         _ => ("200", "The answer."),
     };
     let mut answer = json!({ "description": about });
@@ -101,6 +103,10 @@ fn request(operation: Operation, schemas: &mut SchemaGenerator) -> Option<(&'sta
             Some(("application/x-ndjson", Schema::try_from(bytes).ok()?))
         }
         Operation::DecideDetection => Some(("application/json", schema::<Decision>(schemas))),
+        Operation::CreateSuppression => {
+            Some(("application/json", schema::<NewSuppression>(schemas)))
+        }
+        Operation::PreviewSuppression => Some(("application/json", schema::<Matches>(schemas))),
         Operation::CreateKey => Some(("application/json", schema::<NewApiKey>(schemas))),
         _ => None,
     }
@@ -120,10 +126,15 @@ fn response(operation: Operation, schemas: &mut SchemaGenerator) -> Option<Schem
         Operation::ListDestinations => Some(schema::<Destinations>(schemas)),
         Operation::ListDetections => Some(schema::<Detections>(schemas)),
         Operation::DecideDetection => Some(schema::<Detection>(schemas)),
+        Operation::ListSuppressions => Some(schema::<Suppressions>(schemas)),
+        Operation::CreateSuppression | Operation::ShowSuppression => {
+            Some(schema::<Suppression>(schemas))
+        }
+        Operation::PreviewSuppression => Some(schema::<SuppressionPreview>(schemas)),
         Operation::ListAgents => Some(schema::<Agents>(schemas)),
         Operation::ListKeys => Some(schema::<ApiKeys>(schemas)),
         Operation::CreateKey => Some(schema::<CreatedApiKey>(schemas)),
-        Operation::RevokeKey => None,
+        Operation::RevokeKey | Operation::EndSuppression => None,
     }
 }
 
@@ -140,11 +151,18 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     }
     if matches!(
         route.operation,
-        Operation::SendEvents | Operation::CreateKey | Operation::DecideDetection
+        Operation::SendEvents
+            | Operation::CreateKey
+            | Operation::DecideDetection
+            | Operation::CreateSuppression
+            | Operation::PreviewSuppression
     ) {
         failures.push(("413", "It is too large."));
         failures.push(("415", "It is of another type."));
         failures.push(("422", "It can be read, and can't be taken."));
+    }
+    if route.operation == Operation::CreateSuppression {
+        failures.push(("409", "There are as many as there may be."));
     }
     failures
 }
@@ -180,6 +198,7 @@ fn query(parameter: &Parameter) -> Value {
         }
         "first" => schema["minimum"] = json!(1),
         "after" => schema["pattern"] = json!("^-?[0-9]{1,19}-[0-9]{1,19}$"),
+        "state" => schema["enum"] = json!(["live", "expired", "ended"]),
         "status" => schema["enum"] = json!(["new", "suppressed", "resolved"]),
         _ => {}
     }

@@ -198,6 +198,8 @@ pub struct Detection {
     pub at_ms: i64,
     /// What has become of it.
     pub status: DetectionStatus,
+    /// The rule that hides it, while it is suppressed.
+    pub suppression_id: Option<i64>,
     /// Who decided.
     pub decided_by: Option<String>,
     /// What somebody wrote to it.
@@ -290,6 +292,8 @@ pub struct Overview {
     pub blocking_jobs: i64,
     /// Detections that nobody has decided about.
     pub open_detections: i64,
+    /// Detections that suppression rules hide.
+    pub hidden_detections: i64,
     /// Runs that are under way.
     pub running: i64,
     /// Different destinations.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runward_event::{Mode, parse_line};
 use runward_report::{Report, ReportBuilder};
-use runward_store::{Batch, Digest, NewDetection, Observation, Tag, Tags};
+use runward_store::{About, Batch, Digest, NewDetection, Observation, Tag, Tags};
 
 use crate::app::millis;
 use crate::objects::{ObjectError, Objects};
@@ -145,6 +145,11 @@ fn detection(found: &runward_report::Detection) -> NewDetection {
             .clone()
             .or_else(|| found.destination.clone())
             .unwrap_or_default(),
+        about: match (&found.path, &found.destination) {
+            (Some(_), _) => About::File,
+            (None, Some(_)) => About::Destination,
+            (None, None) => About::Machine,
+        },
         program: found
             .process
             .as_ref()

@@ -80,6 +80,9 @@ impl From<StoreError> for Problem {
             StoreError::Exists(_) => {
                 Problem::new(StatusCode::CONFLICT, "exists already", error.to_string())
             }
+            StoreError::Full(_) => {
+                Problem::new(StatusCode::CONFLICT, "too many", error.to_string())
+            }
             // The database's own words are for the log: they tell of its place and shape.
             other => {
                 tracing::error!(error = %other, "the database failed");

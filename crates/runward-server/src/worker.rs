@@ -1,4 +1,5 @@
-//! What is done without anybody asking: runs are digested, and given up when they have fallen silent.
+//! What is done without anybody asking: runs are digested, and given up when they have fallen silent;
+//! suppression rules end when their time is over.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ async fn turn(
 ) -> Result<(), crate::problem::Problem> {
     let patience = i64::try_from(app.config().silent_after.as_millis()).unwrap_or(i64::MAX);
     app.store().silence(now() - patience).await?;
+    app.store().tend_suppressions(now()).await?;
     resting.retain(|_, until| *until > Instant::now());
     for (run, _) in app.store().undigested(RUNS).await? {
         if resting.contains_key(&run) {

@@ -1,19 +1,22 @@
 use runward_store::{
-    Cursor, Detection, DetectionFilter, DetectionStatus, OrgId, Page, PageRequest, ProjectId,
-    StoreError,
+    Cursor, Detection, DetectionFilter, DetectionStatus, HiddenBy, OrgId, Page, PageRequest,
+    ProjectId, StoreError,
 };
 use sqlx::any::AnyRow;
 
 use crate::filter::Filter;
-use crate::values::{int, maybe_text, status, text, word};
-use crate::{SqlStore, unavailable};
+use crate::suppressions::{hiding, live_rules};
+use crate::values::{about, int, maybe_int, maybe_text, status, text, word};
+use crate::{Change, SqlStore, unavailable};
 
-const DETECTION: &str = "SELECT detection.id, detection.kind, detection.severity, detection.title, detection.subject, \
-    detection.program, run.id, run.project, project.name, job.pipeline, job.name, detection.at, detection.status, \
-    detection.decided_by, detection.comment FROM detection JOIN run ON run.number = detection.run \
-    JOIN project ON project.id = run.project JOIN job ON job.id = run.job";
+pub(crate) const DETECTION: &str = "SELECT detection.id, detection.kind, detection.severity, detection.title, \
+    detection.subject, detection.program, run.id, run.project, project.name, job.pipeline, job.name, detection.at, \
+    detection.status, detection.decided_by, detection.comment, detection.about, suppression.id, suppression.name \
+    FROM detection JOIN run ON run.number = detection.run JOIN project ON project.id = run.project \
+    JOIN job ON job.id = run.job LEFT JOIN suppression ON suppression.id = detection.suppressed_by";
+pub(crate) const NEWEST_FIRST: &str = "detection.at DESC, detection.id DESC";
 
-fn read_detection(row: &AnyRow) -> Result<Detection, StoreError> {
+pub(crate) fn read_detection(row: &AnyRow) -> Result<Detection, StoreError> {
     Ok(Detection {
         id: int(row, 0)?,
         kind: text(row, 1)?,
@@ -30,6 +33,11 @@ fn read_detection(row: &AnyRow) -> Result<Detection, StoreError> {
         status: status(row, 12)?,
         decided_by: maybe_text(row, 13)?,
         comment: maybe_text(row, 14)?,
+        about: about(row, 15)?,
+        hidden_by: match (maybe_int(row, 16)?, maybe_text(row, 17)?) {
+            (Some(rule), Some(name)) => Some(HiddenBy { rule, name }),
+            _ => None,
+        },
     })
 }
 
@@ -41,26 +49,15 @@ impl SqlStore {
         page: PageRequest,
     ) -> Result<Page<Detection>, StoreError> {
         let mut asked = Filter::default();
-        match &filter.run {
-            // By the run's own few; the plus keeps SQLite from going through all of the organisation's by their time.
-            Some(run) => {
-                asked.text("run.id = {}", run.clone());
-                asked.int("+detection.org = {}", org.0);
-            }
-            None => asked.int("detection.org = {}", org.0),
-        }
+        narrow(&mut asked, org, filter);
         if let Some(kind) = &filter.kind {
             asked.text("detection.kind = {}", kind.clone());
         }
         if let Some(status) = filter.status {
             asked.text("detection.status = {}", word(&status));
         }
-        if let Some(project) = filter.project {
-            asked.int("run.project = {}", project.0);
-        }
         asked.after("detection.at", "detection.id", page.after);
-        let order = "detection.at DESC, detection.id DESC";
-        let rows = asked.ask(&self.read, DETECTION, order, page).await?;
+        let rows = asked.ask(&self.read, DETECTION, NEWEST_FIRST, page).await?;
         let rows = rows
             .iter()
             .map(read_detection)
@@ -74,14 +71,23 @@ impl SqlStore {
     pub(crate) async fn count_detections(
         &self,
         org: OrgId,
+        filter: &DetectionFilter,
     ) -> Result<Vec<(String, DetectionStatus, i64)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT kind, status, COUNT(*) FROM detection WHERE org = $1 GROUP BY kind, status ORDER BY kind, status",
-        )
-        .bind(org.0)
-        .fetch_all(&self.read)
-        .await
-        .map_err(unavailable)?;
+        let mut asked = Filter::default();
+        narrow(&mut asked, org, filter);
+        // Without a run's conditions, the counts come from detections alone.
+        let from = if filter.project.is_some() || filter.run.is_some() {
+            "FROM detection JOIN run ON run.number = detection.run"
+        } else {
+            "FROM detection"
+        };
+        let rows = asked
+            .ask_all(
+                &self.read,
+                &format!("SELECT detection.kind, detection.status, COUNT(*) {from}"),
+                "GROUP BY detection.kind, detection.status ORDER BY detection.kind, detection.status",
+            )
+            .await?;
         rows.iter()
             .map(|row| Ok((text(row, 0)?, status(row, 1)?, int(row, 2)?)))
             .collect()
@@ -112,29 +118,84 @@ impl SqlStore {
         comment: Option<&str>,
     ) -> Result<(), StoreError> {
         let mut change = self.write.begin().await.map_err(unavailable)?;
-        let done = sqlx::query(
-            "UPDATE detection SET status = $1, decided_by = $2, comment = $3 WHERE org = $4 AND id = $5",
+        self.change_rules(&mut change, org).await?;
+        let found = select_within(&mut change, org, id)
+            .await?
+            .ok_or(StoreError::Missing("detection"))?;
+        let rule = match status {
+            DetectionStatus::Resolved => None,
+            DetectionStatus::New | DetectionStatus::Suppressed => {
+                let rules = live_rules(&mut change, org).await?;
+                hiding(&rules, &found.facts())
+            }
+        };
+        let status = match (status, rule) {
+            (DetectionStatus::Resolved, _) => DetectionStatus::Resolved,
+            (_, Some(_)) => DetectionStatus::Suppressed,
+            (_, None) => DetectionStatus::New,
+        };
+        sqlx::query(
+            "UPDATE detection SET status = $1, suppressed_by = $2, decided_by = $3, comment = $4 WHERE id = $5",
         )
         .bind(word(&status))
+        .bind(rule)
         .bind(by)
         .bind(comment)
-        .bind(org.0)
         .bind(id)
         .execute(&mut *change)
         .await
         .map_err(unavailable)?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::Missing("detection"));
-        }
-        sqlx::query(
-            "UPDATE run SET detections = (
-                SELECT COUNT(*) FROM detection WHERE detection.run = run.number AND status = 'new')
-             WHERE number = (SELECT run FROM detection WHERE id = $1)",
-        )
-        .bind(id)
-        .execute(&mut *change)
-        .await
-        .map_err(unavailable)?;
+        count_open(&mut change, &found.run).await?;
         change.commit().await.map_err(unavailable)
     }
+}
+
+/// What of a filter is neither kind nor state.
+fn narrow(asked: &mut Filter, org: OrgId, filter: &DetectionFilter) {
+    match &filter.run {
+        // By the run's own few; the plus keeps SQLite from going through all of the organisation's by their time.
+        Some(run) => {
+            asked.text("run.id = {}", run.clone());
+            asked.int("+detection.org = {}", org.0);
+        }
+        None => asked.int("detection.org = {}", org.0),
+    }
+    if let Some(project) = filter.project {
+        asked.int("run.project = {}", project.0);
+    }
+    if let Some(rule) = filter.rule {
+        asked.int("detection.suppressed_by = {}", rule);
+    }
+    if filter.shown {
+        asked.plain("detection.status <> 'suppressed'");
+    }
+}
+
+async fn select_within(
+    change: &mut Change,
+    org: OrgId,
+    id: i64,
+) -> Result<Option<Detection>, StoreError> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "{DETECTION} WHERE detection.org = $1 AND detection.id = $2"
+    )))
+    .bind(org.0)
+    .bind(id)
+    .fetch_optional(&mut **change)
+    .await
+    .map_err(unavailable)?;
+    row.as_ref().map(read_detection).transpose()
+}
+
+/// Counts the open detections of a run again.
+pub(crate) async fn count_open(change: &mut Change, run: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE run SET detections = (
+            SELECT COUNT(*) FROM detection WHERE detection.run = run.number AND status = 'new') WHERE id = $1",
+    )
+    .bind(run)
+    .execute(&mut **change)
+    .await
+    .map_err(unavailable)?;
+    Ok(())
 }

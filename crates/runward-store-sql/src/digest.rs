@@ -1,20 +1,20 @@
 use std::collections::HashMap;
 
-use runward_store::{Digest, Millis, Observation, StoreError, Tag};
+use runward_store::{Digest, Millis, NewDetection, Observation, OrgId, StoreError, Tag};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Transaction};
 
-use crate::values::{int, text};
-use crate::{SqlStore, unavailable};
+use crate::suppressions::{LiveRule, hiding, live_rules};
+use crate::values::{int, text, word};
+use crate::{Change, SqlStore, unavailable};
 
 /// Programs that a destination keeps.
 const PROGRAMS_MAX: usize = 8;
 /// Destinations of one run that are kept; a run that has more has made its point, and its record has them all.
 const OBSERVATIONS_MAX: usize = 10_000;
-/// Detections of one run that are kept.
+/// Detections of one run that are kept, and as many that rules hide: a flood of these must not push out the others.
 const DETECTIONS_MAX: usize = 1_000;
-
-type Change = Transaction<'static, Any>;
+/// Detections of one run that are held against rules.
+const JUDGED_MAX: usize = 20_000;
 
 /// What of a run its destinations and detections need.
 struct Place {
@@ -22,6 +22,9 @@ struct Place {
     org: i64,
     job: i64,
     started_at: Millis,
+    project_name: String,
+    pipeline: String,
+    job_name: String,
 }
 
 /// An observation that is already there.
@@ -50,13 +53,15 @@ impl SqlStore {
 
     pub(crate) async fn put_digest(&self, run: i64, digest: &Digest) -> Result<(), StoreError> {
         let mut change = self.write.begin().await.map_err(unavailable)?;
-        let row =
-            sqlx::query("SELECT number, org, job, started_at, digested FROM run WHERE number = $1")
-                .bind(run)
-                .fetch_optional(&mut *change)
-                .await
-                .map_err(unavailable)?
-                .ok_or(StoreError::Missing("run"))?;
+        let row = sqlx::query(
+            "SELECT run.number, run.org, run.job, run.started_at, run.digested, project.name, job.pipeline, job.name
+             FROM run JOIN project ON project.id = run.project JOIN job ON job.id = run.job WHERE run.number = $1",
+        )
+        .bind(run)
+        .fetch_optional(&mut *change)
+        .await
+        .map_err(unavailable)?
+        .ok_or(StoreError::Missing("run"))?;
         // Another worker may have been quicker, and have seen more.
         if int(&row, 4)? > digest.events {
             return Ok(());
@@ -66,9 +71,17 @@ impl SqlStore {
             org: int(&row, 1)?,
             job: int(&row, 2)?,
             started_at: int(&row, 3)?,
+            project_name: text(&row, 5)?,
+            pipeline: text(&row, 6)?,
+            job_name: text(&row, 7)?,
         };
         put_observations(&mut change, &place, &digest.observations).await?;
-        put_detections(&mut change, &place, digest).await?;
+        if !digest.detections.is_empty() {
+            let org = OrgId(place.org);
+            self.hold_rules(&mut change, org).await?;
+            let rules = live_rules(&mut change, org).await?;
+            put_detections(&mut change, &place, &digest.detections, &rules).await?;
+        }
         let mut tags = digest.tags;
         if is_news(&mut change, &place).await? {
             tags = tags.with(Tag::NewDestination);
@@ -250,25 +263,51 @@ fn programs_text(programs: &[String]) -> String {
 async fn put_detections(
     change: &mut Change,
     place: &Place,
-    digest: &Digest,
+    detections: &[NewDetection],
+    rules: &[LiveRule],
 ) -> Result<(), StoreError> {
-    for detection in digest.detections.iter().take(DETECTIONS_MAX) {
-        sqlx::query(
-            "INSERT INTO detection (org, run, kind, severity, title, subject, program, at, status)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'new') ON CONFLICT (run, kind, subject) DO NOTHING",
-        )
-        .bind(place.org)
-        .bind(place.run)
-        .bind(&detection.kind)
-        .bind(&detection.severity)
-        .bind(&detection.title)
-        .bind(&detection.subject)
-        .bind(&detection.program)
-        .bind(detection.at)
-        .execute(&mut **change)
-        .await
-        .map_err(unavailable)?;
+    let (mut shown, mut hidden) = (0, 0);
+    for detection in detections.iter().take(JUDGED_MAX) {
+        let facts = detection.facts(&place.project_name, &place.pipeline, &place.job_name);
+        let rule = hiding(rules, &facts);
+        let kept = if rule.is_some() {
+            &mut hidden
+        } else {
+            &mut shown
+        };
+        if *kept < DETECTIONS_MAX {
+            *kept += 1;
+            put_detection(change, place, detection, rule).await?;
+        }
     }
+    Ok(())
+}
+
+/// What is known of the run already stays as it was decided.
+async fn put_detection(
+    change: &mut Change,
+    place: &Place,
+    detection: &NewDetection,
+    rule: Option<i64>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO detection (org, run, kind, severity, title, subject, about, program, at, status, suppressed_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (run, kind, subject, program) DO NOTHING",
+    )
+    .bind(place.org)
+    .bind(place.run)
+    .bind(&detection.kind)
+    .bind(&detection.severity)
+    .bind(&detection.title)
+    .bind(&detection.subject)
+    .bind(word(&detection.about))
+    .bind(&detection.program)
+    .bind(detection.at)
+    .bind(if rule.is_some() { "suppressed" } else { "new" })
+    .bind(rule)
+    .execute(&mut **change)
+    .await
+    .map_err(unavailable)?;
     Ok(())
 }
 

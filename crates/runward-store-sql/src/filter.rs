@@ -2,7 +2,7 @@
 
 use runward_store::{Cursor, PageRequest, StoreError};
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, AssertSqlSafe};
+use sqlx::{Any, AssertSqlSafe, Executor};
 
 use crate::unavailable;
 
@@ -66,15 +66,26 @@ impl Filter {
     }
 
     /// Asks `SELECT … FROM …` with the conditions, in this order, for one row more than the page has.
-    pub(crate) async fn ask(
+    pub(crate) async fn ask<'c>(
         self,
-        pool: &AnyPool,
+        database: impl Executor<'c, Database = Any>,
         select: &str,
         order: &'static str,
         page: PageRequest,
     ) -> Result<Vec<AnyRow>, StoreError> {
         let limit = i64::from(page.limit) + 1;
-        let sql = format!("{select}{} ORDER BY {order} LIMIT {limit}", self.conditions);
+        self.ask_all(database, select, &format!("ORDER BY {order} LIMIT {limit}"))
+            .await
+    }
+
+    /// Asks `SELECT … FROM …` with the conditions, and with this behind them.
+    pub(crate) async fn ask_all<'c>(
+        self,
+        database: impl Executor<'c, Database = Any>,
+        select: &str,
+        behind: &str,
+    ) -> Result<Vec<AnyRow>, StoreError> {
+        let sql = format!("{select}{} {behind}", self.conditions);
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for value in self.values {
             query = match value {
@@ -82,6 +93,6 @@ impl Filter {
                 Value::Text(value) => query.bind(value),
             };
         }
-        query.fetch_all(pool).await.map_err(unavailable)
+        query.fetch_all(database).await.map_err(unavailable)
     }
 }

@@ -3,15 +3,12 @@ use runward_store::{
     Batch, Claim, Millis, Opened, OrgId, ProjectId, Received, StoreError, Visibility,
 };
 use sqlx::any::AnyRow;
-use sqlx::{Any, Transaction};
 
 use crate::values::{int, text, word};
-use crate::{SqlStore, unavailable};
+use crate::{Change, SqlStore, unavailable};
 
 /// The longest text of one field that is kept, in bytes.
 const FIELD_MAX: usize = 1024;
-
-type Change = Transaction<'static, Any>;
 
 impl SqlStore {
     pub(crate) async fn insert_run(

@@ -19,6 +19,7 @@ mod overview;
 mod runs;
 mod schema;
 mod store;
+mod suppressions;
 mod values;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use runward_store::StoreError;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
-use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions as _, Executor as _};
+use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions as _, Executor as _, Transaction};
 
 /// How long a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,6 +43,9 @@ pub struct SqlStore {
     write: AnyPool,
     dialect: Dialect,
 }
+
+/// What happens as a whole or not at all.
+pub(crate) type Change = Transaction<'static, Any>;
 
 /// What the databases do not have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,8 @@ impl SqlStore {
                     WHERE project.org = $1 AND job.effective_mode = 'block'),
                 (SELECT COUNT(*) FROM detection WHERE org = $1 AND status = 'new'),
                 (SELECT COUNT(*) FROM run WHERE +org = $1 AND state = 0),
-                (SELECT COUNT(*) FROM destination WHERE org = $1)",
+                (SELECT COUNT(*) FROM destination WHERE org = $1),
+                (SELECT COUNT(*) FROM detection WHERE org = $1 AND status = 'suppressed')",
         )
         .bind(org.0)
         .fetch_one(&self.read)
@@ -38,6 +39,7 @@ impl SqlStore {
             open_detections: int(&row, 3)?,
             running: int(&row, 4)?,
             destinations: int(&row, 5)?,
+            hidden_detections: int(&row, 6)?,
         })
     }
 

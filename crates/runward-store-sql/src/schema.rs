@@ -57,11 +57,23 @@ const STEPS: [&[&str]; 1] = [&[
         job BIGINT NOT NULL REFERENCES job(id), destination BIGINT NOT NULL REFERENCES destination(id),
         first_run BIGINT NOT NULL REFERENCES run(number), PRIMARY KEY (job, destination))",
     "CREATE INDEX job_destination_by_run ON job_destination (first_run)",
+    // `backlog`: what a change of the rule has left to do; where it goes on among new detections, newest first.
+    "CREATE TABLE suppression (
+        id {id}, org BIGINT NOT NULL REFERENCES org(id), name TEXT NOT NULL, matches TEXT NOT NULL,
+        reason TEXT NOT NULL, created_by TEXT NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT,
+        ended_at BIGINT, ended_by TEXT, given_back BIGINT NOT NULL, backlog TEXT)",
+    "CREATE INDEX suppression_by_time ON suppression (org, created_at DESC, id DESC)",
+    "CREATE INDEX suppression_live ON suppression (org, id) WHERE ended_at IS NULL",
+    "CREATE INDEX suppression_due ON suppression (expires_at) WHERE ended_at IS NULL",
+    "CREATE INDEX suppression_busy ON suppression (id) WHERE backlog IS NOT NULL",
+    // `suppressed_by` is there while the status is `suppressed`, and then only.
     "CREATE TABLE detection (
         id {id}, org BIGINT NOT NULL REFERENCES org(id), run BIGINT NOT NULL REFERENCES run(number),
         kind TEXT NOT NULL, severity TEXT NOT NULL, title TEXT NOT NULL, subject TEXT NOT NULL,
-        program TEXT NOT NULL, at BIGINT NOT NULL, status TEXT NOT NULL, decided_by TEXT, comment TEXT,
-        UNIQUE (run, kind, subject))",
+        about TEXT NOT NULL, program TEXT NOT NULL, at BIGINT NOT NULL, status TEXT NOT NULL,
+        suppressed_by BIGINT REFERENCES suppression(id), decided_by TEXT, comment TEXT,
+        UNIQUE (run, kind, subject, program))",
+    "CREATE INDEX detection_by_rule ON detection (suppressed_by) WHERE suppressed_by IS NOT NULL",
     "CREATE INDEX detection_by_time ON detection (org, at DESC, id DESC)",
     "CREATE INDEX detection_counts ON detection (org, kind, status)",
     "CREATE INDEX detection_by_status ON detection (org, status, at DESC, id DESC)",

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use runward_store::{
     Agent, ApiKey, AuditEntry, Batch, Claim, Destination, DestinationFilter, Detection,
-    DetectionFilter, DetectionStatus, Digest, Millis, NewApiKey, NewUser, Opened, Org, OrgId,
-    Overview, Page, PageRequest, Project, ProjectId, ProjectSummary, Received, Run, RunFilter,
-    Session, Sighting, Store, StoreError, User, Visibility,
+    DetectionFilter, DetectionStatus, Digest, Matcher, Millis, NewApiKey, NewSuppression, NewUser,
+    Opened, Org, OrgId, Overview, Page, PageRequest, Project, ProjectId, ProjectSummary, Received,
+    Run, RunFilter, Session, Sighting, Store, StoreError, Suppression, SuppressionPreview,
+    SuppressionState, User, Visibility,
 };
 
 use crate::{SqlStore, unavailable};
@@ -207,8 +208,9 @@ impl Store for SqlStore {
     async fn detection_counts(
         &self,
         org: OrgId,
+        filter: &DetectionFilter,
     ) -> Result<Vec<(String, DetectionStatus, i64)>, StoreError> {
-        self.count_detections(org).await
+        self.count_detections(org, filter).await
     }
 
     async fn detection(&self, org: OrgId, id: i64) -> Result<Option<Detection>, StoreError> {
@@ -224,6 +226,52 @@ impl Store for SqlStore {
         comment: Option<&str>,
     ) -> Result<(), StoreError> {
         self.update_detection(org, id, status, by, comment).await
+    }
+
+    async fn add_suppression(
+        &self,
+        org: OrgId,
+        rule: &NewSuppression,
+        by: &str,
+        now: Millis,
+    ) -> Result<Suppression, StoreError> {
+        self.insert_suppression(org, rule, by, now).await
+    }
+
+    async fn preview_suppression(
+        &self,
+        org: OrgId,
+        matcher: &Matcher,
+        rows: u32,
+    ) -> Result<SuppressionPreview, StoreError> {
+        self.preview_matcher(org, matcher, rows).await
+    }
+
+    async fn suppressions(
+        &self,
+        org: OrgId,
+        state: Option<SuppressionState>,
+        page: PageRequest,
+    ) -> Result<Page<Suppression>, StoreError> {
+        self.select_suppressions(org, state, page).await
+    }
+
+    async fn suppression(&self, org: OrgId, id: i64) -> Result<Option<Suppression>, StoreError> {
+        self.select_suppression(org, id).await
+    }
+
+    async fn end_suppression(
+        &self,
+        org: OrgId,
+        id: i64,
+        by: &str,
+        now: Millis,
+    ) -> Result<bool, StoreError> {
+        self.end_rule(org, id, Some(by), now).await
+    }
+
+    async fn tend_suppressions(&self, now: Millis) -> Result<(), StoreError> {
+        self.tend_rules(now).await
     }
 
     async fn agents(&self, org: OrgId, now: Millis) -> Result<Vec<Agent>, StoreError> {

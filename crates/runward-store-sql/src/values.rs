@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use runward_event::{Mode, Provider, Tier};
-use runward_store::{DetectionStatus, KeyScope, Role, RunState, StoreError, Visibility};
+use runward_store::{About, DetectionStatus, KeyScope, Role, RunState, StoreError, Visibility};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -58,6 +58,7 @@ words! {
     role: Role,
     scope: KeyScope,
     status: DetectionStatus,
+    about: About,
 }
 
 pub(crate) fn maybe_mode(row: &AnyRow, at: usize) -> Result<Option<Mode>, StoreError> {

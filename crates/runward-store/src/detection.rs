@@ -14,6 +14,29 @@ pub enum DetectionStatus {
     Resolved,
 }
 
+/// What the subject of a detection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum About {
+    /// A destination: `name:port`, or what stands for one.
+    Destination,
+    /// A file, by its path from the workspace.
+    File,
+    /// A secret, by its kind.
+    Secret,
+    /// The machine: there is no subject.
+    Machine,
+}
+
+/// The rule that hides a detection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HiddenBy {
+    /// Its number.
+    pub rule: i64,
+    /// What people call it.
+    pub name: String,
+}
+
 /// Something in a run that a person should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detection {
@@ -27,6 +50,8 @@ pub struct Detection {
     pub title: String,
     /// What it is about: a destination, a file. By this, one in another run is the same.
     pub subject: String,
+    /// What that is.
+    pub about: About,
     /// The program that did it.
     pub program: String,
     /// The run's name.
@@ -43,6 +68,8 @@ pub struct Detection {
     pub at: Millis,
     /// What has become of it.
     pub status: DetectionStatus,
+    /// The rule that hides it, while it is suppressed.
+    pub hidden_by: Option<HiddenBy>,
     /// Who decided.
     pub decided_by: Option<String>,
     /// What somebody wrote to it.
@@ -60,6 +87,8 @@ pub struct NewDetection {
     pub title: String,
     /// See [`Detection::subject`].
     pub subject: String,
+    /// See [`Detection::about`].
+    pub about: About,
     /// See [`Detection::program`].
     pub program: String,
     /// See [`Detection::at`].
@@ -77,4 +106,8 @@ pub struct DetectionFilter {
     pub project: Option<ProjectId>,
     /// Of one run.
     pub run: Option<String>,
+    /// Hidden by one rule.
+    pub rule: Option<i64>,
+    /// Only what no rule hides.
+    pub shown: bool,
 }

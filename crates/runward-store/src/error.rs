@@ -11,6 +11,9 @@ pub enum StoreError {
     /// What the request stands on is not there, or belongs to somebody else.
     #[error("there is no such {0}")]
     Missing(&'static str),
+    /// There are as many as there may be.
+    #[error("there are as many {0} as there may be: end one that is no longer needed")]
+    Full(&'static str),
     /// The database holds something that this version can't read.
     #[error("the database holds what can't be read: {0}")]
     Corrupt(String),

@@ -15,21 +15,28 @@ mod error;
 mod ingest;
 mod overview;
 mod page;
+mod pattern;
 mod run;
 mod store;
+mod suppression;
 
 pub use access::{
     Agent, AgentBeat, ApiKey, AuditEntry, KeyScope, NewApiKey, NewUser, Org, Project, Role,
     Session, User, Visibility,
 };
 pub use destination::{Destination, DestinationFilter, Observation, Sighting};
-pub use detection::{Detection, DetectionFilter, DetectionStatus, NewDetection};
+pub use detection::{About, Detection, DetectionFilter, DetectionStatus, HiddenBy, NewDetection};
 pub use error::StoreError;
 pub use ingest::{Batch, Claim, Digest, Opened, Received};
 pub use overview::{Day, Overview, ProjectSummary};
 pub use page::{Cursor, Page, PageRequest};
+pub use pattern::{PATTERN_MAX, Pattern, PatternError};
 pub use run::{Run, RunFilter, RunState, Tag, Tags};
 pub use store::Store;
+pub use suppression::{
+    Facts, Fault, Field, Matcher, NewSuppression, SUPPRESSION_NAME_MAX, SUPPRESSION_REASON_MAX,
+    SUPPRESSIONS_MAX, Suppression, SuppressionDraft, SuppressionPreview, SuppressionState,
+};
 
 /// Milliseconds since the beginning of 1970, UTC.
 pub type Millis = i64;

@@ -28,6 +28,8 @@ pub struct Overview {
     pub blocking_jobs: i64,
     /// Detections that nobody has decided about.
     pub open_detections: i64,
+    /// Detections that suppression rules hide.
+    pub hidden_detections: i64,
     /// Runs that are under way.
     pub running: i64,
     /// Different destinations.

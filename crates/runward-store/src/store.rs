@@ -2,9 +2,10 @@ use async_trait::async_trait;
 
 use crate::{
     Agent, ApiKey, AuditEntry, Batch, Claim, Destination, DestinationFilter, Detection,
-    DetectionFilter, DetectionStatus, Digest, Millis, NewApiKey, NewUser, Opened, Org, OrgId,
-    Overview, Page, PageRequest, Project, ProjectId, ProjectSummary, Received, Run, RunFilter,
-    Session, Sighting, StoreError, User, Visibility,
+    DetectionFilter, DetectionStatus, Digest, Matcher, Millis, NewApiKey, NewSuppression, NewUser,
+    Opened, Org, OrgId, Overview, Page, PageRequest, Project, ProjectId, ProjectSummary, Received,
+    Run, RunFilter, Session, Sighting, StoreError, Suppression, SuppressionPreview,
+    SuppressionState, User, Visibility,
 };
 
 /// A database of the control plane.
@@ -141,14 +142,15 @@ pub trait Store: Send + Sync + 'static {
         filter: &DetectionFilter,
         page: PageRequest,
     ) -> Result<Page<Detection>, StoreError>;
-    /// How many detections there are of each kind in each state.
+    /// How many detections there are of each kind in each state. What the filter says of these counts for nothing.
     async fn detection_counts(
         &self,
         org: OrgId,
+        filter: &DetectionFilter,
     ) -> Result<Vec<(String, DetectionStatus, i64)>, StoreError>;
     /// One detection.
     async fn detection(&self, org: OrgId, id: i64) -> Result<Option<Detection>, StoreError>;
-    /// Decides about a detection.
+    /// Decides about a detection. One that is opened again is hidden at once if a rule says so.
     async fn decide(
         &self,
         org: OrgId,
@@ -157,6 +159,42 @@ pub trait Store: Send + Sync + 'static {
         by: &str,
         comment: Option<&str>,
     ) -> Result<(), StoreError>;
+    /// Keeps a rule, and hides what it matches: all that comes from now on, and at once what is new and not too much to
+    /// be gone through now; the rest is left to [`Store::tend_suppressions`]. [`StoreError::Full`] when there are
+    /// [`crate::SUPPRESSIONS_MAX`].
+    async fn add_suppression(
+        &self,
+        org: OrgId,
+        rule: &NewSuppression,
+        by: &str,
+        now: Millis,
+    ) -> Result<Suppression, StoreError>;
+    /// What a rule would hide, with the newest of it. Nothing is changed.
+    async fn preview_suppression(
+        &self,
+        org: OrgId,
+        matcher: &Matcher,
+        rows: u32,
+    ) -> Result<SuppressionPreview, StoreError>;
+    /// Rules, newest first, also those that are over.
+    async fn suppressions(
+        &self,
+        org: OrgId,
+        state: Option<SuppressionState>,
+        page: PageRequest,
+    ) -> Result<Page<Suppression>, StoreError>;
+    /// One rule.
+    async fn suppression(&self, org: OrgId, id: i64) -> Result<Option<Suppression>, StoreError>;
+    /// Ends a rule; what it alone hid is new again. Whether it was live.
+    async fn end_suppression(
+        &self,
+        org: OrgId,
+        id: i64,
+        by: &str,
+        now: Millis,
+    ) -> Result<bool, StoreError>;
+    /// Ends rules whose time is over, and goes on with what other changes of rules have left to do.
+    async fn tend_suppressions(&self, now: Millis) -> Result<(), StoreError>;
     /// Machines that send, the one that was heard of last first.
     async fn agents(&self, org: OrgId, now: Millis) -> Result<Vec<Agent>, StoreError>;
 }

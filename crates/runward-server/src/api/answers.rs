@@ -15,7 +15,7 @@ use crate::app::{App, now};
 use crate::auth::NewKey;
 use crate::problem::Problem;
 
-type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Answer<T> = Result<Json<T>, Problem>;
 
 impl<T: serde::Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
@@ -28,7 +28,7 @@ pub(super) async fn describe() -> Json<serde_json::Value> {
 }
 
 /// Where a page begins, and how long it is.
-fn page(after: Option<&str>, limit: Option<u32>) -> Result<PageRequest, Problem> {
+pub(super) fn page(after: Option<&str>, limit: Option<u32>) -> Result<PageRequest, Problem> {
     let limit = limit.unwrap_or(50);
     if !(1..=200).contains(&limit) {
         return Err(Problem::bad("limit: a page has 1 to 200 rows"));
@@ -43,12 +43,12 @@ fn page(after: Option<&str>, limit: Option<u32>) -> Result<PageRequest, Problem>
     })
 }
 
-fn next(cursor: Option<Cursor>) -> Option<String> {
+pub(super) fn next(cursor: Option<Cursor>) -> Option<String> {
     cursor.map(Cursor::to_text)
 }
 
 /// What is about the whole organisation is not for a key of one project.
-fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
+pub(super) fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
     match key.project {
         None => Ok(key.org),
         Some(_) => Err(Problem::no_key()),
@@ -95,6 +95,7 @@ pub(super) async fn overview(
         jobs: overview.jobs,
         blocking_jobs: overview.blocking_jobs,
         open_detections: overview.open_detections,
+        hidden_detections: overview.hidden_detections,
         running: overview.running,
         destinations: overview.destinations,
     }))
@@ -292,6 +293,7 @@ pub(super) struct DetectionsQuery {
     status: Option<api::DetectionStatus>,
     project_id: Option<i64>,
     run: Option<String>,
+    suppression_id: Option<i64>,
     after: Option<String>,
     limit: Option<u32>,
 }
@@ -306,6 +308,8 @@ pub(super) async fn detections(
         status: query.status.map(kept_status),
         project: project(&key, query.project_id)?,
         run: query.run,
+        rule: query.suppression_id,
+        shown: false,
     };
     let page = page(query.after.as_deref(), query.limit)?;
     let found = app.store().detections(key.org, &filter, page).await?;
@@ -323,7 +327,7 @@ fn kept_status(status: api::DetectionStatus) -> DetectionStatus {
     }
 }
 
-fn told_detection(detection: runward_store::Detection) -> api::Detection {
+pub(super) fn told_detection(detection: runward_store::Detection) -> api::Detection {
     api::Detection {
         id: detection.id,
         kind: detection.kind,
@@ -341,6 +345,7 @@ fn told_detection(detection: runward_store::Detection) -> api::Detection {
             DetectionStatus::Suppressed => api::DetectionStatus::Suppressed,
             DetectionStatus::Resolved => api::DetectionStatus::Resolved,
         },
+        suppression_id: detection.hidden_by.map(|by| by.rule),
         decided_by: detection.decided_by,
         comment: detection.comment,
     }
@@ -387,7 +392,7 @@ pub(super) async fn decide(
 }
 
 /// How a key stands in the log of changes.
-fn who(key: &ApiKey) -> String {
+pub(super) fn who(key: &ApiKey) -> String {
     format!("key {} ({})", key.name, key.prefix)
 }
 

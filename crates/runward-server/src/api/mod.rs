@@ -2,6 +2,7 @@
 
 mod answers;
 mod caller;
+mod suppressions;
 
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -48,6 +49,11 @@ fn operation(operation: Operation) -> Answers {
         Operation::ListDestinations => Answers::Get(get(answers::destinations)),
         Operation::ListDetections => Answers::Get(get(answers::detections)),
         Operation::DecideDetection => Answers::Patch(patch(answers::decide).layer(small())),
+        Operation::ListSuppressions => Answers::Get(get(suppressions::list)),
+        Operation::CreateSuppression => Answers::Post(post(suppressions::create).layer(small())),
+        Operation::PreviewSuppression => Answers::Post(post(suppressions::preview).layer(small())),
+        Operation::ShowSuppression => Answers::Get(get(suppressions::show)),
+        Operation::EndSuppression => Answers::Delete(delete(suppressions::end)),
         Operation::ListAgents => Answers::Get(get(answers::agents)),
         Operation::ListKeys => Answers::Get(get(answers::keys)),
         Operation::CreateKey => Answers::Post(post(answers::create_key).layer(small())),

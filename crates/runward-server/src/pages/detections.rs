@@ -2,18 +2,20 @@
 
 use askama::Template;
 use runward_store::{
-    Cursor, Detection, DetectionFilter, DetectionStatus, Millis, Page, PageRequest, ProjectId,
+    About, Cursor, Detection, DetectionFilter, DetectionStatus, Field, Millis, Page, PageRequest,
+    Pattern, ProjectId,
 };
 
 use super::address::Address;
 use super::hostile::Text;
 use super::moment::Moment;
-use super::number::count;
+use super::number::{count, counted};
 use super::pager::Older;
 use super::pill::Pill;
 use super::query::{self, Pairs};
 use super::run::Actor;
 use super::shell::{Section, Shell};
+use super::suppressions::hidden_detections;
 
 /// Rows of one page.
 const ROWS: u32 = 50;
@@ -25,6 +27,7 @@ pub(crate) struct DetectionsQuery {
     status: Option<DetectionStatus>,
     project: Option<i64>,
     run: Option<String>,
+    rule: Option<i64>,
     after: Option<Cursor>,
 }
 
@@ -51,6 +54,7 @@ impl DetectionsQuery {
                 .map_or(Some(DetectionStatus::New), |(status, _, _)| status),
             project: query::number(pairs, "project"),
             run: query::text(pairs, "run"),
+            rule: query::number(pairs, "rule"),
             after: query::cursor(pairs, "after"),
         }
     }
@@ -62,6 +66,8 @@ impl DetectionsQuery {
             status: self.status,
             project: self.project.map(ProjectId),
             run: self.run.clone(),
+            rule: self.rule,
+            shown: false,
         }
     }
 
@@ -71,6 +77,26 @@ impl DetectionsQuery {
             after: self.after,
             limit: ROWS,
         }
+    }
+
+    /// What this list lacks because rules hide it.
+    fn hidden(&self, shell: &Shell, counts: &[(String, DetectionStatus, i64)]) -> Option<Hidden> {
+        let lacks = matches!(
+            self.status,
+            Some(DetectionStatus::New | DetectionStatus::Resolved)
+        );
+        let kind = self.kind.as_deref();
+        lacks
+            .then(|| {
+                Hidden::new(shell, counts, kind, |address| {
+                    let project = self.project.map(|id| id.to_string());
+                    address
+                        .with_some("kind", kind)
+                        .with_some("project", project.as_deref())
+                        .with_some("run", self.run.as_deref())
+                })
+            })
+            .flatten()
     }
 
     /// The address of this list. The state that goes without saying is not said.
@@ -86,6 +112,7 @@ impl DetectionsQuery {
             .with_some("kind", self.kind.as_deref())
             .with_some("project", self.project.map(|id| id.to_string()).as_deref())
             .with_some("run", self.run.as_deref())
+            .with_some("rule", self.rule.map(|id| id.to_string()).as_deref())
     }
 }
 
@@ -98,10 +125,48 @@ pub(crate) struct DetectionsPage {
     kinds: Vec<Facet>,
     /// What else the list is limited to, and the list without that limit.
     limits: Vec<(String, String)>,
+    hidden: Option<Hidden>,
     rows: Vec<DetectionRow>,
     older: Older,
     /// Whether anything was ever found.
     any: bool,
+}
+
+/// How much a page lacks because rules hide it: nothing is hidden without being counted.
+pub(crate) struct Hidden {
+    /// `3 detections are`.
+    pub(crate) said: String,
+    pub(crate) href: String,
+    pub(crate) rules_href: String,
+}
+
+impl Hidden {
+    /// By counts in each state, of one kind or of all; `narrow` says of what the page is.
+    pub(crate) fn new(
+        shell: &Shell,
+        counts: &[(String, DetectionStatus, i64)],
+        kind: Option<&str>,
+        narrow: impl FnOnce(Address) -> Address,
+    ) -> Option<Hidden> {
+        let hidden = counts.iter().filter(|(counted, status, _)| {
+            *status == DetectionStatus::Suppressed && kind.is_none_or(|kind| kind == counted)
+        });
+        let sum = hidden.fold(0, |sum: i64, (_, _, n)| sum.saturating_add(*n));
+        Hidden::of(shell, sum, narrow)
+    }
+
+    /// So many, if any.
+    pub(crate) fn of(
+        shell: &Shell,
+        n: i64,
+        narrow: impl FnOnce(Address) -> Address,
+    ) -> Option<Hidden> {
+        (n > 0).then(|| Hidden {
+            said: counted(n, "detection is", "detections are"),
+            href: narrow(hidden_detections(shell)).to_string(),
+            rules_href: shell.at(&["suppressions"]).to_string(),
+        })
+    }
 }
 
 /// A value to filter by, and how many there are of it.
@@ -127,6 +192,7 @@ impl DetectionsPage {
             statuses: statuses(&shell, query, counts),
             kinds: kinds(&shell, query, counts),
             limits: limits(&shell, query),
+            hidden: query.hidden(&shell, counts),
             rows: page
                 .rows
                 .iter()
@@ -237,6 +303,17 @@ fn limits(shell: &Shell, query: &DetectionsQuery) -> Vec<(String, String)> {
         };
         limits.push(("of one run".to_owned(), other.address(shell).to_string()));
     }
+    if query.rule.is_some() {
+        let other = DetectionsQuery {
+            rule: None,
+            after: None,
+            ..query.clone()
+        };
+        limits.push((
+            "that one rule hides".to_owned(),
+            other.address(shell).to_string(),
+        ));
+    }
     limits
 }
 
@@ -259,6 +336,8 @@ pub(crate) struct DetectionRow {
     pub(crate) resolved: bool,
     pub(crate) decided_by: Option<Text>,
     pub(crate) comment: Option<Text>,
+    /// The rule that hides it, and where it is.
+    pub(crate) hidden_by: Option<(Text, String)>,
     pub(crate) run_href: String,
     pub(crate) action: String,
     pub(crate) suppress_href: String,
@@ -268,7 +347,6 @@ pub(crate) struct DetectionRow {
 
 impl DetectionRow {
     pub(crate) fn new(shell: &Shell, d: &Detection, now: Millis) -> DetectionRow {
-        let short = |text: &str| text.chars().take(1000).collect::<String>();
         DetectionRow {
             id: d.id,
             kind: Text::new(&d.kind, 60),
@@ -286,14 +364,13 @@ impl DetectionRow {
             resolved: d.status == DetectionStatus::Resolved,
             decided_by: d.decided_by.as_deref().map(|by| Text::new(by, 60)),
             comment: d.comment.as_deref().map(|comment| Text::new(comment, 400)),
+            hidden_by: d.hidden_by.as_ref().map(|by| {
+                let rule = shell.at(&["suppressions", &by.rule.to_string()]);
+                (Text::new(&by.name, 100), rule.to_string())
+            }),
             run_href: shell.at(&["runs", &d.run, "detections"]).to_string(),
             action: shell.at(&["detections", &d.id.to_string()]).to_string(),
-            suppress_href: shell
-                .at(&["suppressions", "new"])
-                .with("kind", &short(&d.kind))
-                .with("subject", &short(&d.subject))
-                .with("project", &d.project.0.to_string())
-                .to_string(),
+            suppress_href: suppress_address(shell, d).to_string(),
             actor: None,
         }
     }
@@ -304,6 +381,32 @@ impl DetectionRow {
         self.actor = actor;
         self
     }
+}
+
+/// The form of a rule as narrow as what is known of this detection: what a person takes away makes it wider.
+fn suppress_address(shell: &Shell, d: &Detection) -> Address {
+    let subject = match d.about {
+        About::Destination => Some(Field::Destination),
+        About::File => Some(Field::Path),
+        About::Secret => Some(Field::Secret),
+        About::Machine => None,
+    };
+    let facts = d.facts();
+    [
+        Some(Field::Kind),
+        subject,
+        Some(Field::Program),
+        Some(Field::Project),
+        Some(Field::Pipeline),
+        Some(Field::Job),
+    ]
+    .into_iter()
+    .flatten()
+    .fold(shell.at(&["suppressions", "new"]), |address, field| {
+        let value = facts.value(field).unwrap_or_default();
+        let short: String = value.chars().take(1000).collect();
+        address.with_some(field.name(), Some(&Pattern::literal(&short)))
+    })
 }
 
 /// A severity as a name in the style sheet: nothing that anybody else wrote gets into a class.

@@ -33,6 +33,7 @@ mod runs;
 mod sample;
 mod settings;
 mod shell;
+mod suppression_form;
 mod suppressions;
 #[cfg(test)]
 mod tests;
@@ -56,4 +57,5 @@ pub(crate) use run::{
 pub(crate) use runs::{RunsPage, RunsQuery};
 pub(crate) use settings::{CreatedKey, SettingsPage, SettingsQuery};
 pub(crate) use shell::{Notice, Shell};
-pub(crate) use suppressions::SuppressionsPage;
+pub(crate) use suppression_form::{SuppressionForm, SuppressionFormPage};
+pub(crate) use suppressions::{SuppressionPage, SuppressionsPage, SuppressionsQuery};

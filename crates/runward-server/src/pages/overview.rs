@@ -4,7 +4,7 @@ use askama::Template;
 use runward_store::{Day, Detection, Millis, Overview, Run};
 
 use super::chart::{Bars, Meter, Value};
-use super::detections::DetectionRow;
+use super::detections::{DetectionRow, Hidden};
 use super::moment::day;
 use super::number::{count, counted, percent};
 use super::run_row::RunRow;
@@ -27,6 +27,7 @@ pub(crate) struct OverviewPage {
     runs_href: String,
     detections: Vec<DetectionRow>,
     open: String,
+    hidden: Option<Hidden>,
     detections_href: String,
     settings_href: String,
 }
@@ -85,6 +86,7 @@ impl OverviewPage {
                 .map(|detection| DetectionRow::new(&shell, detection, now))
                 .collect(),
             open: count(overview.open_detections),
+            hidden: Hidden::of(&shell, overview.hidden_detections, |address| address),
             detections_href: shell.at(&["detections"]).to_string(),
             settings_href: format!("{}#keys", shell.at(&["settings"])),
             shell,

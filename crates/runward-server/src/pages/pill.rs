@@ -4,7 +4,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use runward_event::{Mode, Status, Tier};
 use runward_report::text::clipped;
-use runward_store::{DetectionStatus, KeyScope, Role, RunState, Tag, Visibility};
+use runward_store::{DetectionStatus, KeyScope, Role, RunState, SuppressionState, Tag, Visibility};
 
 /// A word with a colour, and a sentence for those who want to know more.
 #[derive(Clone, Debug, PartialEq, Eq, Template)]
@@ -121,6 +121,14 @@ impl Pill {
             DetectionStatus::Resolved => {
                 Pill::new("good", "resolved", "Somebody has dealt with it.")
             }
+        }
+    }
+
+    pub(crate) fn suppression(state: SuppressionState) -> Pill {
+        match state {
+            SuppressionState::Live => Pill::new("good", "live", "It hides what fits it."),
+            SuppressionState::Expired => Pill::new("quiet", "expired", "Its last day is over."),
+            SuppressionState::Ended => Pill::new("quiet", "ended", "Somebody ended it."),
         }
     }
 

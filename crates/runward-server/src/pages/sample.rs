@@ -15,9 +15,9 @@ use runward_report::{
     Statuses,
 };
 use runward_store::{
-    Agent, ApiKey, AuditEntry, Day, Destination, Detection, DetectionStatus, KeyScope, Millis,
-    Observation, OrgId, Overview, Project, ProjectId, ProjectSummary, Role, Run, RunState,
-    Sighting, Tag, Tags, User, Visibility,
+    About, Agent, ApiKey, AuditEntry, Day, Destination, Detection, DetectionStatus, Field,
+    HiddenBy, KeyScope, Matcher, Millis, Observation, OrgId, Overview, Project, ProjectId,
+    ProjectSummary, Role, Run, RunState, Sighting, Suppression, Tag, Tags, User, Visibility,
 };
 
 /// 2026-08-01 09:30:12 UTC.
@@ -327,6 +327,7 @@ pub(super) fn overview() -> Overview {
         jobs: 23,
         blocking_jobs: 14,
         open_detections: 5,
+        hidden_detections: 12,
         running: 1,
         destinations: 112,
     }
@@ -346,7 +347,9 @@ pub(super) fn detections(kind: Kind) -> Vec<Detection> {
         pipeline: kind.text(".github/workflows/ci.yml"),
         job: kind.text("build"),
         at: NOW - 13 * MINUTE,
+        about: About::Destination,
         status: DetectionStatus::New,
+        hidden_by: None,
         decided_by: None,
         comment: None,
     };
@@ -357,6 +360,7 @@ pub(super) fn detections(kind: Kind) -> Vec<Detection> {
             kind: "source-code-overwritten".to_owned(),
             title: kind.text("/usr/bin/node (pid 2214) overwrote src/checkout/session.ts, which git tracks, during postinstall of the npm package left-example@1.2.3"),
             subject: kind.text("src/checkout/session.ts"),
+            about: About::File,
             ..base.clone()
         },
         Detection {
@@ -382,6 +386,97 @@ pub(super) fn detections(kind: Kind) -> Vec<Detection> {
     ]
 }
 
+/// What the second rule of [`suppressions`] hides.
+pub(super) fn hidden_detections(kind: Kind) -> Vec<Detection> {
+    let by = HiddenBy {
+        rule: 7,
+        name: kind.text("The licence scanner phones home"),
+    };
+    let hidden = detections(kind).into_iter().take(3);
+    hidden
+        .map(|detection| Detection {
+            status: DetectionStatus::Suppressed,
+            hidden_by: Some(by.clone()),
+            ..detection
+        })
+        .collect()
+}
+
+pub(super) fn suppressions(kind: Kind) -> Vec<Suppression> {
+    // The text of a pattern is bounded where it comes in.
+    let pattern = |ordinary: &str| -> String {
+        kind.text(ordinary)
+            .replace('\0', "")
+            .chars()
+            .take(500)
+            .collect()
+    };
+    let matcher = |patterns: &[(Field, &str)]| {
+        let patterns: Vec<(Field, String)> = patterns
+            .iter()
+            .map(|(field, text)| (*field, pattern(text)))
+            .collect();
+        Matcher::parse(patterns.iter().map(|(field, text)| (*field, text.as_str()))).unwrap()
+    };
+    let scanner = Suppression {
+        id: 7,
+        name: kind.text("The licence scanner phones home"),
+        matcher: matcher(&[
+            (Field::Kind, "outbound-call-blocked"),
+            (Field::Host, "*.scanner.example"),
+            (Field::Program, "*/license-scan"),
+        ]),
+        reason: kind.text("It asks for news of itself, and works without. The vendor has promised a switch for the next version."),
+        created_by: kind.text("admin@northwind.example"),
+        created_at: NOW - 3 * DAY,
+        expires_at: Some(NOW + 27 * DAY),
+        ended_at: None,
+        ended_by: None,
+        hides: 12,
+        given_back: 0,
+        busy: false,
+    };
+    vec![
+        Suppression {
+            id: 9,
+            name: kind.text("Generated lock files"),
+            matcher: matcher(&[
+                (Field::Project, "northwind/web-*"),
+                (Field::Job, "update-dependencies"),
+                (Field::Kind, "source-code-overwritten"),
+                (Field::File, "*.lock"),
+            ]),
+            reason: kind.text("This job is there to rewrite them."),
+            created_at: NOW - 2 * HOUR,
+            expires_at: None,
+            hides: 0,
+            busy: true,
+            ..scanner.clone()
+        },
+        scanner.clone(),
+        Suppression {
+            id: 5,
+            name: kind.text("Move of the registry"),
+            created_at: NOW - 18 * DAY,
+            expires_at: Some(NOW - 4 * DAY),
+            ended_at: Some(NOW - 4 * DAY),
+            hides: 0,
+            given_back: 3,
+            ..scanner.clone()
+        },
+        Suppression {
+            id: 4,
+            name: kind.text("Sandbox tests"),
+            created_at: NOW - 29 * DAY,
+            ended_at: Some(NOW - 20 * DAY),
+            ended_by: Some(kind.text("admin@northwind.example")),
+            hides: 0,
+            given_back: 1204,
+            ..scanner
+        },
+    ]
+}
+
 pub(super) fn detection_counts(kind: Kind) -> Vec<(String, DetectionStatus, i64)> {
     vec![
         ("outbound-call-blocked".to_owned(), DetectionStatus::New, 3),
@@ -396,6 +491,11 @@ pub(super) fn detection_counts(kind: Kind) -> Vec<(String, DetectionStatus, i64)
             2,
         ),
         (kind.text("agent-tampered"), DetectionStatus::Resolved, 1),
+        (
+            "outbound-call-blocked".to_owned(),
+            DetectionStatus::Suppressed,
+            12,
+        ),
     ]
 }
 

@@ -96,7 +96,8 @@ fn run_pages(kind: Kind, run: &Run, id: &str) -> Vec<Sample> {
         error: Some("line 1: 'allow everything' is not an endpoint".to_owned()),
         rows: Vec::new(),
     };
-    let detections = sample::detections(kind);
+    let detections = rows(sample::detections(kind), true);
+    let counts = sample::detection_counts(kind);
     let s = || shell(kind);
     let page = |path: &str, html: askama::Result<String>| Sample {
         address: format!("o/northwind/runs/{id}{path}"),
@@ -142,7 +143,7 @@ fn run_pages(kind: Kind, run: &Run, id: &str) -> Vec<Sample> {
         ),
         page(
             "/detections",
-            DetectionsTab::new(s(), &source, &detections, true).render(),
+            DetectionsTab::new(s(), &source, &detections, &counts).render(),
         ),
         page(
             "/policy",
@@ -201,7 +202,7 @@ fn empty_run_pages() -> Vec<Sample> {
         ),
         page(
             "detections",
-            DetectionsTab::new(s(), &source, &[], false).render(),
+            DetectionsTab::new(s(), &source, &rows(Vec::new(), false), &[]).render(),
         ),
         page("policy", PolicyTab::new(s(), &source, "", None).render()),
         page("steps", StepsTab::new(s(), &source).render()),
@@ -225,10 +226,6 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
     let destinations_query = DestinationsQuery::parse(&pairs(kind, &[("q", "example")]));
     let detections_query =
         DetectionsQuery::parse(&pairs(kind, &[("kind", "agent-tampered"), ("run", RUN)]));
-    let subject = match kind {
-        Kind::Ordinary => "collect.telemetry.example:443".to_owned(),
-        Kind::Hostile => sample::hostile("subject"),
-    };
     let settings = |created| {
         SettingsPage::new(
             s().telling(Some(Notice::done("The member was added."))),
@@ -320,10 +317,19 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
             )
             .render(),
         ),
-        page("/suppressions", SuppressionsPage::new(s()).render()),
         page(
-            "/suppressions/new",
-            SuppressionsPage::asked(s(), "outbound-call-blocked", &subject).render(),
+            "/detections-hidden",
+            DetectionsPage::new(
+                s(),
+                &DetectionsQuery::parse(&pairs(
+                    Kind::Ordinary,
+                    &[("status", "suppressed"), ("rule", "7")],
+                )),
+                &rows(sample::hidden_detections(kind), false),
+                &sample::detection_counts(kind),
+                NOW,
+            )
+            .render(),
         ),
         page("/baseline", BaselinePage::new(s()).render()),
         page("/policies", PoliciesPage::new(s()).render()),
@@ -333,6 +339,85 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
         ),
         page("/settings", settings(None)),
         page("/settings-created", settings(Some(created))),
+    ]
+}
+
+/// The pages of suppression rules. The form's addresses say that they hold what was typed.
+fn rule_pages(kind: Kind) -> Vec<Sample> {
+    let rules = sample::suppressions(kind);
+    let s = || shell(kind);
+    let page = |path: &str, html: askama::Result<String>| Sample {
+        address: format!("o/northwind/suppressions{path}"),
+        html: html.unwrap(),
+    };
+    let list = |state: &str, rules: &[runward_store::Suppression]| {
+        let query = SuppressionsQuery::parse(&[("state".to_owned(), state.to_owned())]);
+        SuppressionsPage::new(s(), &query, &rows(rules.to_vec(), true), 12, NOW).render()
+    };
+    let rule = |rule: &runward_store::Suppression, hidden| {
+        SuppressionPage::new(s(), rule, &rows(hidden, true), NOW).render()
+    };
+    let typed = SuppressionForm::parse(&pairs(
+        kind,
+        &[
+            ("kind", "outbound-call-blocked"),
+            ("destination", "collect.telemetry.example:443"),
+            ("program", "/usr/bin/node"),
+            ("project", "northwind/web-shop"),
+            ("pipeline", ".github/workflows/ci.yml"),
+            ("job", "build"),
+        ],
+    ));
+    let faults = [
+        ("name", "a rule needs a name"),
+        (
+            "host",
+            "a pattern has at most 1024 bytes: let * stand for a long part",
+        ),
+        (
+            "expires",
+            "a rule can't end before it begins: choose a later day, or none",
+        ),
+    ]
+    .map(|(at, why)| runward_store::Fault {
+        at,
+        why: why.to_owned(),
+    });
+    let preview =
+        |rows: Vec<runward_store::Detection>, complete| runward_store::SuppressionPreview {
+            hides: if rows.is_empty() { 0 } else { 5 },
+            looked_at: 20_000,
+            complete,
+            rows,
+        };
+    let kinds = sample::detection_counts(kind);
+    let mut kinds: Vec<String> = kinds.into_iter().map(|(kind, _, _)| kind).collect();
+    kinds.dedup();
+    let form = |form: &SuppressionForm, faults: &[_], preview: Option<_>| {
+        SuppressionFormPage::new(s(), form, faults, preview.as_ref(), (&kinds, 14), NOW).render()
+    };
+    let empty = SuppressionForm::default();
+    let found = sample::detections(kind)[..3].to_vec();
+    vec![
+        page("", list("live", &rules[..2])),
+        page("-all", list("all", &rules)),
+        page("-none", list("ended", &[])),
+        page("/7", rule(&rules[1], sample::hidden_detections(kind))),
+        page("/4", rule(&rules[3], Vec::new())),
+        page("/new", form(&empty, &[], None)),
+        page(
+            "/new-tried",
+            form(&typed, &[], Some(preview(found.clone(), true))),
+        ),
+        page(
+            "/new-tried-wide",
+            form(&empty, &[], Some(preview(found, false))),
+        ),
+        page(
+            "/new-tried-nothing",
+            form(&typed, &[], Some(preview(Vec::new(), true))),
+        ),
+        page("/new-tried-faulty", form(&typed, &faults, None)),
     ]
 }
 
@@ -363,6 +448,9 @@ fn bare_pages(kind: Kind) -> Vec<Sample> {
         page("o/empty/destinations-filtered", DestinationsPage::new(s(), &blocked, &rows(Vec::new(), false), NOW).render()),
         page("o/empty/destinations/1", DestinationPage::new(s(), &DestinationQuery::default(), &sample::destinations(kind)[0], &rows(Vec::new(), false), NOW).render()),
         page("o/empty/detections", DetectionsPage::new(s(), &DetectionsQuery::parse(&[]), &rows(Vec::new(), false), &[], NOW).render()),
+        page("o/empty/suppressions", SuppressionsPage::new(s(), &SuppressionsQuery::parse(&[]), &rows(Vec::new(), false), 0, NOW).render()),
+        page("o/empty/suppressions-all", SuppressionsPage::new(s(), &SuppressionsQuery::parse(&[("state".to_owned(), "all".to_owned())]), &rows(sample::suppressions(Kind::Ordinary), false), 12, NOW).render()),
+        page("o/empty/suppressions/new", SuppressionFormPage::new(s(), &SuppressionForm::default(), &[], None, (&[], 0), NOW).render()),
         page("o/empty/agents", AgentsPage::new(s(), &[], NOW).render()),
         page("o/empty/settings", SettingsPage::new(s(), &SettingsQuery::default(), &sample::keys(kind), None, &[], &none, &rows(Vec::new(), false), NOW).render()),
         page("login", LoginPage::new("csrf", "", "/o/northwind/runs", None).render()),
@@ -375,6 +463,7 @@ fn bare_pages(kind: Kind) -> Vec<Sample> {
 
 fn pages(kind: Kind) -> Vec<Sample> {
     let mut pages = fleet_pages(kind);
+    pages.extend(rule_pages(kind));
     pages.extend(bare_pages(kind));
     pages.extend(run_pages(kind, &sample::run(kind), RUN));
     pages.extend(run_pages(
@@ -720,11 +809,11 @@ fn who_may_only_read_sees_no_form_that_changes_something() {
             .collect()
     };
     assert_eq!(actions(&html), ["/logout"]);
-    let settings = bare_pages(Kind::Ordinary)
-        .into_iter()
-        .find(|p| p.address == "o/empty/settings")
-        .unwrap();
-    assert_eq!(actions(&settings.html), ["/logout"]);
+    for page in bare_pages(Kind::Ordinary) {
+        if page.address.starts_with("o/empty") && !page.address.ends_with("runs-filtered") {
+            assert_eq!(actions(&page.html), ["/logout"], "{}", page.address);
+        }
+    }
 }
 
 #[test]
@@ -840,7 +929,80 @@ fn decided_detections_can_be_reopened_and_open_ones_resolved() {
         (of("resolve"), of("reopen")),
         (detections.len() - resolved, resolved)
     );
-    assert!(html.contains("/o/northwind/suppressions/new?kind=outbound-call-blocked&#38;subject=collect.telemetry.example%3A443&#38;project=3"));
+    let form = "/o/northwind/suppressions/new?kind=outbound-call-blocked&#38;destination=collect.telemetry.example%3A443\
+        &#38;program=%2Fusr%2Fbin%2Fnode&#38;project=northwind%2Fweb-shop\
+        &#38;pipeline=.github%2Fworkflows%2Fci.yml&#38;job=build\"";
+    assert!(html.contains(form), "{html}");
+    assert!(html.contains("&#38;path=src%2Fcheckout%2Fsession.ts&#38;"));
+}
+
+#[test]
+fn a_star_that_a_job_wrote_is_no_wildcard_of_the_rule_that_it_suggests() {
+    let mut detection = sample::detections(Kind::Ordinary).remove(0);
+    detection.subject = "*".to_owned();
+    detection.job = r"a\*".to_owned();
+    let html = DetectionsPage::new(
+        shell(Kind::Ordinary),
+        &DetectionsQuery::parse(&[]),
+        &rows(vec![detection], false),
+        &[],
+        NOW,
+    )
+    .render()
+    .unwrap();
+    assert!(html.contains("&#38;destination=%5C%2A&#38;"), "{html}");
+    assert!(html.contains("&#38;job=a%5C%5C%5C%2A\""), "{html}");
+}
+
+#[test]
+fn what_rules_hide_is_counted_wherever_it_is_missing() {
+    let pages = pages(Kind::Ordinary);
+    for address in [
+        "o/northwind",
+        "o/northwind/detections",
+        "o/northwind/suppressions",
+        &format!("o/northwind/runs/{RUN}/detections"),
+    ] {
+        let page = pages.iter().find(|page| page.address == address).unwrap();
+        assert!(page.html.contains("12 detections are"), "{address}");
+        assert!(
+            page.html
+                .contains("/o/northwind/detections?status=suppressed"),
+            "{address}"
+        );
+    }
+    let hidden = pages
+        .iter()
+        .find(|page| page.address == "o/northwind/detections-hidden");
+    let hidden = &hidden.unwrap().html;
+    assert!(!hidden.contains("12 detections are"));
+    assert_eq!(
+        hidden
+            .matches("Hidden by the rule <a href=\"/o/northwind/suppressions/7\">")
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn a_form_with_faults_keeps_what_was_typed_and_says_each_fault_at_its_field() {
+    let pages = rule_pages(Kind::Ordinary);
+    let page = pages.iter().find(|page| page.address.ends_with("faulty"));
+    let tags = tags(&page.unwrap().html);
+    let invalid: Vec<&str> = tags
+        .iter()
+        .filter(|tag| tag.attribute("aria-invalid") == Some("true"))
+        .filter_map(|tag| tag.attribute("name"))
+        .collect();
+    assert_eq!(invalid, ["host", "name", "expires"]);
+    let value = |name: &str| {
+        let field = tags.iter().find(|tag| tag.attribute("name") == Some(name));
+        field
+            .and_then(|field| field.attribute("value"))
+            .map(str::to_owned)
+    };
+    assert_eq!(value("program").as_deref(), Some("/usr/bin/node"));
+    assert_eq!(value("job").as_deref(), Some("build"));
 }
 
 #[test]

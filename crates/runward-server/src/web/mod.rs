@@ -6,6 +6,7 @@ mod entry;
 mod organisation;
 mod run;
 mod settings;
+mod suppressions;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -36,8 +37,15 @@ pub(crate) fn router() -> Router<App> {
         .route("/o/{org}/destinations/{id}", get(organisation::destination))
         .route("/o/{org}/detections", get(organisation::detections))
         .route("/o/{org}/detections/{id}", post(organisation::decide))
-        .route("/o/{org}/suppressions", get(organisation::suppressions))
-        .route("/o/{org}/suppressions/new", get(organisation::suppress))
+        .route(
+            "/o/{org}/suppressions",
+            get(suppressions::list).post(suppressions::make),
+        )
+        .route("/o/{org}/suppressions/new", get(suppressions::form))
+        .route(
+            "/o/{org}/suppressions/{id}",
+            get(suppressions::rule).post(suppressions::end),
+        )
         .route("/o/{org}/baseline", get(organisation::baseline))
         .route("/o/{org}/policies", get(organisation::policies))
         .route("/o/{org}/agents", get(organisation::agents))

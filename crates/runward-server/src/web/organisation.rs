@@ -14,7 +14,7 @@ use crate::app::{App, now};
 use crate::pages::{
     AgentsPage, BaselinePage, DestinationPage, DestinationQuery, DestinationsPage,
     DestinationsQuery, DetectionsPage, DetectionsQuery, OverviewPage, PoliciesPage, ProjectsPage,
-    RunsPage, RunsQuery, SuppressionsPage,
+    RunsPage, RunsQuery,
 };
 use crate::problem::Problem;
 
@@ -222,7 +222,7 @@ pub(crate) async fn detections(
         .store()
         .detections(org, &query.filter(), query.page())
         .await?;
-    let counts = app.store().detection_counts(org).await?;
+    let counts = app.store().detection_counts(org, &query.filter()).await?;
     Ok(shown(&DetectionsPage::new(
         member.shell(),
         &query,
@@ -262,26 +262,6 @@ pub(crate) async fn decide(
         .audit(org, now(), member.who(), act, &id.to_string())
         .await?;
     Ok(Redirect::to(&format!("/o/{}/detections", member.org.slug)).into_response())
-}
-
-pub(crate) async fn suppressions(member: Member) -> Response {
-    shown(&SuppressionsPage::new(member.shell()))
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Suppression {
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    subject: String,
-}
-
-pub(crate) async fn suppress(member: Member, Query(asked): Query<Suppression>) -> Response {
-    shown(&SuppressionsPage::asked(
-        member.shell(),
-        &asked.kind,
-        &asked.subject,
-    ))
 }
 
 pub(crate) async fn baseline(member: Member) -> Response {

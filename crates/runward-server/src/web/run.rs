@@ -112,6 +112,7 @@ pub(crate) async fn tab(
         "detections" => {
             let filter = DetectionFilter {
                 run: Some(seen.run.id.clone()),
+                shown: true,
                 ..DetectionFilter::default()
             };
             let page = PageRequest {
@@ -119,12 +120,12 @@ pub(crate) async fn tab(
                 limit: DETECTIONS,
             };
             let found = app.store().detections(seen.org.id, &filter, page).await?;
-            shown(&DetectionsTab::new(
-                shell,
-                &source,
-                &found.rows,
-                found.next.is_some(),
-            ))
+            let all = DetectionFilter {
+                shown: false,
+                ..filter
+            };
+            let counts = app.store().detection_counts(seen.org.id, &all).await?;
+            shown(&DetectionsTab::new(shell, &source, &found, &counts))
         }
         "policy" => shown(&PolicyTab::new(shell, &source, &recommended(&report), None)),
         "steps" => shown(&StepsTab::new(shell, &source)),

@@ -1,9 +1,12 @@
 use runward_api::{Access, Method, Operation, ROUTES, Route};
 
-use crate::bed::Server;
+use crate::bed::{Server, within};
 use crate::record::Recorded;
 
 const RUN: &str = "0123456789abcdef0123456789abcdef";
+
+const RULE: &str =
+    r#"{"name":"ours","reason":"it is meant","matches":{"host":"*.example","project":"group/*"}}"#;
 
 /// A server with one run.
 fn filled() -> Server {
@@ -29,6 +32,8 @@ fn ask(server: &Server, route: &Route, key: &str) -> (u16, String) {
         Operation::SendEvents => ("?first=1", "nothing that is packed"),
         Operation::DecideDetection => ("", "{\"status\":\"resolved\"}"),
         Operation::CreateKey => ("", "{\"name\":\"made\",\"scope\":\"read\"}"),
+        Operation::CreateSuppression => ("", RULE),
+        Operation::PreviewSuppression => ("", "{\"host\":\"evil.example\"}"),
         _ => ("", ""),
     };
     let answer = server.ask(method, &format!("{path}{query}"), key, body);
@@ -40,8 +45,8 @@ fn good(operation: Operation) -> u16 {
     match operation {
         // The body of this test is none.
         Operation::SendEvents => 400,
-        Operation::CreateKey => 201,
-        Operation::RevokeKey => 204,
+        Operation::CreateKey | Operation::CreateSuppression => 201,
+        Operation::RevokeKey | Operation::EndSuppression => 204,
         _ => 200,
     }
 }
@@ -75,6 +80,8 @@ fn every_address_is_for_those_that_it_says() {
             Operation::ShowRun
             | Operation::ShowReport
             | Operation::DecideDetection
+            | Operation::ShowSuppression
+            | Operation::EndSuppression
             | Operation::RevokeKey => 404,
             operation => good(operation),
         };
@@ -128,6 +135,7 @@ fn lists_say_what_the_pages_say() {
         "runs?tag=x",
         "overview?days=0",
         "detections?status=x",
+        "suppressions?state=x",
     ] {
         let answer = server.ask("GET", &format!("/api/v1/{wrong}"), &key, "");
         assert_eq!(answer.status, 400, "{wrong}: {}", answer.body);
@@ -136,4 +144,109 @@ fn lists_say_what_the_pages_say() {
             "{wrong}"
         );
     }
+}
+
+#[test]
+fn a_rule_hides_and_gives_back_and_leaves_its_trace() {
+    let server = filled();
+    let key = server.key("admin");
+    let ask = |method: &str, path: &str, body: &str, status: u16| {
+        let answer = server.ask(method, &format!("/api/v1/{path}"), &key, body);
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        serde_json::from_str::<serde_json::Value>(&answer.body).unwrap_or_default()
+    };
+    let new = || {
+        let found = ask("GET", "detections?status=new", "", 200);
+        found["detections"].as_array().unwrap().len()
+    };
+    assert_eq!(new(), 2);
+    let preview = ask(
+        "POST",
+        "suppressions/preview",
+        r#"{"host":"EVIL.*","job":"test"}"#,
+        200,
+    );
+    assert_eq!(preview["hides"], 1);
+    assert_eq!(preview["detections"][0]["subject"], "evil.example:443");
+    assert_eq!(new(), 2, "a preview changes nothing");
+
+    let rule = ask("POST", "suppressions", RULE, 201);
+    assert_eq!(
+        (&rule["hides"], &rule["state"]),
+        (&1.into(), &"live".into())
+    );
+    assert_eq!(rule["matches"]["host"], "*.example");
+    let id = rule["id"].as_i64().unwrap();
+    assert_eq!(new(), 1);
+    let hidden = ask("GET", &format!("detections?suppression_id={id}"), "", 200);
+    assert_eq!(hidden["detections"][0]["suppression_id"], id);
+    assert_eq!(hidden["detections"][0]["status"], "suppressed");
+    let overview = ask("GET", "overview", "", 200);
+    assert_eq!(overview["open_detections"], 1);
+    assert_eq!(overview["hidden_detections"], 1);
+
+    // What comes is hidden as well.
+    let record = Recorded {
+        number: 2,
+        ..Recorded::default()
+    };
+    let ingest = server.key("ingest");
+    let second = "f".repeat(32);
+    let sent = server.events(&ingest, &second, 1, &record.packed(1, record.len()));
+    assert_eq!(sent.status, 200);
+    assert!(within(|| {
+        let rule = ask("GET", &format!("suppressions/{id}"), "", 200);
+        rule["hides"] == 2
+    }));
+
+    ask("DELETE", &format!("suppressions/{id}"), "", 204);
+    ask("DELETE", &format!("suppressions/{id}"), "", 404);
+    let ended = ask("GET", "suppressions?state=ended", "", 200);
+    assert_eq!(ended["suppressions"][0]["given_back"], 2);
+    assert_eq!(ended["suppressions"][0]["state"], "ended");
+    assert_eq!(new(), 4);
+    let log = server.person("eva", "admin");
+    let log = server.get("/o/main/settings", &log).body;
+    assert!(log.contains("suppression.create") && log.contains("suppression.end"));
+
+    for (wrong, said) in [
+        (r#"{"name":"x","reason":"y","matches":{}}"#, "rule: "),
+        (
+            r#"{"name":"","reason":"","matches":{"host":"a"}}"#,
+            "name: ",
+        ),
+        (
+            r#"{"name":"x","reason":"y","matches":{"host":"a"},"expires_at_ms":1}"#,
+            "expires: ",
+        ),
+        (
+            r#"{"name":"x","reason":"y","matches":{"hots":"a"}}"#,
+            "hots",
+        ),
+    ] {
+        let answer = server.ask("POST", "/api/v1/suppressions", &key, wrong);
+        assert_eq!(answer.status, 422, "{}", answer.body);
+        assert!(answer.body.contains(said), "{}", answer.body);
+    }
+}
+
+#[test]
+fn a_rule_ends_by_itself() {
+    let server = filled();
+    let key = server.key("admin");
+    let soon = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis()
+        + 2_000;
+    let rule = format!(
+        r#"{{"name":"x","reason":"y","matches":{{"host":"evil.example"}},"expires_at_ms":{soon}}}"#
+    );
+    let made = server.ask("POST", "/api/v1/suppressions", &key, &rule);
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert!(made.body.contains("\"hides\":1"), "{}", made.body);
+    assert!(within(|| {
+        let answer = server.ask("GET", "/api/v1/suppressions?state=expired", &key, "");
+        answer.body.contains("\"given_back\":1")
+    }));
 }

@@ -35,9 +35,11 @@ fn pages() -> Vec<String> {
         "/detections",
         "/detections?status=all",
         "/suppressions",
+        "/suppressions?state=all",
+        "/suppressions/new",
+        "/suppressions/new?kind=x&destination=evil.example%3A443",
         "/baseline",
         "/policies",
-        "/suppressions/new?kind=x&subject=y",
         "/agents",
         "/settings",
     ]
@@ -139,6 +141,12 @@ fn changes_need_an_admin_and_a_form_of_this_server() {
         ),
         ("/o/main/settings/projects/1", "visibility=public"),
         ("/o/main/detections/1", "action=resolve"),
+        ("/o/main/suppressions", "action=preview&host=evil.example"),
+        (
+            "/o/main/suppressions",
+            "action=save&host=evil.example&name=ours&reason=meant",
+        ),
+        ("/o/main/suppressions/1", "action=end"),
     ];
     for (path, form) in forms {
         assert_eq!(
@@ -180,9 +188,95 @@ fn changes_need_an_admin_and_a_form_of_this_server() {
         "user.create",
         "project.publish",
         "detection.resolve",
+        "suppression.create",
+        "suppression.end",
     ] {
         assert!(log.contains(act), "{act}");
     }
+}
+
+#[test]
+fn a_rule_is_made_from_a_detection_and_ended_again() {
+    let (server, admin, auditor) = filled();
+    let at = |path: &str| format!("/o/main/{path}");
+    let list = server.page_with(&at("detections"), &admin, "evil.example");
+    let link = list
+        .split('"')
+        .find(|part| part.starts_with("/o/main/suppressions/new?") && part.contains("evil"))
+        .unwrap()
+        .replace("&#38;", "&");
+    // The link fills the form, and says at once what the rule would hide.
+    let form = server.get(&link, &admin);
+    assert_eq!(form.status, 200);
+    for said in [
+        "value=\"evil.example:443\"",
+        "value=\"/usr/bin/make\"",
+        "value=\"group/app\"",
+        "It would hide 1 detection<",
+    ] {
+        assert!(form.body.contains(said), "{said}: {}", form.body);
+    }
+    let csrf = csrf(&form.body);
+    let send = |fields: &str| {
+        let form = format!("csrf={csrf}&destination=evil.example%3A443&{fields}");
+        server.form(&at("suppressions"), &admin, &form)
+    };
+    let again = send("action=save&name=&reason=it+is+%3Cmeant%3E");
+    assert_eq!(again.status, 422);
+    for said in [
+        "A rule needs a name.",
+        "it is &#60;meant&#62;",
+        "Nothing was saved.",
+    ] {
+        assert!(again.body.contains(said), "{said}: {}", again.body);
+    }
+    let wrong = send("action=save&name=a&reason=b&expires=2001-01-01");
+    assert!(wrong.status == 422 && wrong.body.contains("choose a later day"));
+    let previewed = send("action=preview&host=nothing.example");
+    assert!(previewed.status == 200 && previewed.body.contains("It would hide nothing now"));
+
+    let saved = send("action=save&name=ours&reason=it+is+meant&expires=2999-12-31");
+    assert_eq!(
+        (saved.status, saved.location.as_str()),
+        (303, "/o/main/suppressions/1")
+    );
+    let rule = server.get(&saved.location, &auditor).body;
+    assert!(
+        rule.contains("Hides <a href=") && rule.contains("1 detection</a> now"),
+        "{rule}"
+    );
+    assert!(!rule.contains("End the rule"), "an auditor ends nothing");
+    let list = server.get(&at("detections"), &auditor).body;
+    assert!(
+        list.contains("1 detection is hidden by suppression rules"),
+        "{list}"
+    );
+    let tab = server
+        .get(&at(&format!("runs/{RUN}/detections")), &admin)
+        .body;
+    assert!(
+        tab.contains("1 detection is hidden by suppression rules"),
+        "{tab}"
+    );
+    assert!(!tab.contains("Hidden by the rule"), "{tab}");
+    let hidden = server
+        .get(&at("detections?status=suppressed&rule=1"), &auditor)
+        .body;
+    assert!(hidden.contains("Hidden by the rule <a href=\"/o/main/suppressions/1\""));
+    let overview = server.get("/o/main", &auditor).body;
+    assert!(
+        overview.contains("hidden by suppression rules"),
+        "{overview}"
+    );
+
+    let end = server.form(&saved.location, &admin, &format!("csrf={csrf}&action=end"));
+    assert_eq!(end.status, 303);
+    let rule = server.get(&saved.location, &auditor).body;
+    assert!(rule.contains("1 became new again"), "{rule}");
+    let list = server.get(&at("detections"), &auditor).body;
+    assert!(!list.contains("hidden by suppression rules"), "{list}");
+    assert_eq!(server.get(&at("suppressions/99"), &admin).status, 404);
+    assert_eq!(server.get(&at("suppressions/x"), &admin).status, 404);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use runward_lab::test_name;
 use runward_store::{
-    DestinationFilter, DetectionFilter, DetectionStatus, NewDetection, PageRequest, RunFilter,
-    Store as _, StoreError, Tag, Tags,
+    About, DestinationFilter, DetectionFilter, DetectionStatus, NewDetection, PageRequest,
+    RunFilter, Store as _, StoreError, Tag, Tags,
 };
 
 use crate::bed::{ALL, Bed, NOW, batch, digest, each, name};
@@ -219,6 +219,7 @@ async fn a_decision_about_a_detection_outlives_the_next_digest() {
             severity: "medium".to_owned(),
             title: "stopped".to_owned(),
             subject: "evil.example:443".to_owned(),
+            about: About::Destination,
             program: "/usr/bin/curl".to_owned(),
             at: NOW,
         });
@@ -264,7 +265,10 @@ async fn a_decision_about_a_detection_outlives_the_next_digest() {
         assert_eq!(detection.comment.as_deref(), Some("known"));
         assert_eq!(counted().await, 0);
         assert_eq!(
-            bed.store.detection_counts(bed.org.id).await.unwrap(),
+            bed.store
+                .detection_counts(bed.org.id, &DetectionFilter::default())
+                .await
+                .unwrap(),
             [(
                 "outbound-call-blocked".to_owned(),
                 DetectionStatus::Resolved,

@@ -12,3 +12,4 @@ mod bed;
 mod ingest;
 mod lists;
 mod postgres;
+mod suppressions;

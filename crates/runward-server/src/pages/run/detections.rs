@@ -1,9 +1,9 @@
 //! The detections of one run, as its own record has them, with what has been decided about each.
 
 use askama::Template;
-use runward_store::Detection;
+use runward_store::{Detection, DetectionStatus, Page};
 
-use super::super::detections::DetectionRow;
+use super::super::detections::{DetectionRow, Hidden};
 use super::super::shell::Shell;
 use super::RunSource;
 use super::actor::Actor;
@@ -18,15 +18,16 @@ pub(crate) struct DetectionsTab {
     rows: Vec<DetectionRow>,
     /// Whether there may be more than the ones shown.
     more_href: Option<String>,
+    hidden: Option<Hidden>,
 }
 
 impl DetectionsTab {
-    /// `detections` are those of this run in any state; `more` says that the store has further ones.
+    /// `page` are those of this run that no rule hides, and `counts` how many there are in each state.
     pub(crate) fn new(
         shell: Shell,
         source: &RunSource<'_>,
-        detections: &[Detection],
-        more: bool,
+        page: &Page<Detection>,
+        counts: &[(String, DetectionStatus, i64)],
     ) -> DetectionsTab {
         let (shell, frame) = Frame::new(shell, source, Tab::Detections);
         let all = shell
@@ -34,18 +35,22 @@ impl DetectionsTab {
             .with("status", "all")
             .with("run", &source.run.id);
         DetectionsTab {
-            rows: detections
+            hidden: Hidden::new(&shell, counts, None, |address| {
+                address.with("run", &source.run.id)
+            }),
+            rows: page
+                .rows
                 .iter()
                 .map(|d| DetectionRow::new(&shell, d, source.now).done_by(actor(source, d)))
                 .collect(),
-            more_href: more.then(|| all.to_string()),
+            more_href: page.next.map(|_| all.to_string()),
             frame,
             shell,
         }
     }
 }
 
-/// Who did it, by the report's finding of the same kind about the same subject.
+/// Who did it, by the report's finding of the same kind about the same subject, by the same program.
 fn actor(source: &RunSource<'_>, detection: &Detection) -> Option<Actor> {
     let subject = Some(detection.subject.as_str());
     source
@@ -53,7 +58,8 @@ fn actor(source: &RunSource<'_>, detection: &Detection) -> Option<Actor> {
         .detections
         .iter()
         .filter(|found| found.detection == detection.kind)
-        .find(|found| found.path.as_deref() == subject || found.destination.as_deref() == subject)
-        .and_then(|found| found.process.as_deref())
+        .filter(|found| found.path.as_deref() == subject || found.destination.as_deref() == subject)
+        .filter_map(|found| found.process.as_deref())
+        .find(|process| process.exe == detection.program)
         .map(|process| Actor::new(process, &format!("d{}-actor", detection.id)))
 }
