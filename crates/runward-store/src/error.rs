@@ -11,6 +11,9 @@ pub enum StoreError {
     /// What the request stands on is not there, or belongs to somebody else.
     #[error("there is no such {0}")]
     Missing(&'static str),
+    /// What is there now does not let it happen. A sentence for who asked.
+    #[error("{0}")]
+    Conflict(String),
     /// The database holds something that this version can't read.
     #[error("the database holds what can't be read: {0}")]
     Corrupt(String),

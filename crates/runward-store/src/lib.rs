@@ -15,6 +15,7 @@ mod error;
 mod ingest;
 mod overview;
 mod page;
+mod policy;
 mod run;
 mod store;
 
@@ -28,6 +29,10 @@ pub use error::StoreError;
 pub use ingest::{Batch, Claim, Digest, Opened, Received};
 pub use overview::{Day, Overview, ProjectSummary};
 pub use page::{Cursor, Page, PageRequest};
+pub use policy::{
+    AttachedPolicy, JobName, KnownJob, NewPolicyVersion, Policy, PolicyAttachment, PolicyScope,
+    PolicyVersion, in_effect,
+};
 pub use run::{Run, RunFilter, RunState, Tag, Tags};
 pub use store::Store;
 

@@ -11,4 +11,5 @@ mod access;
 mod bed;
 mod ingest;
 mod lists;
+mod policies;
 mod postgres;
