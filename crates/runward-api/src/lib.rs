@@ -10,10 +10,16 @@
 //! description can't say what is not so.
 
 mod openapi;
+mod policy;
 mod routes;
 mod types;
 
 pub use openapi::openapi;
+pub use policy::{
+    AttachedTo, EffectivePolicy, InEffect, NewPolicy, Overridden, Policies, Policy,
+    PolicyAttachment, PolicyChange, PolicyFault, PolicyScope, PolicyTrial, PolicyVersion,
+    PolicyVersions, Stopped, TriedPolicy, TriedRun,
+};
 pub use routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 pub use types::{
     Acknowledged, Agent, Agents, ApiKey, ApiKeys, CreatedApiKey, Day, Decision, Destination,

@@ -2,6 +2,10 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::policy::{
+    EffectivePolicy, NewPolicy, Policies, Policy, PolicyAttachment, PolicyChange, PolicyScope,
+    PolicyTrial, PolicyVersion, PolicyVersions, TriedPolicy,
+};
 use crate::routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 use crate::types::{
     Acknowledged, Agents, ApiKeys, CreatedApiKey, Decision, Destinations, Detection, Detections,
@@ -51,7 +55,11 @@ fn schema<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
 fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     let (status, about) = match route.operation {
-        Operation::CreateKey => ("201", "It was made."),
+        Operation::CreateKey | Operation::CreatePolicy | Operation::AttachPolicy => {
+            ("201", "It was made.")
+        }
+        Operation::DetachPolicy => ("204", "It was detached."),
+        Operation::ArchivePolicy => ("204", "It was put away."),
         Operation::RevokeKey => ("204", "It was taken back."),
         _ => ("200", "The answer."),
     };
@@ -102,6 +110,10 @@ fn request(operation: Operation, schemas: &mut SchemaGenerator) -> Option<(&'sta
         }
         Operation::DecideDetection => Some(("application/json", schema::<Decision>(schemas))),
         Operation::CreateKey => Some(("application/json", schema::<NewApiKey>(schemas))),
+        Operation::CreatePolicy => Some(("application/json", schema::<NewPolicy>(schemas))),
+        Operation::ChangePolicy => Some(("application/json", schema::<PolicyChange>(schemas))),
+        Operation::AttachPolicy => Some(("application/json", schema::<PolicyScope>(schemas))),
+        Operation::TryPolicy => Some(("application/json", schema::<PolicyTrial>(schemas))),
         _ => None,
     }
 }
@@ -120,6 +132,16 @@ fn response(operation: Operation, schemas: &mut SchemaGenerator) -> Option<Schem
         Operation::ListDestinations => Some(schema::<Destinations>(schemas)),
         Operation::ListDetections => Some(schema::<Detections>(schemas)),
         Operation::DecideDetection => Some(schema::<Detection>(schemas)),
+        Operation::ListPolicies => Some(schema::<Policies>(schemas)),
+        Operation::CreatePolicy | Operation::ShowPolicy | Operation::ChangePolicy => {
+            Some(schema::<Policy>(schemas))
+        }
+        Operation::ListPolicyVersions => Some(schema::<PolicyVersions>(schemas)),
+        Operation::ShowPolicyVersion => Some(schema::<PolicyVersion>(schemas)),
+        Operation::AttachPolicy => Some(schema::<PolicyAttachment>(schemas)),
+        Operation::TryPolicy => Some(schema::<TriedPolicy>(schemas)),
+        Operation::ShowEffectivePolicy => Some(schema::<EffectivePolicy>(schemas)),
+        Operation::DetachPolicy | Operation::ArchivePolicy => None,
         Operation::ListAgents => Some(schema::<Agents>(schemas)),
         Operation::ListKeys => Some(schema::<ApiKeys>(schemas)),
         Operation::CreateKey => Some(schema::<CreatedApiKey>(schemas)),
@@ -132,7 +154,11 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.access != Access::Public {
         failures.push(("401", "No key, or none that is good for this."));
     }
-    if route.path.contains('{') || route.operation == Operation::CreateKey {
+    let names_a_project = matches!(
+        route.operation,
+        Operation::CreateKey | Operation::TryPolicy | Operation::ShowEffectivePolicy
+    );
+    if route.path.contains('{') || names_a_project {
         failures.push(("404", "It is not there, or belongs to somebody else."));
     }
     if route.method != Method::Get || !route.query.is_empty() || route.path.contains('{') {
@@ -140,11 +166,26 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     }
     if matches!(
         route.operation,
-        Operation::SendEvents | Operation::CreateKey | Operation::DecideDetection
+        Operation::SendEvents
+            | Operation::CreateKey
+            | Operation::DecideDetection
+            | Operation::CreatePolicy
+            | Operation::ChangePolicy
+            | Operation::AttachPolicy
+            | Operation::TryPolicy
     ) {
         failures.push(("413", "It is too large."));
         failures.push(("415", "It is of another type."));
         failures.push(("422", "It can be read, and can't be taken."));
+    }
+    if matches!(
+        route.operation,
+        Operation::CreatePolicy
+            | Operation::ChangePolicy
+            | Operation::AttachPolicy
+            | Operation::ArchivePolicy
+    ) {
+        failures.push(("409", "What is there now does not let it happen."));
     }
     failures
 }
