@@ -15,7 +15,7 @@ use crate::app::{App, now};
 use crate::auth::NewKey;
 use crate::problem::Problem;
 
-type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Answer<T> = Result<Json<T>, Problem>;
 
 impl<T: serde::Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
@@ -28,7 +28,7 @@ pub(super) async fn describe() -> Json<serde_json::Value> {
 }
 
 /// Where a page begins, and how long it is.
-fn page(after: Option<&str>, limit: Option<u32>) -> Result<PageRequest, Problem> {
+pub(super) fn page(after: Option<&str>, limit: Option<u32>) -> Result<PageRequest, Problem> {
     let limit = limit.unwrap_or(50);
     if !(1..=200).contains(&limit) {
         return Err(Problem::bad("limit: a page has 1 to 200 rows"));
@@ -43,12 +43,12 @@ fn page(after: Option<&str>, limit: Option<u32>) -> Result<PageRequest, Problem>
     })
 }
 
-fn next(cursor: Option<Cursor>) -> Option<String> {
+pub(super) fn next(cursor: Option<Cursor>) -> Option<String> {
     cursor.map(Cursor::to_text)
 }
 
 /// What is about the whole organisation is not for a key of one project.
-fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
+pub(super) fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
     match key.project {
         None => Ok(key.org),
         Some(_) => Err(Problem::no_key()),
@@ -56,7 +56,7 @@ fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
 }
 
 /// The project that is asked for, or the only one that the key is good for.
-fn project(key: &ApiKey, asked: Option<i64>) -> Result<Option<ProjectId>, Problem> {
+pub(super) fn project(key: &ApiKey, asked: Option<i64>) -> Result<Option<ProjectId>, Problem> {
     match (key.project, asked.map(ProjectId)) {
         (Some(only), Some(asked)) if only != asked => Err(Problem::missing("project")),
         (Some(only), _) => Ok(Some(only)),
@@ -387,7 +387,7 @@ pub(super) async fn decide(
 }
 
 /// How a key stands in the log of changes.
-fn who(key: &ApiKey) -> String {
+pub(super) fn who(key: &ApiKey) -> String {
     format!("key {} ({})", key.name, key.prefix)
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod assets;
 mod entry;
 mod organisation;
+mod policies;
 mod run;
 mod settings;
 
@@ -39,7 +40,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/o/{org}/suppressions", get(organisation::suppressions))
         .route("/o/{org}/suppressions/new", get(organisation::suppress))
         .route("/o/{org}/baseline", get(organisation::baseline))
-        .route("/o/{org}/policies", get(organisation::policies))
+        .merge(policies::router())
         .route("/o/{org}/agents", get(organisation::agents))
         .route("/o/{org}/settings", get(settings::page))
         .route("/o/{org}/settings/keys", post(settings::create_key))
