@@ -81,10 +81,14 @@ pub(crate) fn read(text: &str) -> Result<ReadPolicy, Vec<PolicyFault>> {
     })
 }
 
-/// Browsers send a carriage return with every line.
+/// Browsers send a carriage return with every line, and people forget the end of the last one.
 fn plain_lines(text: &str) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    text.replace("\r\n", "\n").replace('\r', "\n")
+    let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
 }
 
 /// The first character that acts instead of being seen. In a comment it could make a line look like another one to the
@@ -237,7 +241,7 @@ mod tests {
         ] {
             let read = read(text).unwrap();
             assert_eq!(read.mode, mode, "{text}");
-            assert!(!read.text.contains('\r'));
+            assert!(!read.text.contains('\r') && read.text.ends_with('\n'));
         }
     }
 
@@ -260,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_text_has_bounds() {
-        let long = format!("# {}\n", "x".repeat(TEXT_MAX));
+        let long = "#".repeat(TEXT_MAX);
         let many = "#\n".repeat(LINES_MAX + 1);
         for text in ["", " \n", "\0", "# \u{202e}", long.as_str(), many.as_str()] {
             assert!(read(text).is_err(), "{text:.20}");
