@@ -9,7 +9,8 @@ for (const box of document.querySelectorAll("textarea[data-lines]")) {
   frame.className = "numbered";
   box.replaceWith(frame);
   frame.append(numbers, box);
-  const faulty = new Set([...document.querySelectorAll("a[data-line]")].map((link) => Number(link.dataset.line)));
+  const marked = new Set([...document.querySelectorAll("a[data-line]")].map((link) => Number(link.dataset.line)));
+  const tone = box.hasAttribute("aria-invalid") ? "faulty" : "odd";
   let shown = 0;
 
   const number = () => {
@@ -20,7 +21,7 @@ for (const box of document.querySelectorAll("textarea[data-lines]")) {
       ...Array.from({ length: lines }, (_, i) => {
         const line = document.createElement("span");
         line.textContent = String(i + 1);
-        if (faulty.has(i + 1)) line.className = "faulty";
+        if (marked.has(i + 1)) line.className = tone;
         return line;
       }),
     );

@@ -82,10 +82,10 @@ pub(crate) fn read(text: &str) -> Result<ReadPolicy, Vec<PolicyFault>> {
 }
 
 /// Browsers send a carriage return with every line, and people forget the end of the last one.
-fn plain_lines(text: &str) -> String {
+pub(crate) fn plain_lines(text: &str) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
-    if !text.ends_with('\n') {
+    if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
     text

@@ -79,7 +79,7 @@ impl TextForm {
     fn typed(&self) -> Typed {
         Typed {
             name: self.name.clone(),
-            text: self.text.clone(),
+            text: policy::plain_lines(&self.text),
             note: self.note.clone(),
             whose: self.whose.clone(),
             runs: self.runs.parse().ok(),
