@@ -10,8 +10,8 @@ use crate::what_if::{Observed, Trial, Tried};
 
 /// Runs that are looked through at once.
 pub(crate) const RUNS_MAX: u32 = 50;
-/// Events of all of them together: some seconds of work.
-const EVENTS_MAX: i64 = 2_000_000;
+/// Events of all of them together: what can be read well within the time that a request has.
+const EVENTS_MAX: i64 = 1_000_000;
 /// Of each place where a policy is attached, so many of the newest runs are looked at, of which it may be in effect in a few.
 const CANDIDATES: u32 = 200;
 /// Places where a policy is attached that are looked at.
