@@ -10,11 +10,17 @@
 //! description can't say what is not so.
 
 mod openapi;
+mod policy;
 mod routes;
 mod suppression;
 mod types;
 
 pub use openapi::openapi;
+pub use policy::{
+    AttachedTo, EffectivePolicy, InEffect, NewPolicy, Overridden, Policies, Policy,
+    PolicyAttachment, PolicyChange, PolicyFault, PolicyScope, PolicyTrial, PolicyVersion,
+    PolicyVersions, Stopped, TriedPolicy, TriedRun,
+};
 pub use routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 pub use suppression::{
     Matches, NewSuppression, Suppression, SuppressionPreview, SuppressionState, Suppressions,

@@ -2,6 +2,10 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::policy::{
+    EffectivePolicy, NewPolicy, Policies, Policy, PolicyAttachment, PolicyChange, PolicyScope,
+    PolicyTrial, PolicyVersion, PolicyVersions, TriedPolicy,
+};
 use crate::routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 use crate::suppression::{Matches, NewSuppression, Suppression, SuppressionPreview, Suppressions};
 use crate::types::{
@@ -52,7 +56,12 @@ fn schema<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
 fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     let (status, about) = match route.operation {
-        Operation::CreateKey | Operation::CreateSuppression => ("201", "It was made."),
+        Operation::CreateKey
+        | Operation::CreateSuppression
+        | Operation::CreatePolicy
+        | Operation::AttachPolicy => ("201", "It was made."),
+        Operation::DetachPolicy => ("204", "It was detached."),
+        Operation::ArchivePolicy => ("204", "It was put away."),
         Operation::RevokeKey => ("204", "It was taken back."),
         Operation::EndSuppression => ("204", "It has ended."),
         _ => ("200", "The answer."),
@@ -108,6 +117,10 @@ fn request(operation: Operation, schemas: &mut SchemaGenerator) -> Option<(&'sta
         }
         Operation::PreviewSuppression => Some(("application/json", schema::<Matches>(schemas))),
         Operation::CreateKey => Some(("application/json", schema::<NewApiKey>(schemas))),
+        Operation::CreatePolicy => Some(("application/json", schema::<NewPolicy>(schemas))),
+        Operation::ChangePolicy => Some(("application/json", schema::<PolicyChange>(schemas))),
+        Operation::AttachPolicy => Some(("application/json", schema::<PolicyScope>(schemas))),
+        Operation::TryPolicy => Some(("application/json", schema::<PolicyTrial>(schemas))),
         _ => None,
     }
 }
@@ -131,6 +144,16 @@ fn response(operation: Operation, schemas: &mut SchemaGenerator) -> Option<Schem
             Some(schema::<Suppression>(schemas))
         }
         Operation::PreviewSuppression => Some(schema::<SuppressionPreview>(schemas)),
+        Operation::ListPolicies => Some(schema::<Policies>(schemas)),
+        Operation::CreatePolicy | Operation::ShowPolicy | Operation::ChangePolicy => {
+            Some(schema::<Policy>(schemas))
+        }
+        Operation::ListPolicyVersions => Some(schema::<PolicyVersions>(schemas)),
+        Operation::ShowPolicyVersion => Some(schema::<PolicyVersion>(schemas)),
+        Operation::AttachPolicy => Some(schema::<PolicyAttachment>(schemas)),
+        Operation::TryPolicy => Some(schema::<TriedPolicy>(schemas)),
+        Operation::ShowEffectivePolicy => Some(schema::<EffectivePolicy>(schemas)),
+        Operation::DetachPolicy | Operation::ArchivePolicy => None,
         Operation::ListAgents => Some(schema::<Agents>(schemas)),
         Operation::ListKeys => Some(schema::<ApiKeys>(schemas)),
         Operation::CreateKey => Some(schema::<CreatedApiKey>(schemas)),
@@ -143,7 +166,11 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.access != Access::Public {
         failures.push(("401", "No key, or none that is good for this."));
     }
-    if route.path.contains('{') || route.operation == Operation::CreateKey {
+    let names_a_project = matches!(
+        route.operation,
+        Operation::CreateKey | Operation::TryPolicy | Operation::ShowEffectivePolicy
+    );
+    if route.path.contains('{') || names_a_project {
         failures.push(("404", "It is not there, or belongs to somebody else."));
     }
     if route.method != Method::Get || !route.query.is_empty() || route.path.contains('{') {
@@ -156,6 +183,10 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
             | Operation::DecideDetection
             | Operation::CreateSuppression
             | Operation::PreviewSuppression
+            | Operation::CreatePolicy
+            | Operation::ChangePolicy
+            | Operation::AttachPolicy
+            | Operation::TryPolicy
     ) {
         failures.push(("413", "It is too large."));
         failures.push(("415", "It is of another type."));
@@ -163,6 +194,15 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     }
     if route.operation == Operation::CreateSuppression {
         failures.push(("409", "There are as many as there may be."));
+    }
+    if matches!(
+        route.operation,
+        Operation::CreatePolicy
+            | Operation::ChangePolicy
+            | Operation::AttachPolicy
+            | Operation::ArchivePolicy
+    ) {
+        failures.push(("409", "What is there now does not let it happen."));
     }
     failures
 }

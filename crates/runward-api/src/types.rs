@@ -2,6 +2,8 @@ use runward_event::{Mode, Provider, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::PolicyFault;
+
 /// A failed request (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
@@ -12,6 +14,9 @@ pub struct Problem {
     /// What is wrong with this request, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The faults of a policy's text, where it is about one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<PolicyFault>,
 }
 
 /// The answer to a batch of events.

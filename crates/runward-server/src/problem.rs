@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use runward_api::PolicyFault;
 use runward_store::StoreError;
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: String,
+    faults: Vec<PolicyFault>,
 }
 
 #[derive(Serialize)]
@@ -24,6 +26,8 @@ struct Told<'a> {
     title: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     detail: &'a str,
+    #[serde(skip_serializing_if = "<[PolicyFault]>::is_empty")]
+    faults: &'a [PolicyFault],
 }
 
 impl Problem {
@@ -36,6 +40,7 @@ impl Problem {
             status,
             title,
             detail: detail.into(),
+            faults: Vec::new(),
         }
     }
 
@@ -50,6 +55,23 @@ impl Problem {
             "not found",
             format!("there is no such {what}"),
         )
+    }
+
+    /// It can be read, and can't be taken.
+    pub(crate) fn not_possible(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not possible", detail)
+    }
+
+    /// The text of a policy has faults.
+    pub(crate) fn policy(faults: Vec<PolicyFault>) -> Problem {
+        Problem {
+            faults,
+            ..Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "the policy can't be read",
+                "nothing was changed; `faults` says what is wrong, and where",
+            )
+        }
     }
 
     pub(crate) fn no_key() -> Problem {
@@ -83,6 +105,9 @@ impl From<StoreError> for Problem {
             StoreError::Full(_) => {
                 Problem::new(StatusCode::CONFLICT, "too many", error.to_string())
             }
+            StoreError::Conflict(why) => {
+                Problem::new(StatusCode::CONFLICT, "not as things are", why)
+            }
             // The database's own words are for the log: they tell of its place and shape.
             other => {
                 tracing::error!(error = %other, "the database failed");
@@ -105,6 +130,7 @@ impl IntoResponse for Problem {
             status: self.status.as_u16(),
             title: self.title,
             detail: &self.detail,
+            faults: &self.faults,
         };
         let body = serde_json::to_vec(&told).unwrap_or_default();
         let kind = (header::CONTENT_TYPE, "application/problem+json");

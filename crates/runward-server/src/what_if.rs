@@ -1,47 +1,87 @@
-//! Policies and the record of one run: which one it suggests, and what another one would have stopped. Pure.
+//! Policies and the records of runs: which one they suggest, and what another one would have stopped. Pure.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use runward_event::Protocol;
+use runward_event::{Protocol, Status};
 use runward_policy::{
     Action, Actor, Decision, Matcher, Name, Observation, PolicyError, Question, Source,
     SourcePolicy, Transport, Verdict, combine, parse_file,
 };
 use runward_report::{NetworkRow, Report};
+use runward_store::Run;
 
 use crate::pages::{WhatIf, WhatIfRow};
 
-/// The policy that lets a run do what it did.
-pub(crate) fn recommended(report: &Report) -> String {
-    let labels: Vec<Vec<String>> = report
-        .destinations
-        .iter()
-        .map(|destination| {
-            destination
-                .dependencies
-                .iter()
-                .map(|d| d.name.clone())
-                .collect()
-        })
-        .collect();
-    let seen = report
-        .destinations
-        .iter()
-        .zip(&labels)
-        .filter_map(|(destination, dependencies)| {
-            Some(Observation {
-                run: 0,
-                name: destination.name.as_deref(),
+/// Destinations of all runs together from which a policy is suggested.
+const OBSERVED: usize = 100_000;
+
+/// Where runs went, without all else that their reports hold.
+#[derive(Default)]
+pub(crate) struct Observed {
+    runs: usize,
+    destinations: Vec<Went>,
+}
+
+struct Went {
+    run: usize,
+    name: Option<String>,
+    ip: Option<IpAddr>,
+    port: u16,
+    transport: Transport,
+    connections: u64,
+    blocked: u64,
+    executables: Vec<String>,
+    dependencies: Vec<String>,
+}
+
+impl Observed {
+    pub(crate) fn add(&mut self, report: &Report) {
+        let run = self.runs;
+        self.runs += 1;
+        let left = OBSERVED.saturating_sub(self.destinations.len());
+        let went = report.destinations.iter().filter_map(|destination| {
+            Some(Went {
+                run,
+                name: destination.name.clone(),
                 ip: destination.ips.first().copied(),
                 port: destination.port,
                 transport: transport(destination.protocol)?,
                 connections: destination.connections,
                 blocked: destination.statuses.blocked,
-                executables: &destination.processes,
-                dependencies,
+                executables: destination.processes.clone(),
+                dependencies: destination
+                    .dependencies
+                    .iter()
+                    .map(|dependency| dependency.name.clone())
+                    .collect(),
             })
         });
-    runward_policy::suggest(1, seen).to_yaml()
+        self.destinations.extend(went.take(left));
+    }
+
+    /// The policy that lets the runs do what they did.
+    pub(crate) fn suggested(&self) -> String {
+        let seen = self.destinations.iter().map(|went| Observation {
+            run: went.run,
+            name: went.name.as_deref(),
+            ip: went.ip,
+            port: went.port,
+            transport: went.transport,
+            connections: went.connections,
+            blocked: went.blocked,
+            executables: &went.executables,
+            dependencies: &went.dependencies,
+        });
+        runward_policy::suggest(self.runs, seen).to_yaml()
+    }
+}
+
+/// The policy that lets one run do what it did.
+pub(crate) fn recommended(report: &Report) -> String {
+    let mut observed = Observed::default();
+    observed.add(report);
+    observed.suggested()
 }
 
 fn transport(protocol: Protocol) -> Option<Transport> {
@@ -54,6 +94,10 @@ fn transport(protocol: Protocol) -> Option<Transport> {
 
 /// Destinations that are listed.
 const ROWS: usize = 200;
+/// Destinations that are kept until it is known which of them are listed.
+const KEPT: usize = 20_000;
+/// Programs of one row.
+const PROGRAMS: usize = 20;
 /// Errors that are told.
 const ERRORS: usize = 5;
 
@@ -61,11 +105,15 @@ const ERRORS: usize = 5;
 pub(crate) fn tried(report: &Report, policy: String) -> WhatIf {
     let read = read(&policy).and_then(|source| combine(vec![source]));
     match read {
-        Ok(read) => WhatIf {
-            rows: stopped(report, &Matcher::new(read)),
-            policy,
-            error: None,
-        },
+        Ok(read) => {
+            let mut trial = Trial::new(Matcher::new(read));
+            trial.judge(report);
+            WhatIf {
+                rows: trial.rows(),
+                policy,
+                error: None,
+            }
+        }
         Err(errors) => WhatIf {
             error: Some(sentences(&errors)),
             policy,
@@ -101,27 +149,105 @@ fn sentences(errors: &[PolicyError]) -> String {
     format!("{}{rest}", told.join("; "))
 }
 
-fn stopped(report: &Report, matcher: &Matcher) -> Vec<WhatIfRow> {
-    let mut rows: BTreeMap<&str, WhatIfRow> = BTreeMap::new();
-    for event in &report.network_events {
-        let Some(reason) = refusal(event, matcher) else {
-            continue;
-        };
-        let row = rows.entry(&event.destination).or_insert_with(|| WhatIfRow {
-            destination: event.destination.clone(),
-            processes: Vec::new(),
-            connections: 0,
-            reason,
+/// A policy that is tried on the records of runs, one after the other.
+pub(crate) struct Trial {
+    matcher: Matcher,
+    runs: Vec<TriedRun>,
+    /// Records that were judged.
+    judged: usize,
+    /// By destination, with the last record that it was in.
+    rows: BTreeMap<String, (usize, WhatIfRow)>,
+}
+
+/// What a trial found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tried {
+    /// In the order in which they were added.
+    pub(crate) runs: Vec<TriedRun>,
+    /// Runs that would have been too much to look through.
+    pub(crate) omitted: u64,
+    /// What would have been stopped, most connections first.
+    pub(crate) rows: Vec<WhatIfRow>,
+}
+
+/// A run on which a policy was tried.
+#[derive(Clone, Debug)]
+pub(crate) struct TriedRun {
+    pub(crate) run: Run,
+    /// Connections that its report has.
+    pub(crate) connections: u64,
+    /// Those of them that would have been stopped.
+    pub(crate) stopped: u64,
+}
+
+impl Trial {
+    pub(crate) fn new(matcher: Matcher) -> Trial {
+        Trial {
+            matcher,
+            runs: Vec::new(),
+            judged: 0,
+            rows: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, run: Run, report: &Report) {
+        let stopped = self.judge(report);
+        self.runs.push(TriedRun {
+            run,
+            connections: u64::try_from(report.network_events.len()).unwrap_or(u64::MAX),
+            stopped,
         });
+    }
+
+    pub(crate) fn finish(self) -> Tried {
+        Tried {
+            rows: self.rows(),
+            runs: self.runs,
+            omitted: 0,
+        }
+    }
+
+    fn rows(&self) -> Vec<WhatIfRow> {
+        let mut rows: Vec<WhatIfRow> = self.rows.values().map(|(_, row)| row.clone()).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.connections));
+        rows.truncate(ROWS);
+        rows
+    }
+
+    /// Judges the connections of one record; how many would have been stopped.
+    fn judge(&mut self, report: &Report) -> u64 {
+        self.judged += 1;
+        let mut stopped = 0;
+        for event in &report.network_events {
+            if let Some(reason) = refusal(event, &self.matcher) {
+                stopped += 1;
+                self.stop(event, reason);
+            }
+        }
+        stopped
+    }
+
+    fn stop(&mut self, event: &NetworkRow, reason: String) {
+        if self.rows.len() >= KEPT && !self.rows.contains_key(&event.destination) {
+            return;
+        }
+        let row = WhatIfRow {
+            destination: event.destination.clone(),
+            reason,
+            ..WhatIfRow::default()
+        };
+        let (last, row) = self
+            .rows
+            .entry(event.destination.clone())
+            .or_insert((0, row));
+        row.runs += u64::from(*last != self.judged);
+        *last = self.judged;
         row.connections += 1;
-        if !row.processes.contains(&event.process.exe) {
+        row.stopped_then += u64::from(event.status == Status::Blocked);
+        if row.processes.len() < PROGRAMS && !row.processes.contains(&event.process.exe) {
             row.processes.push(event.process.exe.clone());
         }
     }
-    let mut rows: Vec<WhatIfRow> = rows.into_values().collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.connections));
-    rows.truncate(ROWS);
-    rows
 }
 
 /// Why a connection would have been stopped, if it would.

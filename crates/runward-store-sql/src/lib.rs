@@ -16,6 +16,7 @@ mod digest;
 mod filter;
 mod ingest;
 mod overview;
+mod policies;
 mod runs;
 mod schema;
 mod store;

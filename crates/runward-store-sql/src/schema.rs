@@ -91,6 +91,22 @@ const STEPS: [&[&str]; 1] = [&[
         id {id}, org BIGINT NOT NULL REFERENCES org(id), at BIGINT NOT NULL, who TEXT NOT NULL, act TEXT NOT NULL,
         subject TEXT NOT NULL)",
     "CREATE INDEX audit_by_time ON audit (org, at DESC, id DESC)",
+    // `version` is the newest one's number.
+    "CREATE TABLE policy (
+        id {id}, org BIGINT NOT NULL REFERENCES org(id), name TEXT NOT NULL, version BIGINT NOT NULL,
+        archived_at BIGINT)",
+    "CREATE UNIQUE INDEX policy_by_name ON policy (org, name) WHERE archived_at IS NULL",
+    "CREATE TABLE policy_version (
+        policy BIGINT NOT NULL REFERENCES policy(id), number BIGINT NOT NULL, mode TEXT NOT NULL, text TEXT NOT NULL,
+        note TEXT NOT NULL, made_by TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (policy, number))",
+    // `level`: 0 organisation, 1 project, 2 pipeline, 3 job. What a level does not name is NULL or empty.
+    "CREATE TABLE policy_attachment (
+        id {id}, org BIGINT NOT NULL REFERENCES org(id), policy BIGINT NOT NULL REFERENCES policy(id),
+        level BIGINT NOT NULL, project BIGINT REFERENCES project(id), pipeline TEXT NOT NULL, job TEXT NOT NULL,
+        made_by TEXT NOT NULL, at BIGINT NOT NULL)",
+    "CREATE UNIQUE INDEX policy_attachment_by_scope
+        ON policy_attachment (org, level, COALESCE(project, 0), pipeline, job)",
+    "CREATE INDEX policy_attachment_by_policy ON policy_attachment (policy)",
 ]];
 
 impl SqlStore {

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use runward_store::{
-    Agent, ApiKey, AuditEntry, Batch, Claim, Destination, DestinationFilter, Detection,
-    DetectionFilter, DetectionStatus, Digest, Matcher, Millis, NewApiKey, NewSuppression, NewUser,
-    Opened, Org, OrgId, Overview, Page, PageRequest, Project, ProjectId, ProjectSummary, Received,
-    Run, RunFilter, Session, Sighting, Store, StoreError, Suppression, SuppressionPreview,
-    SuppressionState, User, Visibility,
+    Agent, ApiKey, AttachedPolicy, AuditEntry, Batch, Claim, Destination, DestinationFilter,
+    Detection, DetectionFilter, DetectionStatus, Digest, JobName, KnownJob, Matcher, Millis,
+    NewApiKey, NewPolicyVersion, NewSuppression, NewUser, Opened, Org, OrgId, Overview, Page,
+    PageRequest, Policy, PolicyAttachment, PolicyScope, PolicyVersion, Project, ProjectId,
+    ProjectSummary, Received, Run, RunFilter, Session, Sighting, Store, StoreError, Suppression,
+    SuppressionPreview, SuppressionState, User, Visibility,
 };
 
 use crate::{SqlStore, unavailable};
@@ -276,5 +277,101 @@ impl Store for SqlStore {
 
     async fn agents(&self, org: OrgId, now: Millis) -> Result<Vec<Agent>, StoreError> {
         self.select_agents(org, now).await
+    }
+
+    async fn add_policy(
+        &self,
+        org: OrgId,
+        name: &str,
+        version: &NewPolicyVersion,
+        now: Millis,
+    ) -> Result<Policy, StoreError> {
+        self.insert_policy(org, name, version, now).await
+    }
+
+    async fn change_policy(
+        &self,
+        org: OrgId,
+        id: i64,
+        base: i64,
+        version: &NewPolicyVersion,
+        now: Millis,
+    ) -> Result<Policy, StoreError> {
+        self.insert_policy_version(org, id, base, version, now)
+            .await
+    }
+
+    async fn archive_policy(&self, org: OrgId, id: i64, now: Millis) -> Result<(), StoreError> {
+        self.put_policy_away(org, id, now).await
+    }
+
+    async fn policies(&self, org: OrgId, archived: bool) -> Result<Vec<Policy>, StoreError> {
+        self.select_policies(org, archived).await
+    }
+
+    async fn policy(&self, org: OrgId, id: i64) -> Result<Option<Policy>, StoreError> {
+        self.select_policy(org, id).await
+    }
+
+    async fn policy_versions(
+        &self,
+        org: OrgId,
+        id: i64,
+        page: PageRequest,
+    ) -> Result<Page<PolicyVersion>, StoreError> {
+        self.select_policy_versions(org, id, page).await
+    }
+
+    async fn policy_text(
+        &self,
+        org: OrgId,
+        id: i64,
+        number: i64,
+    ) -> Result<Option<(PolicyVersion, String)>, StoreError> {
+        self.select_policy_text(org, id, number).await
+    }
+
+    async fn attach_policy(
+        &self,
+        org: OrgId,
+        id: i64,
+        scope: &PolicyScope,
+        by: &str,
+        now: Millis,
+    ) -> Result<PolicyAttachment, StoreError> {
+        self.insert_attachment(org, id, scope, by, now).await
+    }
+
+    async fn detach_policy(
+        &self,
+        org: OrgId,
+        id: i64,
+        attachment: i64,
+    ) -> Result<Option<PolicyAttachment>, StoreError> {
+        self.delete_attachment(org, id, attachment).await
+    }
+
+    async fn policy_attachments(
+        &self,
+        org: OrgId,
+        policy: Option<i64>,
+    ) -> Result<Vec<PolicyAttachment>, StoreError> {
+        self.select_attachments(org, policy).await
+    }
+
+    async fn policies_for(
+        &self,
+        org: OrgId,
+        job: JobName<'_>,
+    ) -> Result<Vec<AttachedPolicy>, StoreError> {
+        self.select_policies_for(org, job).await
+    }
+
+    async fn jobs(
+        &self,
+        org: OrgId,
+        project: Option<ProjectId>,
+    ) -> Result<Vec<KnownJob>, StoreError> {
+        self.select_jobs(org, project).await
     }
 }

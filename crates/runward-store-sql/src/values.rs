@@ -53,6 +53,7 @@ macro_rules! words {
 }
 
 words! {
+    mode: Mode,
     provider: Provider,
     visibility: Visibility,
     role: Role,

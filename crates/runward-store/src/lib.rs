@@ -16,6 +16,7 @@ mod ingest;
 mod overview;
 mod page;
 mod pattern;
+mod policy;
 mod run;
 mod store;
 mod suppression;
@@ -31,6 +32,10 @@ pub use ingest::{Batch, Claim, Digest, Opened, Received};
 pub use overview::{Day, Overview, ProjectSummary};
 pub use page::{Cursor, Page, PageRequest};
 pub use pattern::{PATTERN_MAX, Pattern, PatternError};
+pub use policy::{
+    AttachedPolicy, JobName, KnownJob, NewPolicyVersion, Policy, PolicyAttachment, PolicyScope,
+    PolicyVersion, in_effect,
+};
 pub use run::{Run, RunFilter, RunState, Tag, Tags};
 pub use store::Store;
 pub use suppression::{

@@ -1,11 +1,12 @@
 use async_trait::async_trait;
 
 use crate::{
-    Agent, ApiKey, AuditEntry, Batch, Claim, Destination, DestinationFilter, Detection,
-    DetectionFilter, DetectionStatus, Digest, Matcher, Millis, NewApiKey, NewSuppression, NewUser,
-    Opened, Org, OrgId, Overview, Page, PageRequest, Project, ProjectId, ProjectSummary, Received,
-    Run, RunFilter, Session, Sighting, StoreError, Suppression, SuppressionPreview,
-    SuppressionState, User, Visibility,
+    Agent, ApiKey, AttachedPolicy, AuditEntry, Batch, Claim, Destination, DestinationFilter,
+    Detection, DetectionFilter, DetectionStatus, Digest, JobName, KnownJob, Matcher, Millis,
+    NewApiKey, NewPolicyVersion, NewSuppression, NewUser, Opened, Org, OrgId, Overview, Page,
+    PageRequest, Policy, PolicyAttachment, PolicyScope, PolicyVersion, Project, ProjectId,
+    ProjectSummary, Received, Run, RunFilter, Session, Sighting, StoreError, Suppression,
+    SuppressionPreview, SuppressionState, User, Visibility,
 };
 
 /// A database of the control plane.
@@ -197,4 +198,80 @@ pub trait Store: Send + Sync + 'static {
     async fn tend_suppressions(&self, now: Millis) -> Result<(), StoreError>;
     /// Machines that send, the one that was heard of last first.
     async fn agents(&self, org: OrgId, now: Millis) -> Result<Vec<Agent>, StoreError>;
+
+    // Policies by name.
+
+    /// Keeps a policy with its first version. [`StoreError::Exists`] when another one has the name,
+    /// [`StoreError::Conflict`] when there are too many.
+    async fn add_policy(
+        &self,
+        org: OrgId,
+        name: &str,
+        version: &NewPolicyVersion,
+        now: Millis,
+    ) -> Result<Policy, StoreError>;
+    /// Keeps a new version, made by editing the one of number `base`. [`StoreError::Conflict`] when that one is not the
+    /// newest any more, or the policy is archived.
+    async fn change_policy(
+        &self,
+        org: OrgId,
+        id: i64,
+        base: i64,
+        version: &NewPolicyVersion,
+        now: Millis,
+    ) -> Result<Policy, StoreError>;
+    /// Puts a policy away; its versions stay. [`StoreError::Conflict`] as long as it is attached anywhere.
+    async fn archive_policy(&self, org: OrgId, id: i64, now: Millis) -> Result<(), StoreError>;
+    /// Policies by name, without the archived ones or only these.
+    async fn policies(&self, org: OrgId, archived: bool) -> Result<Vec<Policy>, StoreError>;
+    /// One policy.
+    async fn policy(&self, org: OrgId, id: i64) -> Result<Option<Policy>, StoreError>;
+    /// Its versions, newest first. The cursor's two numbers are both that of the version.
+    async fn policy_versions(
+        &self,
+        org: OrgId,
+        id: i64,
+        page: PageRequest,
+    ) -> Result<Page<PolicyVersion>, StoreError>;
+    /// One version with its text.
+    async fn policy_text(
+        &self,
+        org: OrgId,
+        id: i64,
+        number: i64,
+    ) -> Result<Option<(PolicyVersion, String)>, StoreError>;
+    /// Lets a policy hold for a scope. [`StoreError::Conflict`] when another one does.
+    async fn attach_policy(
+        &self,
+        org: OrgId,
+        id: i64,
+        scope: &PolicyScope,
+        by: &str,
+        now: Millis,
+    ) -> Result<PolicyAttachment, StoreError>;
+    /// Ends that; what it was, if there was such an attachment.
+    async fn detach_policy(
+        &self,
+        org: OrgId,
+        id: i64,
+        attachment: i64,
+    ) -> Result<Option<PolicyAttachment>, StoreError>;
+    /// Attachments of one policy or of all, the widest scopes first.
+    async fn policy_attachments(
+        &self,
+        org: OrgId,
+        policy: Option<i64>,
+    ) -> Result<Vec<PolicyAttachment>, StoreError>;
+    /// The policies that are attached where a job lies, the narrowest scope first: the first one is in effect.
+    async fn policies_for(
+        &self,
+        org: OrgId,
+        job: JobName<'_>,
+    ) -> Result<Vec<AttachedPolicy>, StoreError>;
+    /// Jobs that have run, by project, pipeline and name.
+    async fn jobs(
+        &self,
+        org: OrgId,
+        project: Option<ProjectId>,
+    ) -> Result<Vec<KnownJob>, StoreError>;
 }

@@ -56,7 +56,7 @@ pub(super) fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
 }
 
 /// The project that is asked for, or the only one that the key is good for.
-fn project(key: &ApiKey, asked: Option<i64>) -> Result<Option<ProjectId>, Problem> {
+pub(super) fn project(key: &ApiKey, asked: Option<i64>) -> Result<Option<ProjectId>, Problem> {
     match (key.project, asked.map(ProjectId)) {
         (Some(only), Some(asked)) if only != asked => Err(Problem::missing("project")),
         (Some(only), _) => Ok(Some(only)),

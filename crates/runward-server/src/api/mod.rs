@@ -2,6 +2,7 @@
 
 mod answers;
 mod caller;
+mod policies;
 mod suppressions;
 
 use axum::Router;
@@ -18,6 +19,9 @@ pub(crate) use caller::{AdminKey, ReadKey};
 
 /// Bytes of a body that is JSON.
 const JSON_MAX: usize = 64 << 10;
+
+/// Bytes of one that has a policy in it: JSON may write a byte in six.
+const POLICY_JSON_MAX: usize = 6 * crate::policy::TEXT_MAX + JSON_MAX;
 
 /// Every address of the API.
 pub(crate) fn router() -> Router<App> {
@@ -38,6 +42,7 @@ enum Answers {
 
 fn operation(operation: Operation) -> Answers {
     let small = || DefaultBodyLimit::max(JSON_MAX);
+    let policy = || DefaultBodyLimit::max(POLICY_JSON_MAX);
     match operation {
         Operation::DescribeApi => Answers::Get(get(answers::describe)),
         Operation::SendEvents => Answers::Post(post(ingest::receive)),
@@ -54,6 +59,17 @@ fn operation(operation: Operation) -> Answers {
         Operation::PreviewSuppression => Answers::Post(post(suppressions::preview).layer(small())),
         Operation::ShowSuppression => Answers::Get(get(suppressions::show)),
         Operation::EndSuppression => Answers::Delete(delete(suppressions::end)),
+        Operation::ListPolicies => Answers::Get(get(policies::list)),
+        Operation::CreatePolicy => Answers::Post(post(policies::create).layer(policy())),
+        Operation::ShowPolicy => Answers::Get(get(policies::show)),
+        Operation::ChangePolicy => Answers::Patch(patch(policies::change).layer(policy())),
+        Operation::ListPolicyVersions => Answers::Get(get(policies::versions)),
+        Operation::ShowPolicyVersion => Answers::Get(get(policies::version)),
+        Operation::AttachPolicy => Answers::Post(post(policies::attach).layer(small())),
+        Operation::DetachPolicy => Answers::Delete(delete(policies::detach)),
+        Operation::TryPolicy => Answers::Post(post(policies::attempt).layer(policy())),
+        Operation::ShowEffectivePolicy => Answers::Get(get(policies::effective)),
+        Operation::ArchivePolicy => Answers::Delete(delete(policies::archive)),
         Operation::ListAgents => Answers::Get(get(answers::agents)),
         Operation::ListKeys => Answers::Get(get(answers::keys)),
         Operation::CreateKey => Answers::Post(post(answers::create_key).layer(small())),

@@ -24,6 +24,7 @@ pub(crate) const ASSETS: &[Asset] = &[
     },
     script("live.js", include_str!("../../assets/live.js")),
     script("copy.js", include_str!("../../assets/copy.js")),
+    script("editor.js", include_str!("../../assets/editor.js")),
     script("processes.js", include_str!("../../assets/processes.js")),
 ];
 

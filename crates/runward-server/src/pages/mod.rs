@@ -48,7 +48,10 @@ pub(crate) use detections::{DetectionsPage, DetectionsQuery};
 pub(crate) use entry::{LoginPage, SetupPage, own_address};
 pub(crate) use failure::ErrorPage;
 pub(crate) use overview::OverviewPage;
-pub(crate) use policies::PoliciesPage;
+pub(crate) use policies::{
+    Answer, NewPolicyPage, PoliciesPage, PolicyPage, PolicyQuery, PolicySource, Start, Typed,
+    VersionPage,
+};
 pub(crate) use projects::ProjectsPage;
 pub(crate) use run::{
     DetectionsTab, FilesTab, HttpsTab, NetworkTab, PolicyTab, ProcessesJson, ProcessesTab,

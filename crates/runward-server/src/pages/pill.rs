@@ -59,6 +59,14 @@ impl Pill {
         }
     }
 
+    /// A mode that a policy asks for.
+    pub(crate) fn asked_mode(mode: Mode) -> Pill {
+        match mode {
+            Mode::Block => Pill::new("good", "block", "What it does not allow is stopped."),
+            Mode::Audit => Pill::new("plain", "audit", "What it does not allow is recorded."),
+        }
+    }
+
     pub(crate) fn tag(tag: Tag) -> Pill {
         match tag {
             Tag::BlockedCall => Pill::new("alarm", "blocked call", "The fence stopped something."),

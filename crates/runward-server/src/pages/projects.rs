@@ -1,12 +1,13 @@
 //! Projects, and what each has sent.
 
 use askama::Template;
-use runward_store::{Millis, ProjectSummary};
+use runward_store::{Millis, Policy, PolicyAttachment, PolicyScope, ProjectSummary, in_effect};
 
 use super::hostile::Text;
 use super::moment::Moment;
 use super::number::count;
 use super::pill::Pill;
+use super::policies::{attached_to, policy_address};
 use super::shell::{Section, Shell};
 
 /// `/o/{org}/projects`.
@@ -29,14 +30,38 @@ struct Row {
     open_detections: Option<String>,
     detections_href: String,
     last: Option<Moment>,
+    policy: Option<PolicyCell>,
+    /// Pipelines and jobs of it that have a policy of their own.
+    exceptions: Option<String>,
+}
+
+/// The named policy that is in effect in a project.
+struct PolicyCell {
+    name: Text,
+    href: String,
+    mode: Pill,
+    to: &'static str,
 }
 
 impl ProjectsPage {
     /// All projects, in the order in which they shall stand.
-    pub(crate) fn new(shell: Shell, projects: &[ProjectSummary], now: Millis) -> ProjectsPage {
+    pub(crate) fn new(
+        shell: Shell,
+        projects: &[ProjectSummary],
+        policies: &[Policy],
+        attachments: &[PolicyAttachment],
+        now: Millis,
+    ) -> ProjectsPage {
         let shell = shell.titled("Projects", Section::Projects);
         ProjectsPage {
-            rows: projects.iter().map(|p| Row::new(&shell, p, now)).collect(),
+            rows: projects
+                .iter()
+                .map(|p| Row {
+                    policy: PolicyCell::of(&shell, p, policies, attachments),
+                    exceptions: exceptions(p, attachments),
+                    ..Row::new(&shell, p, now)
+                })
+                .collect(),
             settings_href: format!("{}#keys", shell.at(&["settings"])),
             shell,
         }
@@ -58,7 +83,42 @@ impl Row {
             open_detections: (summary.open_detections > 0).then(|| count(summary.open_detections)),
             detections_href: shell.at(&["detections"]).with("project", &id).to_string(),
             last: summary.last_run_at.map(|at| Moment::ago(at, now)),
+            policy: None,
+            exceptions: None,
         }
+    }
+}
+
+impl PolicyCell {
+    fn of(
+        shell: &Shell,
+        summary: &ProjectSummary,
+        policies: &[Policy],
+        attachments: &[PolicyAttachment],
+    ) -> Option<PolicyCell> {
+        let found = in_effect(attachments, &PolicyScope::Project(summary.project.id))?;
+        let policy = policies.iter().find(|policy| policy.id == found.policy)?;
+        Some(PolicyCell {
+            name: Text::new(&policy.name, 48),
+            href: policy_address(shell, policy.id).to_string(),
+            mode: Pill::asked_mode(policy.newest.mode),
+            to: attached_to(&found.scope),
+        })
+    }
+}
+
+fn exceptions(summary: &ProjectSummary, attachments: &[PolicyAttachment]) -> Option<String> {
+    let project = PolicyScope::Project(summary.project.id);
+    let narrower = attachments
+        .iter()
+        .filter(|own| own.scope != project && project.holds(&own.scope));
+    match i64::try_from(narrower.count()) {
+        Ok(0) | Err(_) => None,
+        Ok(1) => Some("1 of its pipelines and jobs has another one".to_owned()),
+        Ok(n) => Some(format!(
+            "{} of its pipelines and jobs have others",
+            count(n)
+        )),
     }
 }
 

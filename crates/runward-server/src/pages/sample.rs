@@ -15,9 +15,10 @@ use runward_report::{
     Statuses,
 };
 use runward_store::{
-    About, Agent, ApiKey, AuditEntry, Day, Destination, Detection, DetectionStatus, Field,
-    HiddenBy, KeyScope, Matcher, Millis, Observation, OrgId, Overview, Project, ProjectId,
-    ProjectSummary, Role, Run, RunState, Sighting, Suppression, Tag, Tags, User, Visibility,
+    About, Agent, ApiKey, AttachedPolicy, AuditEntry, Day, Destination, Detection, DetectionStatus,
+    Field, HiddenBy, KeyScope, KnownJob, Matcher, Millis, Observation, OrgId, Overview, Policy,
+    PolicyAttachment, PolicyScope, PolicyVersion, Project, ProjectId, ProjectSummary, Role, Run,
+    RunState, Sighting, Suppression, Tag, Tags, User, Visibility,
 };
 
 /// 2026-08-01 09:30:12 UTC.
@@ -171,6 +172,129 @@ pub(super) fn projects(kind: Kind) -> Vec<ProjectSummary> {
         },
     )
     .collect()
+}
+
+/// Two policies in use, and one that is not.
+pub(super) fn policies(kind: Kind) -> Vec<Policy> {
+    [
+        (
+            7,
+            "northwind-base",
+            Mode::Audit,
+            2,
+            20 * DAY,
+            "what every job needs",
+        ),
+        (
+            9,
+            "release-jobs",
+            Mode::Block,
+            14,
+            3 * HOUR,
+            "uploads go to the new registry",
+        ),
+        (11, "try-out", Mode::Block, 1, 40 * MINUTE, ""),
+    ]
+    .into_iter()
+    .map(|(id, name, mode, number, past, note)| Policy {
+        id,
+        name: kind.text(name),
+        newest: PolicyVersion {
+            number,
+            mode,
+            note: if note.is_empty() {
+                String::new()
+            } else {
+                kind.text(note)
+            },
+            by: kind.text("admin@northwind.example"),
+            at: NOW - past,
+        },
+        archived_at: None,
+    })
+    .collect()
+}
+
+pub(super) const POLICY: &str = "\
+# Jobs that publish.
+egress-policy: block
+allowed-endpoints:
+  - \"@github-actions\"
+  - registry.packages.example:443
+  - endpoint: upload.northwind.example:443
+    steps: [Publish]
+    reason: the finished archive
+denied-endpoints:
+  - 169.254.169.254
+";
+
+pub(super) fn policy_versions(kind: Kind) -> Vec<PolicyVersion> {
+    (12..=14)
+        .rev()
+        .map(|number| PolicyVersion {
+            number,
+            mode: if number == 12 {
+                Mode::Audit
+            } else {
+                Mode::Block
+            },
+            note: if number == 13 {
+                String::new()
+            } else {
+                kind.text("uploads go to the new registry")
+            },
+            by: kind.text("admin@northwind.example"),
+            at: NOW - 3 * HOUR - (14 - number) * 5 * DAY,
+        })
+        .collect()
+}
+
+pub(super) fn attachments(kind: Kind) -> Vec<PolicyAttachment> {
+    let (pipeline, job) = (
+        kind.text(".github/workflows/release.yml"),
+        kind.text("publish"),
+    );
+    let name = kind.text("northwind/web-shop");
+    [
+        (7, PolicyScope::Org),
+        (9, PolicyScope::Pipeline(ProjectId(3), pipeline.clone())),
+        (9, PolicyScope::Project(ProjectId(5))),
+        (7, PolicyScope::Job(ProjectId(3), pipeline, job)),
+    ]
+    .into_iter()
+    .zip(1..)
+    .map(|((policy, scope), id)| PolicyAttachment {
+        id,
+        policy,
+        project_name: scope.project().map(|_| name.clone()),
+        scope,
+        by: kind.text("admin@northwind.example"),
+        at: NOW - id * DAY,
+    })
+    .collect()
+}
+
+/// What is attached where the runs' job lies, the one in effect first.
+pub(super) fn attached_policies(kind: Kind) -> Vec<AttachedPolicy> {
+    [(1, 1), (0, 0)]
+        .into_iter()
+        .map(|(policy, attachment)| AttachedPolicy {
+            policy: policies(kind).swap_remove(policy),
+            text: POLICY.to_owned(),
+            attachment: attachments(kind).swap_remove(attachment),
+        })
+        .collect()
+}
+
+pub(super) fn known_jobs(kind: Kind) -> Vec<KnownJob> {
+    ["publish", "build", "test"]
+        .into_iter()
+        .map(|job| KnownJob {
+            project: ProjectId(3),
+            pipeline: kind.text(".github/workflows/ci.yml"),
+            job: kind.text(job),
+        })
+        .collect()
 }
 
 pub(super) fn run(kind: Kind) -> Run {

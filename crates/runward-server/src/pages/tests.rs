@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use askama::Template as _;
-use runward_store::{Cursor, DetectionStatus, Millis, Overview, Page, Run};
+use runward_store::{Cursor, DetectionStatus, Millis, Overview, Page, Policy, Run};
 
 use super::sample::{self, Kind, NOW};
 use super::*;
+use crate::what_if::{Tried, TriedRun};
 
 /// A page by its address.
 struct Sample {
@@ -58,7 +59,9 @@ fn run_pages(kind: Kind, run: &Run, id: &str) -> Vec<Sample> {
     let project = sample::project(kind);
     let mut run = run.clone();
     id.clone_into(&mut run.id);
+    let policies = sample::attached_policies(kind);
     let source = RunSource {
+        policies: &policies,
         run: &run,
         project: &project,
         report: &report,
@@ -84,6 +87,8 @@ fn run_pages(kind: Kind, run: &Run, id: &str) -> Vec<Sample> {
             },
             processes: vec!["/usr/bin/curl".to_owned()],
             connections: 1,
+            stopped_then: 0,
+            runs: 1,
             reason: if kind == Kind::Hostile {
                 sample::hostile("r")
             } else {
@@ -180,6 +185,7 @@ fn empty_run_pages() -> Vec<Sample> {
         ..sample::troubled_run(Kind::Ordinary)
     };
     let source = RunSource {
+        policies: &[],
         run: &run,
         project: &project,
         report: &report,
@@ -248,7 +254,17 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
             "",
             OverviewPage::new(s(), &sample::overview(), &runs, &detections[..3], NOW).render(),
         ),
-        page("/projects", ProjectsPage::new(s(), &projects, NOW).render()),
+        page(
+            "/projects",
+            ProjectsPage::new(
+                s(),
+                &projects,
+                &sample::policies(kind),
+                &sample::attachments(kind),
+                NOW,
+            )
+            .render(),
+        ),
         page(
             "/runs",
             RunsPage::new(
@@ -332,7 +348,6 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
             .render(),
         ),
         page("/baseline", BaselinePage::new(s()).render()),
-        page("/policies", PoliciesPage::new(s()).render()),
         page(
             "/agents",
             AgentsPage::new(s(), &sample::agents(kind), NOW).render(),
@@ -421,6 +436,185 @@ fn rule_pages(kind: Kind) -> Vec<Sample> {
     ]
 }
 
+/// The pages of named policies. Where a text is as somebody typed it, the address says so.
+fn policy_pages(kind: Kind, admin: bool) -> Vec<Sample> {
+    let (policies, attachments) = (sample::policies(kind), sample::attachments(kind));
+    let (projects, jobs) = (sample::projects(kind), sample::known_jobs(kind));
+    let versions = rows(sample::policy_versions(kind), true);
+    let shown = |policy: &Policy, answer: &Answer, typed: Option<&Typed>, clash: bool| {
+        let source = PolicySource {
+            policy,
+            text: sample::POLICY,
+            versions: &versions,
+            attachments: &attachments,
+            projects: &projects,
+            jobs: &jobs,
+            now: NOW,
+        };
+        let shell = Shell {
+            admin,
+            ..shell(kind)
+        };
+        PolicyPage::new(
+            shell,
+            &PolicyQuery::default(),
+            &source,
+            typed,
+            answer,
+            clash,
+        )
+        .render()
+    };
+    let text = match kind {
+        Kind::Ordinary => sample::POLICY
+            .replace("steps:", "step:")
+            .replace(":443\n  - end", ":44 3\n  - end"),
+        Kind::Hostile => sample::hostile("text"),
+    };
+    let typed = Typed {
+        name: text.clone(),
+        text: text.clone(),
+        note: text.clone(),
+        whose: "3".to_owned(),
+        runs: Some(20),
+    };
+    let Err(faults) = crate::policy::read(&text) else {
+        panic!("the sample has faults");
+    };
+    let row = |n: u64| WhatIfRow {
+        destination: match kind {
+            Kind::Ordinary => format!("cdn-{n}.storage.example:443"),
+            Kind::Hostile => sample::hostile("d"),
+        },
+        processes: vec!["/usr/bin/curl".to_owned(), "/usr/bin/node".to_owned()],
+        connections: 40 - n * 7,
+        stopped_then: n,
+        runs: 4 - n,
+        reason: "no line allows it; cdn-1.storage.example:443 would".to_owned(),
+    };
+    let tried = Tried {
+        runs: sample::runs(kind)
+            .into_iter()
+            .map(|run| TriedRun {
+                connections: 412,
+                stopped: u64::try_from(run.blocked).unwrap(),
+                run,
+            })
+            .collect(),
+        omitted: 2,
+        rows: (0..3).map(row).collect(),
+    };
+    let tried = Answer::Tried(runward_event::Mode::Block, faults.clone(), tried);
+    let fine = Answer::Fine(runward_event::Mode::Audit, Vec::new());
+    let broken = Answer::Faults(faults);
+    let archived = Policy {
+        archived_at: Some(NOW - 1000),
+        ..policies[2].clone()
+    };
+    let changed = sample::POLICY
+        .replace("block", "audit")
+        .replace("packages.", "");
+    let version = |number: usize, text: &str| {
+        (
+            sample::policy_versions(kind)[number].clone(),
+            text.to_owned(),
+        )
+    };
+    let start = Start {
+        project: Some(3),
+        pipeline: text.clone(),
+        job: text.clone(),
+        said: Some(
+            "The text allows what the last 10 of these runs did and nothing else.".to_owned(),
+        ),
+        failed: false,
+    };
+    let new = |typed: &Typed, answer: &Answer, start: &Start| {
+        let shell = Shell {
+            admin,
+            ..shell(kind)
+        };
+        NewPolicyPage::new(shell, typed, answer, start, &projects, &jobs).render()
+    };
+    let page = |path: &str, html: askama::Result<String>| Sample {
+        address: format!(
+            "o/northwind/policies{}{path}",
+            if admin { "" } else { "/auditor" }
+        ),
+        html: html.unwrap(),
+    };
+    let list = |policies: &[Policy], archived| {
+        let shell = Shell {
+            admin,
+            ..shell(kind)
+        };
+        PoliciesPage::new(shell, policies, &attachments, archived, NOW).render()
+    };
+    vec![
+        page("", list(&policies, false)),
+        page("/none", list(&[], false)),
+        page("/archived", list(std::slice::from_ref(&archived), true)),
+        page("/none-archived", list(&[], true)),
+        page("/9", shown(&policies[1], &Answer::None, None, false)),
+        page("/11", shown(&policies[2], &fine, None, false)),
+        page("/12", shown(&archived, &Answer::None, None, false)),
+        page(
+            "/policy-tried",
+            shown(&policies[1], &tried, Some(&typed), false),
+        ),
+        page(
+            "/policy-tried-broken",
+            shown(&policies[1], &broken, Some(&typed), false),
+        ),
+        page(
+            "/policy-tried-clash",
+            shown(&policies[1], &Answer::None, Some(&typed), true),
+        ),
+        page(
+            "/9/versions/14",
+            VersionPage::new(
+                Shell {
+                    admin,
+                    ..shell(kind)
+                },
+                &policies[1],
+                &version(0, sample::POLICY),
+                Some(&version(2, &changed)),
+                NOW,
+            )
+            .render(),
+        ),
+        page(
+            "/9/versions/1",
+            VersionPage::new(
+                Shell {
+                    admin,
+                    ..shell(kind)
+                },
+                &policies[1],
+                &version(2, &changed),
+                None,
+                NOW,
+            )
+            .render(),
+        ),
+        page(
+            "/new",
+            new(&Typed::default(), &Answer::None, &Start::default()),
+        ),
+        page(
+            "/new-policy-tried",
+            new(
+                &typed,
+                &Answer::Refused(
+                    "Nothing was saved: a policy of this name exists already.".to_owned(),
+                ),
+                &start,
+            ),
+        ),
+    ]
+}
+
 /// Pages of an organisation that has nothing yet, seen by somebody who may only read; and those for nobody.
 fn bare_pages(kind: Kind) -> Vec<Sample> {
     let typed = |text: &str| {
@@ -441,7 +635,7 @@ fn bare_pages(kind: Kind) -> Vec<Sample> {
     let blocked = DestinationsQuery::parse(&[("blocked".to_owned(), "1".to_owned())]);
     vec![
         page("o/empty", OverviewPage::new(s(), &Overview::default(), &[], &[], NOW).render()),
-        page("o/empty/projects", ProjectsPage::new(s(), &none, NOW).render()),
+        page("o/empty/projects", ProjectsPage::new(s(), &none, &[], &[], NOW).render()),
         page("o/empty/runs", RunsPage::new(s(), &RunsQuery::default(), &rows(Vec::new(), false), &none, NOW).render()),
         page("o/empty/runs-filtered", RunsPage::new(nobody, &filtered, &rows(Vec::new(), false), &none, NOW).render()),
         page("o/empty/destinations", DestinationsPage::new(s(), &DestinationsQuery::default(), &rows(Vec::new(), false), NOW).render()),
@@ -465,6 +659,8 @@ fn pages(kind: Kind) -> Vec<Sample> {
     let mut pages = fleet_pages(kind);
     pages.extend(rule_pages(kind));
     pages.extend(bare_pages(kind));
+    pages.extend(policy_pages(kind, true));
+    pages.extend(policy_pages(kind, false));
     pages.extend(run_pages(kind, &sample::run(kind), RUN));
     pages.extend(run_pages(
         kind,
@@ -742,6 +938,7 @@ fn who_is_not_logged_in_sees_no_navigation_and_no_form() {
         sample::report(Kind::Ordinary),
     );
     let source = RunSource {
+        policies: &[],
         run: &run,
         project: &project,
         report: &report,
@@ -813,6 +1010,42 @@ fn who_may_only_read_sees_no_form_that_changes_something() {
         if page.address.starts_with("o/empty") && !page.address.ends_with("runs-filtered") {
             assert_eq!(actions(&page.html), ["/logout"], "{}", page.address);
         }
+    }
+}
+
+#[test]
+fn who_may_only_read_finds_nothing_to_change_a_policy_with() {
+    let acts = |admin: bool| -> Vec<String> {
+        let pages = policy_pages(Kind::Ordinary, admin);
+        let all = pages.iter().flat_map(|page| tags(&page.html));
+        let mut acts: Vec<String> = all
+            .filter_map(|tag| match tag.name.as_str() {
+                "button" => tag.attribute("value").map(str::to_owned),
+                "form" if tag.attribute("method") == Some("post") => {
+                    let action = tag.attribute("action")?;
+                    Some(action.split('#').next()?.to_owned())
+                }
+                _ => None,
+            })
+            .collect();
+        acts.sort();
+        acts.dedup();
+        acts
+    };
+    let address = "/o/northwind/policies";
+    // Checking and trying change nothing.
+    let reads = [
+        "/logout".to_owned(),
+        format!("{address}/11"),
+        format!("{address}/9"),
+        format!("{address}/new"),
+        "check".to_owned(),
+        "try".to_owned(),
+    ];
+    assert_eq!(acts(false), reads);
+    let changes = acts(true);
+    for act in ["save", "/attachments", "/attachments/2", "/archive"] {
+        assert!(changes.iter().any(|change| change.ends_with(act)), "{act}");
     }
 }
 
@@ -1053,6 +1286,7 @@ fn previews_are_written_where_somebody_asks_for_them() {
         sample::project(Kind::Ordinary),
     );
     let source = RunSource {
+        policies: &[],
         run: &run,
         project: &project,
         report: &large,

@@ -4,6 +4,7 @@ mod access;
 mod assets;
 mod entry;
 mod organisation;
+mod policies;
 mod run;
 mod settings;
 mod suppressions;
@@ -47,7 +48,7 @@ pub(crate) fn router() -> Router<App> {
             get(suppressions::rule).post(suppressions::end),
         )
         .route("/o/{org}/baseline", get(organisation::baseline))
-        .route("/o/{org}/policies", get(organisation::policies))
+        .merge(policies::router())
         .route("/o/{org}/agents", get(organisation::agents))
         .route("/o/{org}/settings", get(settings::page))
         .route("/o/{org}/settings/keys", post(settings::create_key))

@@ -13,8 +13,8 @@ use super::access::{Member, PageError, shown};
 use crate::app::{App, now};
 use crate::pages::{
     AgentsPage, BaselinePage, DestinationPage, DestinationQuery, DestinationsPage,
-    DestinationsQuery, DetectionsPage, DetectionsQuery, OverviewPage, PoliciesPage, ProjectsPage,
-    RunsPage, RunsQuery,
+    DestinationsQuery, DetectionsPage, DetectionsQuery, OverviewPage, ProjectsPage, RunsPage,
+    RunsQuery,
 };
 use crate::problem::Problem;
 
@@ -60,8 +60,17 @@ pub(crate) async fn projects(
     State(app): State<App>,
     member: Member,
 ) -> Result<Response, PageError> {
-    let projects = app.store().projects(member.org.id).await?;
-    Ok(shown(&ProjectsPage::new(member.shell(), &projects, now())))
+    let org = member.org.id;
+    let projects = app.store().projects(org).await?;
+    let policies = app.store().policies(org, false).await?;
+    let attachments = app.store().policy_attachments(org, None).await?;
+    Ok(shown(&ProjectsPage::new(
+        member.shell(),
+        &projects,
+        &policies,
+        &attachments,
+        now(),
+    )))
 }
 
 pub(crate) async fn runs(
@@ -266,10 +275,6 @@ pub(crate) async fn decide(
 
 pub(crate) async fn baseline(member: Member) -> Response {
     shown(&BaselinePage::new(member.shell()))
-}
-
-pub(crate) async fn policies(member: Member) -> Response {
-    shown(&PoliciesPage::new(member.shell()))
 }
 
 pub(crate) async fn agents(State(app): State<App>, member: Member) -> Result<Response, PageError> {

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use runward_report::Report;
-use runward_store::{DetectionFilter, PageRequest};
+use runward_store::{AttachedPolicy, DetectionFilter, JobName, PageRequest};
 use serde::Deserialize;
 
 use super::access::{PageError, Seen, shown};
@@ -50,41 +50,69 @@ pub(crate) async fn summary(
     seen: Seen,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    if is_known(&seen, &headers) {
+    let policies = named_policies(&app, &seen).await?;
+    let state = state_of(&seen, &policies);
+    if is_known(&state, &headers) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
     let report = app.report(&seen.run).await?;
-    let page = SummaryTab::new(seen.shell(), &source(&seen, &report));
-    Ok(tagged(&seen, shown(&page)))
+    let page = SummaryTab::new(seen.shell(), &source(&seen, &report, &policies));
+    Ok(tagged(&state, shown(&page)))
+}
+
+/// The named policies that are attached where the run's job lies; what the organisation has is for its members.
+async fn named_policies(app: &App, seen: &Seen) -> Result<Vec<AttachedPolicy>, PageError> {
+    if seen.person.is_none() {
+        return Ok(Vec::new());
+    }
+    let job = JobName {
+        provider: seen.project.provider,
+        project: &seen.project.name,
+        pipeline: &seen.run.pipeline,
+        job: &seen.run.job,
+    };
+    Ok(app.store().policies_for(seen.org.id, job).await?)
 }
 
 /// Names a state of a run's pages: a browser that has a page of this state need not load it again.
-fn state_of(seen: &Seen) -> String {
+fn state_of(seen: &Seen, policies: &[AttachedPolicy]) -> String {
     let run = &seen.run;
     let viewer = seen.person.is_some();
+    let policies: Vec<String> = policies
+        .iter()
+        .map(|found| format!("{}.{}", found.attachment.id, found.policy.newest.number))
+        .collect();
     format!(
-        "W/\"{}-{:?}-{}-{viewer}\"",
-        run.events, run.state, run.detections
+        "W/\"{}-{:?}-{}-{viewer}-{}\"",
+        run.events,
+        run.state,
+        run.detections,
+        policies.join("-")
     )
 }
 
-fn is_known(seen: &Seen, headers: &HeaderMap) -> bool {
+fn is_known(state: &str, headers: &HeaderMap) -> bool {
     let known = headers.get(header::IF_NONE_MATCH);
-    known.and_then(|known| known.to_str().ok()) == Some(state_of(seen).as_str())
+    known.and_then(|known| known.to_str().ok()) == Some(state)
 }
 
-fn tagged(seen: &Seen, mut response: Response) -> Response {
-    if let Ok(value) = state_of(seen).parse() {
+fn tagged(state: &str, mut response: Response) -> Response {
+    if let Ok(value) = state.parse() {
         response.headers_mut().insert(header::ETAG, value);
     }
     response
 }
 
-fn source<'a>(seen: &'a Seen, report: &'a Arc<Report>) -> RunSource<'a> {
+fn source<'a>(
+    seen: &'a Seen,
+    report: &'a Arc<Report>,
+    policies: &'a [AttachedPolicy],
+) -> RunSource<'a> {
     RunSource {
         run: &seen.run,
         project: &seen.project,
         report,
+        policies,
         now: now(),
     }
 }
@@ -96,11 +124,13 @@ pub(crate) async fn tab(
     Query(pairs): Pairs,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    if is_known(&seen, &headers) {
+    let policies = named_policies(&app, &seen).await?;
+    let state = state_of(&seen, &policies);
+    if is_known(&state, &headers) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
     let report = app.report(&seen.run).await?;
-    let source = source(&seen, &report);
+    let source = source(&seen, &report, &policies);
     let shell = seen.shell();
     let rows = RowsQuery::parse(&pairs);
     let response = match tab.as_str() {
@@ -131,7 +161,7 @@ pub(crate) async fn tab(
         "steps" => shown(&StepsTab::new(shell, &source)),
         _ => return Err(PageError::missing(shell)),
     };
-    Ok(tagged(&seen, response))
+    Ok(tagged(&state, response))
 }
 
 #[derive(Deserialize)]
@@ -151,7 +181,8 @@ pub(crate) async fn what_if(
     }
     let report = app.report(&seen.run).await?;
     let answer = tried(&report, form.policy);
-    let source = source(&seen, &report);
+    let policies = named_policies(&app, &seen).await?;
+    let source = source(&seen, &report, &policies);
     let page = PolicyTab::new(seen.shell(), &source, &recommended(&report), Some(&answer));
     Ok(shown(&page))
 }

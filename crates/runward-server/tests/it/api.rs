@@ -27,13 +27,23 @@ fn ask(server: &Server, route: &Route, key: &str) -> (u16, String) {
         Method::Patch => "PATCH",
         Method::Delete => "DELETE",
     };
-    let path = route.path.replace("{run}", RUN).replace("{id}", "1");
+    let path = route
+        .path
+        .replace("{run}", RUN)
+        .replace("{id}", "1")
+        .replace("{version}", "1")
+        .replace("{attachment}", "1");
     let (query, body) = match route.operation {
         Operation::SendEvents => ("?first=1", "nothing that is packed"),
         Operation::DecideDetection => ("", "{\"status\":\"resolved\"}"),
         Operation::CreateKey => ("", "{\"name\":\"made\",\"scope\":\"read\"}"),
         Operation::CreateSuppression => ("", RULE),
         Operation::PreviewSuppression => ("", "{\"host\":\"evil.example\"}"),
+        Operation::CreatePolicy => ("", "{\"name\":\"made\",\"text\":\"egress-policy: block\"}"),
+        Operation::ChangePolicy => ("", "{\"version\":1,\"text\":\"egress-policy: audit\"}"),
+        Operation::AttachPolicy => ("", "{}"),
+        Operation::TryPolicy => ("", "{\"text\":\"egress-policy: block\"}"),
+        Operation::ShowEffectivePolicy => ("?provider=gitlab&project=group/app", ""),
         _ => ("", ""),
     };
     let answer = server.ask(method, &format!("{path}{query}"), key, body);
@@ -45,8 +55,14 @@ fn good(operation: Operation) -> u16 {
     match operation {
         // The body of this test is none.
         Operation::SendEvents => 400,
-        Operation::CreateKey | Operation::CreateSuppression => 201,
-        Operation::RevokeKey | Operation::EndSuppression => 204,
+        Operation::CreateKey
+        | Operation::CreateSuppression
+        | Operation::CreatePolicy
+        | Operation::AttachPolicy => 201,
+        Operation::RevokeKey
+        | Operation::EndSuppression
+        | Operation::DetachPolicy
+        | Operation::ArchivePolicy => 204,
         _ => 200,
     }
 }
@@ -66,6 +82,7 @@ fn every_address_is_for_those_that_it_says() {
     for route in ROUTES {
         for (who, key, access) in &keys {
             let allowed = route.access == Access::Public
+                || (route.access == Access::AnyKey && access.is_some())
                 || *access == Some(Access::Admin)
                 || *access == Some(route.access);
             let expected = if allowed { good(route.operation) } else { 401 };
@@ -82,6 +99,13 @@ fn every_address_is_for_those_that_it_says() {
             | Operation::DecideDetection
             | Operation::ShowSuppression
             | Operation::EndSuppression
+            | Operation::ShowPolicy
+            | Operation::ChangePolicy
+            | Operation::ListPolicyVersions
+            | Operation::ShowPolicyVersion
+            | Operation::AttachPolicy
+            | Operation::DetachPolicy
+            | Operation::ArchivePolicy
             | Operation::RevokeKey => 404,
             operation => good(operation),
         };

@@ -10,4 +10,5 @@ mod bed;
 mod ingest;
 mod limits;
 mod pages;
+mod policies;
 mod record;

@@ -1,10 +1,10 @@
 use crate::bed::Server;
 use crate::record::Recorded;
 
-const RUN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const RUN: &str = "0123456789abcdef0123456789abcdef";
 
-/// A server with one run, and the cookies of an admin and an auditor.
-fn filled() -> (Server, String, String) {
+/// A server with one run and one policy, and the cookies of an admin and an auditor.
+pub(crate) fn filled() -> (Server, String, String) {
     let server = Server::start();
     let key = server.key("ingest");
     let record = Recorded::default();
@@ -16,6 +16,12 @@ fn filled() -> (Server, String, String) {
     );
     let admin = server.person("ada", "admin");
     let auditor = server.person("bob", "auditor");
+    let policy = "{\"name\":\"ci\",\"text\":\"egress-policy: block\"}";
+    let key = server.key("admin");
+    assert_eq!(
+        server.ask("POST", "/api/v1/policies", &key, policy).status,
+        201
+    );
     // When it is digested, the lists have it, too.
     server.page_with("/o/main/destinations", &admin, "evil.example");
     (server, admin, auditor)
@@ -40,6 +46,11 @@ fn pages() -> Vec<String> {
         "/suppressions/new?kind=x&destination=evil.example%3A443",
         "/baseline",
         "/policies",
+        "/policies?archived=1",
+        "/policies/new",
+        "/policies/new?project=&runs=5",
+        "/policies/1",
+        "/policies/1/versions/1",
         "/agents",
         "/settings",
     ]
@@ -147,6 +158,17 @@ fn changes_need_an_admin_and_a_form_of_this_server() {
             "action=save&host=evil.example&name=ours&reason=meant",
         ),
         ("/o/main/suppressions/1", "action=end"),
+        (
+            "/o/main/policies/new",
+            "action=save&name=made&text=egress-policy:+block",
+        ),
+        (
+            "/o/main/policies/1",
+            "action=save&base=1&text=egress-policy:+audit",
+        ),
+        ("/o/main/policies/1/attachments", "project=1"),
+        ("/o/main/policies/1/attachments/1", ""),
+        ("/o/main/policies/1/archive", ""),
     ];
     for (path, form) in forms {
         assert_eq!(
@@ -190,6 +212,11 @@ fn changes_need_an_admin_and_a_form_of_this_server() {
         "detection.resolve",
         "suppression.create",
         "suppression.end",
+        "policy.create",
+        "policy.change",
+        "policy.attach",
+        "policy.detach",
+        "policy.archive",
     ] {
         assert!(log.contains(act), "{act}");
     }
@@ -327,7 +354,7 @@ fn a_policy_is_tried_on_what_a_run_did() {
     assert!(wrong.body.contains("99999"), "{}", wrong.body);
 }
 
-fn csrf(page: &str) -> String {
+pub(crate) fn csrf(page: &str) -> String {
     let at = page
         .find("name=\"csrf\" value=\"")
         .expect("the page has a form")

@@ -11,5 +11,6 @@ mod access;
 mod bed;
 mod ingest;
 mod lists;
+mod policies;
 mod postgres;
 mod suppressions;

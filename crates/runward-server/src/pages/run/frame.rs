@@ -9,6 +9,7 @@ use super::super::hostile::Text;
 use super::super::moment::Moment;
 use super::super::number::{count, counted};
 use super::super::pill::{Pill, mode_name, weakened};
+use super::super::policies::policy_address;
 use super::super::projects::provider_name;
 use super::super::run_row::{Mark, mark, run_took};
 use super::super::shell::{Section, Shell};
@@ -48,6 +49,8 @@ pub(crate) struct Frame {
     pub(crate) provider_href: Option<String>,
     /// The address as the job gave it, where it can't be linked.
     pub(crate) provider_text: Option<Text>,
+    /// The named policy that is in effect for the job now, with its page.
+    pub(crate) policy: Option<(Text, String)>,
     pub(crate) banners: Vec<Banner>,
     pub(crate) tabs: Vec<TabLink>,
     /// Changes when the page may have changed.
@@ -112,6 +115,12 @@ impl Frame {
                 .filter(|_| provider_href.is_none())
                 .map(|url| Text::new(url, 80)),
             provider_href,
+            policy: source.policies.first().map(|found| {
+                (
+                    Text::new(&found.policy.name, 48),
+                    policy_address(&shell, found.policy.id).to_string(),
+                )
+            }),
             banners: banners(source),
             tabs: Tab::ALL
                 .into_iter()

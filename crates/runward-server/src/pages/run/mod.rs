@@ -15,7 +15,7 @@ mod steps;
 mod summary;
 
 use runward_report::Report;
-use runward_store::{Millis, Project, Run};
+use runward_store::{AttachedPolicy, Millis, Project, Run};
 
 pub(super) use actor::Actor;
 pub(crate) use detections::DetectionsTab;
@@ -35,5 +35,7 @@ pub(crate) struct RunSource<'a> {
     pub(crate) run: &'a Run,
     pub(crate) project: &'a Project,
     pub(crate) report: &'a Report,
+    /// Named policies that are attached where the run's job lies, the one in effect first. Empty for who is no member.
+    pub(crate) policies: &'a [AttachedPolicy],
     pub(crate) now: Millis,
 }

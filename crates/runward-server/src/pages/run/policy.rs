@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use askama::Template;
 use runward_event::PolicyRule;
 use runward_report::text::{clipped, count, counted, visible};
+use runward_store::AttachedPolicy;
 
 use super::super::hostile::Text;
-use super::super::number::length;
+use super::super::number::{self, length};
 use super::super::pill::Pill;
+use super::super::policies::{attached_to, policy_address};
 use super::super::shell::Shell;
 use super::RunSource;
 use super::frame::{Frame, Tab, tab_address};
@@ -29,11 +31,15 @@ pub(crate) struct WhatIf {
 }
 
 /// What a tried policy would have refused to one destination.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct WhatIfRow {
     pub(crate) destination: String,
     pub(crate) processes: Vec<String>,
     pub(crate) connections: u64,
+    /// Those of the connections that were stopped when they were recorded.
+    pub(crate) stopped_then: u64,
+    /// In how many of the runs.
+    pub(crate) runs: u64,
     pub(crate) reason: String,
 }
 
@@ -45,6 +51,11 @@ pub(crate) struct PolicyTab {
     frame: Frame,
     action: String,
     mode: Pill,
+    /// Whether the viewer may know of named policies.
+    is_member: bool,
+    named: Option<Named>,
+    /// Where the recommended policy becomes a named one; only for those who may.
+    keep_href: Option<String>,
     rules: Vec<Rule>,
     more_rules: Option<String>,
     recommended: String,
@@ -55,6 +66,16 @@ pub(crate) struct PolicyTab {
     error: Option<String>,
     verdict: String,
     refused: Vec<Refused>,
+}
+
+/// The named policy that is in effect for the run's job, and those that would be without it.
+struct Named {
+    name: Text,
+    href: String,
+    version: String,
+    mode: Pill,
+    because: &'static str,
+    overridden: Vec<(Text, String, &'static str)>,
 }
 
 struct Rule {
@@ -101,6 +122,12 @@ impl PolicyTab {
         PolicyTab {
             action: tab_address(&shell, &source.run.id, Tab::Policy).to_string(),
             mode: Pill::mode(source.run.effective_mode),
+            is_member: shell.login.is_some(),
+            named: Named::of(&shell, source.policies),
+            keep_href: shell.admin.then(|| {
+                let new = shell.at(&["policies", "new"]);
+                new.with("run", &source.run.id).to_string()
+            }),
             rules: report
                 .policy
                 .iter()
@@ -145,6 +172,29 @@ fn verdict(refused: &[WhatIfRow]) -> String {
         counted(connections, "connection", "connections"),
         counted(length(refused), "destination", "destinations")
     )
+}
+
+impl Named {
+    fn of(shell: &Shell, policies: &[AttachedPolicy]) -> Option<Named> {
+        let (first, rest) = policies.split_first()?;
+        Some(Named {
+            name: Text::new(&first.policy.name, 80),
+            href: policy_address(shell, first.policy.id).to_string(),
+            version: number::count(first.policy.newest.number),
+            mode: Pill::asked_mode(first.policy.newest.mode),
+            because: attached_to(&first.attachment.scope),
+            overridden: rest
+                .iter()
+                .map(|other| {
+                    (
+                        Text::new(&other.policy.name, 60),
+                        policy_address(shell, other.policy.id).to_string(),
+                        attached_to(&other.attachment.scope),
+                    )
+                })
+                .collect(),
+        })
+    }
 }
 
 impl Rule {
