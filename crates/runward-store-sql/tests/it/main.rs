@@ -11,4 +11,3 @@ mod access;
 mod bed;
 mod ingest;
 mod lists;
-mod postgres;
