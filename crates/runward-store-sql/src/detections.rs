@@ -107,7 +107,7 @@ impl SqlStore {
         by: &str,
         comment: Option<&str>,
     ) -> Result<(), StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         let done = sqlx::query(
             "UPDATE detection SET status = $1, decided_by = $2, comment = $3 WHERE org = $4 AND id = $5",
         )

@@ -49,14 +49,17 @@ impl SqlStore {
     }
 
     pub(crate) async fn put_digest(&self, run: i64, digest: &Digest) -> Result<(), StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
-        let row =
-            sqlx::query("SELECT number, org, job, started_at, digested FROM run WHERE number = $1")
-                .bind(run)
-                .fetch_optional(&mut *change)
-                .await
-                .map_err(unavailable)?
-                .ok_or(StoreError::Missing("run"))?;
+        let mut change = self.begin().await?;
+        // This locks the run's row: workers beside this one wait here, and then see what it has done.
+        let row = sqlx::query(
+            "UPDATE run SET digested = digested WHERE number = $1
+             RETURNING number, org, job, started_at, digested",
+        )
+        .bind(run)
+        .fetch_optional(&mut *change)
+        .await
+        .map_err(unavailable)?
+        .ok_or(StoreError::Missing("run"))?;
         // Another worker may have been quicker, and have seen more.
         if int(&row, 4)? > digest.events {
             return Ok(());
@@ -105,7 +108,10 @@ async fn put_observations(
     observations: &[Observation],
 ) -> Result<(), StoreError> {
     let known = known_observations(change, place.run).await?;
-    for observation in observations.iter().take(OBSERVATIONS_MAX) {
+    // All workers take destinations in one order, so that none of them waits for one that waits for it.
+    let mut observations: Vec<&Observation> = observations.iter().take(OBSERVATIONS_MAX).collect();
+    observations.sort_unstable_by(|a, b| a.destination.cmp(&b.destination));
+    for observation in observations {
         put_observation(
             change,
             place,
