@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::s3::{BUCKET, SIGNER};
 
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
     pub(crate) address: String,
