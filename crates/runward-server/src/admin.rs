@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
-use runward_store::{KeyScope, NewApiKey, NewUser, Org, Role};
+use runward_store::{KeyScope, NewApiKey, NewUser, Org, Role, StoreError};
 
 use crate::app::{App, now};
 use crate::auth::{NewKey, hash_password};
@@ -153,6 +153,13 @@ pub(crate) async fn first_org(app: &App) -> anyhow::Result<Org> {
     let orgs = app.store().orgs().await?;
     match orgs.into_iter().min_by_key(|org| org.id) {
         Some(org) => Ok(org),
-        None => Ok(app.store().add_org(slug, name).await?),
+        None => match app.store().add_org(slug, name).await {
+            // A server that starts at the same time was quicker.
+            Err(StoreError::Exists(_)) => {
+                let org = app.store().org(slug).await?;
+                org.context("the first organisation has gone")
+            }
+            made => Ok(made?),
+        },
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
+use crate::objects::{Addressing, Bucket, Secret};
+
 /// Options that every role takes.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -25,6 +27,41 @@ pub(crate) struct Options {
         hide_env_values = true
     )]
     pub(crate) database: Option<String>,
+    /// A bucket for the events in place of a folder in the folder: s3://bucket/prefix
+    #[arg(long, value_name = "URL", env = "RUNWARD_OBJECTS", global = true)]
+    pub(crate) objects: Option<String>,
+    /// Where the bucket is, such as https://minio.example.com:9000 [default: Amazon S3]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "RUNWARD_OBJECTS_ENDPOINT",
+        global = true
+    )]
+    pub(crate) objects_endpoint: Option<String>,
+    /// The bucket's region [default: that of AWS_REGION, or us-east-1]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "RUNWARD_OBJECTS_REGION",
+        global = true
+    )]
+    pub(crate) objects_region: Option<String>,
+    /// Where the bucket's name stands in addresses: path or host [default: path]
+    #[arg(
+        long,
+        value_name = "PLACE",
+        env = "RUNWARD_OBJECTS_ADDRESSING",
+        global = true
+    )]
+    pub(crate) objects_addressing: Option<String>,
+    /// A file with aws_access_key_id and aws_secret_access_key [default: the variables AWS_..., or what the machine gives]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "RUNWARD_OBJECTS_CREDENTIALS",
+        global = true
+    )]
+    pub(crate) objects_credentials: Option<PathBuf>,
     /// Where to listen [default: 127.0.0.1:8430]
     #[arg(long, value_name = "ADDRESS", env = "RUNWARD_LISTEN", global = true)]
     pub(crate) listen: Option<String>,
@@ -50,6 +87,11 @@ pub(crate) struct Options {
 struct FileOptions {
     data: Option<PathBuf>,
     database: Option<String>,
+    objects: Option<String>,
+    objects_endpoint: Option<String>,
+    objects_region: Option<String>,
+    objects_addressing: Option<String>,
+    objects_credentials: Option<PathBuf>,
     listen: Option<String>,
     public_url: Option<String>,
     silent_after: Option<u64>,
@@ -62,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// None for the file in the folder.
     pub(crate) database: Option<String>,
+    /// None for a folder in the folder.
+    pub(crate) objects: Option<Bucket>,
     pub(crate) listen: SocketAddr,
     /// Without a `/` at its end.
     pub(crate) public_url: String,
@@ -82,7 +126,7 @@ impl Config {
     ) -> Result<Config, ConfigErrors> {
         let mut errors = Vec::new();
         let file = match &options.config {
-            Some(path) => read_file(path, read).unwrap_or_else(|error| {
+            Some(path) => read_file(path, &read).unwrap_or_else(|error| {
                 errors.push(error);
                 FileOptions::default()
             }),
@@ -127,11 +171,26 @@ impl Config {
         {
             errors.push("database: the address does not begin with postgres://".to_owned());
         }
+        let objects = ObjectOptions {
+            address: options.objects.clone().or(file.objects),
+            endpoint: options.objects_endpoint.clone().or(file.objects_endpoint),
+            region: options.objects_region.clone().or(file.objects_region),
+            addressing: options
+                .objects_addressing
+                .clone()
+                .or(file.objects_addressing),
+            credentials: options
+                .objects_credentials
+                .clone()
+                .or(file.objects_credentials),
+        };
+        let objects = objects.bucket(&read, &mut errors);
         if !errors.is_empty() {
             return Err(ConfigErrors(errors));
         }
         Ok(Config {
             database,
+            objects,
             data: data.unwrap_or_else(|| PathBuf::from("/var/lib/runward")),
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
@@ -146,9 +205,91 @@ impl Config {
     }
 }
 
+/// What is said of the bucket, as it is written.
+struct ObjectOptions {
+    address: Option<String>,
+    endpoint: Option<String>,
+    region: Option<String>,
+    addressing: Option<String>,
+    credentials: Option<PathBuf>,
+}
+
+impl ObjectOptions {
+    fn bucket(
+        self,
+        read: &impl Fn(&Path) -> std::io::Result<String>,
+        errors: &mut Vec<String>,
+    ) -> Option<Bucket> {
+        let Some(address) = self.address else {
+            self.refuse_alone(errors);
+            return None;
+        };
+        let mut note = |name: &str, what: &str| errors.push(format!("{name}: {what}"));
+        let mut bucket = Bucket::parse(&address)
+            .map_err(|what| note("objects", what))
+            .ok();
+        let endpoint = self
+            .endpoint
+            .map(|url| url.trim_end_matches('/').to_owned());
+        if endpoint.as_ref().is_some_and(|url| !is_origin(url)) {
+            note(
+                "objects-endpoint",
+                "not an address such as https://minio.example.com:9000, without a path",
+            );
+        }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let is_name = |name: &String| !name.is_empty() && name.bytes().all(is_plain);
+        if self.region.as_ref().is_some_and(|name| !is_name(name)) {
+            note("objects-region", "not a region such as eu-central-1");
+        }
+        let addressing = match self.addressing.as_deref() {
+            None | Some("path") => Addressing::Path,
+            Some("host") => Addressing::Host,
+            Some(_) => {
+                note("objects-addressing", "it is `path` or `host`");
+                Addressing::Path
+            }
+        };
+        let secret = self.credentials.and_then(|path| {
+            let text = read(&path).map_err(|error| error.to_string());
+            let secret = text.and_then(|text| Secret::parse(&text).map_err(str::to_owned));
+            secret
+                .map_err(|what| {
+                    note(
+                        "objects-credentials",
+                        &format!("{}: {what}", path.display()),
+                    )
+                })
+                .ok()
+        });
+        if let Some(bucket) = &mut bucket {
+            bucket.endpoint = endpoint;
+            bucket.region = self.region;
+            bucket.addressing = addressing;
+            bucket.secret = secret;
+        }
+        bucket
+    }
+
+    /// Says that settings of a bucket mean nothing without one: somebody believes that events go elsewhere.
+    fn refuse_alone(&self, errors: &mut Vec<String>) {
+        let given = [
+            ("objects-endpoint", self.endpoint.is_some()),
+            ("objects-region", self.region.is_some()),
+            ("objects-addressing", self.addressing.is_some()),
+            ("objects-credentials", self.credentials.is_some()),
+        ];
+        for (name, _) in given.iter().filter(|(_, given)| *given) {
+            errors.push(format!(
+                "{name}: it says where a bucket is, and `objects` names none"
+            ));
+        }
+    }
+}
+
 fn read_file(
     path: &Path,
-    read: impl Fn(&Path) -> std::io::Result<String>,
+    read: &impl Fn(&Path) -> std::io::Result<String>,
 ) -> Result<FileOptions, String> {
     let text =
         read(path).map_err(|error| format!("config: can't read {}: {error}", path.display()))?;
@@ -218,5 +359,72 @@ mod tests {
             .filter_map(|error| error.split(':').next())
             .collect();
         assert_eq!(places, ["config", "listen", "public-url", "drain"]);
+    }
+
+    #[test]
+    fn a_bucket_is_named_by_its_address_and_found_by_what_else_is_said() {
+        let options = Options {
+            objects: Some("s3://runward-events/team/a/".to_owned()),
+            objects_endpoint: Some("http://127.0.0.1:9000/".to_owned()),
+            objects_credentials: Some("a".into()),
+            ..Options::default()
+        };
+        let file = "[default]\naws_access_key_id = id\naws_secret_access_key=a=b\n[other]\naws_access_key_id = x";
+        let bucket = config(&options, file).unwrap().objects.unwrap();
+        assert_eq!(
+            (bucket.name.as_str(), bucket.prefix.as_str()),
+            ("runward-events", "team/a")
+        );
+        assert_eq!(bucket.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
+        assert_eq!(bucket.addressing, Addressing::Path);
+        assert_eq!(
+            bucket.secret,
+            Secret::parse("aws_secret_access_key = a=b\naws_access_key_id = id").ok()
+        );
+        assert!(
+            !format!("{bucket:?}").contains("a=b"),
+            "it is told to nobody"
+        );
+    }
+
+    #[test]
+    fn a_bucket_that_can_not_be_is_refused_with_all_other_errors() {
+        let options = Options {
+            objects: Some("s3://No_Bucket".to_owned()),
+            objects_endpoint: Some("minio.example.com".to_owned()),
+            objects_region: Some("a b".to_owned()),
+            objects_addressing: Some("dns".to_owned()),
+            objects_credentials: Some("a".into()),
+            listen: Some("here".to_owned()),
+            ..Options::default()
+        };
+        let errors = config(&options, "aws_access_key_id = id").unwrap_err().0;
+        for name in [
+            "listen",
+            "objects",
+            "objects-endpoint",
+            "objects-region",
+            "objects-addressing",
+            "objects-credentials",
+        ] {
+            let told = errors
+                .iter()
+                .filter(|error| error.starts_with(&format!("{name}: ")));
+            assert_eq!(told.count(), 1, "{name}: {errors:?}");
+        }
+        for address in [
+            "s3:/x",
+            "s3://",
+            "https://bucket",
+            "s3://bucket/../x",
+            "s3://bucket/a//b",
+        ] {
+            assert!(Bucket::parse(address).is_err(), "{address}");
+        }
+        let alone = Options {
+            objects_region: Some("eu-central-1".to_owned()),
+            ..Options::default()
+        };
+        assert_eq!(config(&alone, "").unwrap_err().0.len(), 1);
     }
 }

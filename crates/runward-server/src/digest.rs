@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use runward_event::{Mode, parse_line};
 use runward_report::{Report, ReportBuilder};
 use runward_store::{About, Batch, Digest, NewDetection, Observation, Tag, Tags};
@@ -10,15 +11,20 @@ use runward_store::{About, Batch, Digest, NewDetection, Observation, Tag, Tags};
 use crate::app::millis;
 use crate::objects::{ObjectError, Objects};
 
+/// Objects that are fetched at once: most of the time goes by waiting for the store. The largest have 16 MiB.
+const AHEAD: usize = 4;
+
 /// Reads a run's events in their order, each once, however its batches overlap, up to the first gap.
 pub(crate) async fn fold(objects: &Objects, batches: &[Batch]) -> Result<Folded, ObjectError> {
     let mut builder = ReportBuilder::new();
     let mut next = 1;
-    for batch in batches {
-        if u64::try_from(batch.last).is_ok_and(|last| last < next) {
-            continue;
-        }
-        let bytes = objects.get(&batch.object).await?;
+    let mut kept = stream::iter(needed(batches))
+        .map(|name| {
+            let objects = objects.clone();
+            async move { objects.get(&name).await }
+        })
+        .buffered(AHEAD);
+    while let Some(bytes) = kept.try_next().await? {
         (builder, next) = tokio::task::spawn_blocking(move || {
             let next = take(&mut builder, &bytes, next);
             (builder, next)
@@ -33,6 +39,19 @@ pub(crate) async fn fold(objects: &Objects, batches: &[Batch]) -> Result<Folded,
         report,
         events: next.saturating_sub(1),
     })
+}
+
+/// The objects of those batches that reach further than all before them.
+fn needed(batches: &[Batch]) -> Vec<String> {
+    let mut reached = 0;
+    let mut needed = Vec::new();
+    for batch in batches {
+        if batch.last > reached {
+            reached = batch.last;
+            needed.push(batch.object.clone());
+        }
+    }
+    needed
 }
 
 /// A run's report.

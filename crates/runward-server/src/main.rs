@@ -29,6 +29,7 @@ mod web;
 mod what_if;
 mod worker;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -90,6 +91,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         .context("can't start the threads of the server")?;
     runtime.block_on(async {
         let app = open(config).await?;
+        if matches!(cli.role, Role::Serve | Role::Worker) {
+            tokio::spawn(look_for_objects(app.clone()));
+        }
         match &cli.role {
             Role::Serve => serve::serve(app).await,
             Role::Worker => serve::work_only(app).await,
@@ -101,19 +105,33 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 
 /// Opens what the server keeps, and brings it to this version's shape.
 async fn open(config: Config) -> anyhow::Result<App> {
-    let data = &config.data;
-    let objects = data.join("objects");
-    std::fs::create_dir_all(&objects).with_context(|| {
-        format!(
-            "can't make the folder {}: name another one with --data",
-            objects.display()
-        )
-    })?;
     let store = match &config.database {
         Some(address) => SqlStore::postgres(address).await?,
-        None => SqlStore::sqlite(&data.join("runward.db")).await?,
+        None => SqlStore::sqlite(&folder(&config.data)?.join("runward.db")).await?,
     };
     store.migrate().await?;
-    let objects = Objects::folder(&objects)?;
+    let objects = match &config.objects {
+        Some(bucket) => Objects::bucket(bucket)?,
+        None => Objects::folder(&folder(&config.data.join("objects"))?)?,
+    };
     Ok(App::new(config, Arc::new(store), objects))
+}
+
+/// Says early what is wrong with the place of the objects, such as credentials that are not good for it. The server
+/// starts nevertheless: what is only away comes back.
+async fn look_for_objects(app: App) {
+    if let Err(error) = app.objects().list("events", 1).await {
+        tracing::error!(%error, "the object store can't be used now");
+    }
+}
+
+/// Makes a folder, unless it is there.
+fn folder(path: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(path).with_context(|| {
+        format!(
+            "can't make the folder {}: name another one with --data",
+            path.display()
+        )
+    })?;
+    Ok(path.to_owned())
 }

@@ -131,7 +131,7 @@ impl SqlStore {
     }
 
     pub(crate) async fn update_password(&self, user: i64, hash: &str) -> Result<(), StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         sqlx::query("UPDATE person SET password_hash = $1 WHERE id = $2")
             .bind(hash)
             .bind(user)
@@ -154,7 +154,7 @@ impl SqlStore {
         now: Millis,
         expires_at: Millis,
     ) -> Result<(), StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         sqlx::query("DELETE FROM session WHERE expires_at <= $1")
             .bind(now)
             .execute(&mut *change)

@@ -117,7 +117,7 @@ impl SqlStore {
         by: &str,
         comment: Option<&str>,
     ) -> Result<(), StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         self.change_rules(&mut change, org).await?;
         let found = select_within(&mut change, org, id)
             .await?

@@ -52,9 +52,9 @@ impl SqlStore {
     }
 
     pub(crate) async fn put_digest(&self, run: i64, digest: &Digest) -> Result<(), StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         let row = sqlx::query(
-            "SELECT run.number, run.org, run.job, run.started_at, run.digested, project.name, job.pipeline, job.name
+            "SELECT run.org, run.job, run.started_at, project.name, job.pipeline, job.name
              FROM run JOIN project ON project.id = run.project JOIN job ON job.id = run.job WHERE run.number = $1",
         )
         .bind(run)
@@ -62,23 +62,34 @@ impl SqlStore {
         .await
         .map_err(unavailable)?
         .ok_or(StoreError::Missing("run"))?;
-        // Another worker may have been quicker, and have seen more.
-        if int(&row, 4)? > digest.events {
-            return Ok(());
-        }
         let place = Place {
             run,
-            org: int(&row, 1)?,
-            job: int(&row, 2)?,
-            started_at: int(&row, 3)?,
-            project_name: text(&row, 5)?,
-            pipeline: text(&row, 6)?,
-            job_name: text(&row, 7)?,
+            org: int(&row, 0)?,
+            job: int(&row, 1)?,
+            started_at: int(&row, 2)?,
+            project_name: text(&row, 3)?,
+            pipeline: text(&row, 4)?,
+            job_name: text(&row, 5)?,
         };
+        let org = OrgId(place.org);
+        // The organisation before the run, as whoever changes a rule locks them, too.
+        if !digest.detections.is_empty() {
+            self.hold_rules(&mut change, org).await?;
+        }
+        // This locks the run's row: workers beside this one wait here, and then see what it has done.
+        let digested: i64 = sqlx::query_scalar(
+            "UPDATE run SET digested = digested WHERE number = $1 RETURNING digested",
+        )
+        .bind(run)
+        .fetch_one(&mut *change)
+        .await
+        .map_err(unavailable)?;
+        // Another worker may have been quicker, and have seen more.
+        if digested > digest.events {
+            return Ok(());
+        }
         put_observations(&mut change, &place, &digest.observations).await?;
         if !digest.detections.is_empty() {
-            let org = OrgId(place.org);
-            self.hold_rules(&mut change, org).await?;
             let rules = live_rules(&mut change, org).await?;
             put_detections(&mut change, &place, &digest.detections, &rules).await?;
         }
@@ -118,7 +129,10 @@ async fn put_observations(
     observations: &[Observation],
 ) -> Result<(), StoreError> {
     let known = known_observations(change, place.run).await?;
-    for observation in observations.iter().take(OBSERVATIONS_MAX) {
+    // All workers take destinations in one order, so that none of them waits for one that waits for it.
+    let mut observations: Vec<&Observation> = observations.iter().take(OBSERVATIONS_MAX).collect();
+    observations.sort_unstable_by(|a, b| a.destination.cmp(&b.destination));
+    for observation in observations {
         put_observation(
             change,
             place,

@@ -16,7 +16,7 @@ impl SqlStore {
         claim: &Claim,
         now: Millis,
     ) -> Result<Opened, StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         let known = sqlx::query("SELECT number, events, org, project FROM run WHERE id = $1")
             .bind(&claim.run)
             .fetch_optional(&mut *change)
@@ -61,7 +61,20 @@ impl SqlStore {
         batch: &Batch,
         now: Millis,
     ) -> Result<Received, StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
+        // The run's row is locked by this until the end, so that batches that come at once, perhaps to different servers,
+        // are counted one after the other. A run that was given up goes on when something comes of it again; one that has
+        // ended stays so.
+        let mut acknowledged: i64 = sqlx::query_scalar(
+            "UPDATE run SET last_seen_at = $1, state = CASE WHEN state = 2 THEN 0 ELSE state END
+             WHERE number = $2 RETURNING events",
+        )
+        .bind(now)
+        .bind(run)
+        .fetch_optional(&mut *change)
+        .await
+        .map_err(unavailable)?
+        .ok_or(StoreError::Missing("run"))?;
         let inserted = sqlx::query(
             "INSERT INTO batch (run, first, last, object, bytes) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (run, first, last) DO NOTHING",
@@ -74,12 +87,6 @@ impl SqlStore {
         .execute(&mut *change)
         .await
         .map_err(unavailable)?;
-        let mut acknowledged: i64 = sqlx::query_scalar("SELECT events FROM run WHERE number = $1")
-            .bind(run)
-            .fetch_optional(&mut *change)
-            .await
-            .map_err(unavailable)?
-            .ok_or(StoreError::Missing("run"))?;
         // Batches that came before their turn may follow now.
         loop {
             let reached: Option<i64> = sqlx::query_scalar(
@@ -95,17 +102,12 @@ impl SqlStore {
                 None => break,
             }
         }
-        // A run that was given up goes on when something comes of it again; one that has ended stays so.
-        sqlx::query(
-            "UPDATE run SET events = $1, last_seen_at = $2, state = CASE WHEN state = 2 THEN 0 ELSE state END
-             WHERE number = $3",
-        )
-        .bind(acknowledged)
-        .bind(now)
-        .bind(run)
-        .execute(&mut *change)
-        .await
-        .map_err(unavailable)?;
+        sqlx::query("UPDATE run SET events = $1 WHERE number = $2")
+            .bind(acknowledged)
+            .bind(run)
+            .execute(&mut *change)
+            .await
+            .map_err(unavailable)?;
         sqlx::query(
             "UPDATE agent SET last_seen_at = $1 WHERE id = (SELECT agent FROM run WHERE number = $2)",
         )

@@ -118,6 +118,22 @@ impl SqlStore {
     }
 }
 
+impl SqlStore {
+    /// Begins a change of several statements.
+    ///
+    /// A request may be given up at any moment, and so may the future that waits here. What it waits for goes on in a task
+    /// of its own: sqlx 0.9.0 hands a connection on with an open transaction where `BEGIN` is given up half way
+    /// (its issue 4393), and what others write there is then never committed.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let write = self.write.clone();
+        let begun = tokio::spawn(async move { write.begin().await }).await;
+        match begun {
+            Ok(begun) => begun.map_err(unavailable),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+}
+
 /// Of each connection to SQLite. The cache is in KiB.
 const SQLITE_SETTINGS: &[&str] = &[
     "PRAGMA journal_mode = WAL",

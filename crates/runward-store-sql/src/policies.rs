@@ -84,7 +84,7 @@ impl SqlStore {
         version: &NewPolicyVersion,
         now: Millis,
     ) -> Result<Policy, StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         let known: i64 = sqlx::query_scalar(
             "SELECT COUNT(*) FROM policy WHERE org = $1 AND archived_at IS NULL",
         )
@@ -118,7 +118,7 @@ impl SqlStore {
         version: &NewPolicyVersion,
         now: Millis,
     ) -> Result<Policy, StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         let newest = hold(&mut change, org, id).await?;
         if newest != base {
             return Err(StoreError::Conflict(format!(
@@ -141,7 +141,7 @@ impl SqlStore {
         id: i64,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         hold(&mut change, org, id).await?;
         let attached: i64 =
             sqlx::query_scalar("SELECT COUNT(*) FROM policy_attachment WHERE policy = $1")
@@ -254,7 +254,7 @@ impl SqlStore {
         by: &str,
         now: Millis,
     ) -> Result<PolicyAttachment, StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         hold(&mut change, org, id).await?;
         if let Some(project) = scope.project()
             && self.select_project(org, project).await?.is_none()

@@ -137,7 +137,7 @@ impl SqlStore {
         by: &str,
         now: Millis,
     ) -> Result<Suppression, StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         self.change_rules(&mut change, org).await?;
         let live: i64 = sqlx::query_scalar(
             "SELECT COUNT(*) FROM suppression WHERE org = $1 AND ended_at IS NULL",
@@ -254,7 +254,7 @@ impl SqlStore {
         by: Option<&str>,
         now: Millis,
     ) -> Result<bool, StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         self.change_rules(&mut change, org).await?;
         let done = sqlx::query(
             "UPDATE suppression SET ended_at = $1, ended_by = $2 WHERE org = $3 AND id = $4 AND ended_at IS NULL",
@@ -303,7 +303,7 @@ impl SqlStore {
 
     /// Goes on with what the last change of a rule has left to do.
     async fn go_on(&self, org: OrgId, id: i64) -> Result<(), StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         self.change_rules(&mut change, org).await?;
         let row = sqlx::query(
             "SELECT matches, ended_at, backlog FROM suppression WHERE id = $1 AND backlog IS NOT NULL",

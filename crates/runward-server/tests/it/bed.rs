@@ -1,20 +1,77 @@
 //! A server of a test's own, and what asks it.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::s3::{BUCKET, SIGNER};
+
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
     pub(crate) address: String,
-    folder: TempDir,
+    ground: Ground,
     port: u16,
     child: Child,
+}
+
+/// What a server stands on.
+pub(crate) struct Ground {
+    pub(crate) folder: TempDir,
+    /// Variables that it is started with.
+    pub(crate) variables: Vec<(&'static str, String)>,
+    /// A command that starts it in some other place, and goes on to become it.
+    pub(crate) through: Vec<String>,
+}
+
+impl Ground {
+    /// A folder, and nothing else.
+    pub(crate) fn new() -> Ground {
+        Ground {
+            folder: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+            through: Vec::new(),
+        }
+    }
+
+    /// A folder, and for the events a bucket at this address.
+    pub(crate) fn with_bucket(address: SocketAddr) -> Ground {
+        let variables = vec![
+            ("RUNWARD_OBJECTS", format!("s3://{BUCKET}/some/prefix")),
+            ("RUNWARD_OBJECTS_ENDPOINT", format!("http://{address}")),
+            ("AWS_ACCESS_KEY_ID", SIGNER.0.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SIGNER.1.to_owned()),
+        ];
+        Ground {
+            variables,
+            ..Ground::new()
+        }
+    }
+
+    fn command(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_runward-server");
+        let mut words = self.through.iter().map(String::as_str).chain([program]);
+        let mut command = Command::new(words.next().unwrap());
+        command
+            .args(words)
+            .arg("--data")
+            .arg(self.folder.path())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn serve(&self, port: u16) -> Child {
+        self.command()
+            .arg("serve")
+            .args(["--listen", &format!("127.0.0.1:{port}")])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
 }
 
 /// An answer.
@@ -29,14 +86,17 @@ pub(crate) struct Answer {
 
 impl Server {
     pub(crate) fn start() -> Server {
-        let folder = tempfile::tempdir().unwrap();
+        Server::on(Ground::new())
+    }
+
+    pub(crate) fn on(ground: Ground) -> Server {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let child = spawn(&folder, port);
+        let child = ground.serve(port);
         let server = Server {
             address: format!("http://127.0.0.1:{port}"),
-            folder,
+            ground,
             port,
             child,
         };
@@ -53,17 +113,34 @@ impl Server {
 
     /// Ends the server as a crash would, and starts another one on what it left.
     pub(crate) fn crash(&mut self) {
+        self.stop();
+        self.restart();
+    }
+
+    pub(crate) fn stop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.folder, self.port);
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.child = self.ground.serve(self.port);
         self.wait();
+    }
+
+    /// Whether the process that was started last still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
+    pub(crate) fn socket(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     fn admin(&self, arguments: &[&str], input: &str) -> String {
         use std::io::Write as _;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_runward-server"))
-            .arg("--data")
-            .arg(self.folder.path())
+        let mut child = self
+            .ground
+            .command()
             .arg("admin")
             .args(arguments)
             .stdin(Stdio::piped())
@@ -174,17 +251,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn spawn(folder: &TempDir, port: u16) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_runward-server"))
-        .arg("serve")
-        .arg("--data")
-        .arg(folder.path())
-        .args(["--listen", &format!("127.0.0.1:{port}")])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
 }
 
 fn agent() -> ureq::Agent {

@@ -5,10 +5,16 @@
     reason = "helpers of tests fail as the tests do; clippy knows only functions marked as tests"
 )]
 
+mod agent;
 mod api;
+mod away;
 mod bed;
+mod chance;
 mod ingest;
 mod limits;
 mod pages;
 mod policies;
+mod proxy;
 mod record;
+mod s3;
+mod two_servers;

@@ -25,7 +25,7 @@ pub(crate) async fn each(test: &str, run: impl AsyncFn(Bed)) {
         .await
         .unwrap();
     run(Bed::new(store, Some(folder)).await).await;
-    match crate::postgres::database() {
+    match runward_lab::postgres::database() {
         Ok(address) => {
             let store = SqlStore::postgres(&address).await.unwrap();
             run(Bed::new(store, None).await).await;

@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use runward_lab::test_name;
-use runward_store::{RunState, Store as _, StoreError, Tag};
+use runward_store::{DestinationFilter, RunState, Store as _, StoreError, Tag};
 
 use crate::bed::{ALL, Bed, NOW, batch, claim, digest, each, name};
 
@@ -193,6 +195,90 @@ async fn hostile_texts_are_kept_as_texts() {
         let branch = run.branch.unwrap();
         assert!(branch.starts_with("'; DROP TABLE run; --\u{fffd}") && branch.len() <= 1024);
         assert_eq!(project.name, branch);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_come_at_once_are_all_counted() {
+    each(test_name!(), async |bed: Bed| {
+        let run = bed.run(1, |_| {}).await;
+        let receiving = (0..40).rev().map(|n| {
+            let store = bed.store.clone();
+            tokio::spawn(async move { store.receive(run, &batch(n * 2 + 1, n * 2 + 2), NOW).await })
+        });
+        let receiving: Vec<_> = receiving.collect();
+        for received in receiving {
+            received.await.unwrap().unwrap();
+        }
+        let opened = bed.store.opened(bed.org.id, None, &name(1)).await.unwrap();
+        assert_eq!(opened.unwrap().events, 80);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_digested_by_several_workers_is_counted_once() {
+    each(test_name!(), async |bed: Bed| {
+        let names: Vec<String> = (0..30).map(|n| format!("host-{n}.example:443")).collect();
+        let mut there: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 0)).collect();
+        let mut working = Vec::new();
+        for number in 1..=4 {
+            let run = bed.run(number, |_| {}).await;
+            bed.store.receive(run, &batch(1, 10), NOW).await.unwrap();
+            // Each run has them in another order.
+            there.rotate_left(7);
+            let digest = digest(10, &there);
+            for _ in 0..3 {
+                let (store, digest) = (bed.store.clone(), digest.clone());
+                working.push(tokio::spawn(
+                    async move { store.digest(run, &digest).await },
+                ));
+            }
+        }
+        for worked in working {
+            worked.await.unwrap().unwrap();
+        }
+        let page = bed
+            .store
+            .destinations(bed.org.id, &DestinationFilter::default(), ALL)
+            .await
+            .unwrap();
+        assert_eq!(page.rows.len(), 30);
+        for row in page.rows {
+            assert_eq!((row.runs, row.jobs, row.connections), (4, 1, 12), "{row:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_is_given_up_does_not_take_others_with_it() {
+    each(test_name!(), async |bed: Bed| {
+        let run = bed.run(1, |_| {}).await;
+        for round in 0..40u64 {
+            // As many as there are connections, each given up at another moment.
+            for n in 0..8 {
+                let (store, batch) = (bed.store.clone(), batch(1, 10));
+                let given_up = tokio::spawn(async move { store.receive(run, &batch, NOW).await });
+                tokio::time::sleep(Duration::from_micros(round * 20 + n)).await;
+                given_up.abort();
+            }
+            // A change of one statement on each connection: it is there for others once it is done.
+            let adding = (0..8).map(|n| {
+                let store = bed.store.clone();
+                tokio::spawn(async move {
+                    let slug = format!("org-{round}-{n}");
+                    store.add_org(&slug, "Name").await.unwrap();
+                    store.org(&slug).await.unwrap().is_some()
+                })
+            });
+            let adding: Vec<_> = adding.collect();
+            for added in adding {
+                assert!(added.await.unwrap());
+            }
+        }
+        bed.store.receive(run, &batch(1, 300), NOW).await.unwrap();
     })
     .await;
 }

@@ -12,5 +12,4 @@ mod bed;
 mod ingest;
 mod lists;
 mod policies;
-mod postgres;
 mod suppressions;

@@ -22,3 +22,4 @@ mod processes;
 mod protect;
 mod report;
 mod strace;
+mod upload;

@@ -1,0 +1,153 @@
+//! A run that is sent to a control plane while it goes on.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runward_lab::{requires, skip, test_name};
+use tempfile::TempDir;
+
+use crate::bed::{Bed, LIMIT, binary};
+
+/// The real server, killed when the test is over.
+struct Server {
+    program: PathBuf,
+    folder: TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// The server that was built beside `runward`, which is so when all tests are.
+    fn find() -> Result<Server, &'static str> {
+        let program = binary().with_file_name("runward-server");
+        if !program.exists() {
+            return Err("needs runward-server beside runward: cargo build -p runward-server");
+        }
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        Ok(Server {
+            program,
+            folder: TempDir::new().unwrap(),
+            port: free.local_addr().unwrap().port(),
+            child: None,
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("--data")
+            .arg(self.folder.path())
+            .args(["--listen", &format!("127.0.0.1:{}", self.port)])
+            .stderr(Stdio::null());
+        command
+    }
+
+    fn start(&mut self) {
+        self.child = Some(self.command().arg("serve").spawn().unwrap());
+        let ready = || self.ask("/readyz", "").contains(" 200 ");
+        assert!(within(ready), "the server starts");
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn key(&self, scope: &str) -> String {
+        let made = self
+            .command()
+            .args(["admin", "key", "--name", "test", "--scope", scope])
+            .output();
+        String::from_utf8(made.unwrap().stdout)
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+
+    /// What the server answers, head and all; nothing if it is away.
+    fn ask(&self, path: &str, key: &str) -> String {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
+            return String::new();
+        };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        );
+        let mut answer = Vec::new();
+        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn within(mut happens: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + LIMIT;
+    while Instant::now() < deadline {
+        if happens() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    false
+}
+
+#[test]
+fn a_server_that_is_away_during_the_job_has_all_of_it_in_the_end() {
+    requires!(Root);
+    let mut server = match Server::find() {
+        Ok(server) => server,
+        Err(lacking) => return skip(test_name!(), lacking),
+    };
+    server.start();
+    let bed = Bed::new();
+    let key = server.key("ingest");
+    let address = format!("http://127.0.0.1:{}", server.port);
+    // The job waits twice, so that the test knows where it is.
+    let script = "/bin/true; touch first; until test -e second; do sleep 0.2; done; \
+        /bin/echo on; touch third; until test -e fourth; do sleep 0.2; done; /bin/true";
+    let mut command = bed.runward(["run", "--server", &address, "--", "sh", "-c", script]);
+    command.env("RUNWARD_API_KEY", key);
+    let here = |name: &str| bed.path().join(name);
+    let recorded = thread::scope(|scope| {
+        let job = scope.spawn(|| bed.finish(&mut command));
+        assert!(within(|| here("first").exists()));
+        server.stop();
+        std::fs::write(here("second"), "").unwrap();
+        assert!(within(|| here("third").exists()));
+        // Some attempts fail meanwhile.
+        thread::sleep(Duration::from_millis(2500));
+        server.start();
+        std::fs::write(here("fourth"), "").unwrap();
+        job.join().unwrap()
+    });
+    let ran = &recorded.ran;
+    assert_eq!(ran.code(), 0, "{}", ran.stderr);
+    let page = ran.stderr.lines().find_map(|line| {
+        let (_, name) = line.split_once("this run on the server: ")?;
+        name.rsplit('/').next()
+    });
+    let name = page.unwrap_or_else(|| panic!("it tells where the run is: {}", ran.stderr));
+    let reader = server.key("read");
+    let mut answer = String::new();
+    let finished = within(|| {
+        answer = server.ask(&format!("/api/v1/runs/{name}"), &reader);
+        answer.contains("\"state\":\"finished\"")
+    });
+    assert!(finished, "{answer}");
+    let events = recorded.events.len();
+    assert!(
+        answer.contains(&format!("\"events\":{events},")),
+        "{events} events: {answer}"
+    );
+}
