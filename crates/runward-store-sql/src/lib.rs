@@ -15,10 +15,12 @@ mod detections;
 mod digest;
 mod filter;
 mod ingest;
+mod members;
 mod overview;
 mod runs;
 mod schema;
 mod store;
+mod trust;
 mod values;
 
 use std::path::Path;

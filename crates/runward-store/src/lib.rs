@@ -20,7 +20,7 @@ mod store;
 
 pub use access::{
     Agent, AgentBeat, ApiKey, AuditEntry, KeyScope, NewApiKey, NewUser, Org, Project, Role,
-    Session, User, Visibility,
+    Session, Trust, User, Visibility,
 };
 pub use destination::{Destination, DestinationFilter, Observation, Sighting};
 pub use detection::{Detection, DetectionFilter, DetectionStatus, NewDetection};
