@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 use crate::types::{
-    Acknowledged, Agents, ApiKeys, CreatedApiKey, Decision, Destinations, Detection, Detections,
-    NewApiKey, Overview, Problem, Projects, Run, Runs,
+    Acknowledged, Agents, ApiKeys, CreatedApiKey, CreatedRegistration, Decision, Destinations,
+    Detection, Detections, MemberChange, Members, NewAgent, NewApiKey, NewTrust, Overview, Problem,
+    Projects, Run, Runs, Trust, Trusts,
 };
 
 /// The description of the API, as OpenAPI 3.1.
@@ -30,8 +31,22 @@ pub fn openapi() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas.take_definitions(true),
-            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": security(),
         },
+    })
+}
+
+/// What a request can come with. Sessions are those of the pages; the cookie's name is the one over TLS.
+fn security() -> Value {
+    json!({
+        "key": { "type": "http", "scheme": "bearer" },
+        "ciToken": {
+            "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+            "description": "A token that GitHub or GitLab signed for the job, with this server's address as its audience.",
+        },
+        "registration": { "type": "http", "scheme": "bearer" },
+        "session": { "type": "apiKey", "in": "cookie", "name": "__Host-runward" },
+        "csrf": { "type": "apiKey", "in": "header", "name": "X-CSRF-Token" },
     })
 }
 
@@ -51,8 +66,14 @@ fn schema<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
 fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     let (status, about) = match route.operation {
-        Operation::CreateKey => ("201", "It was made."),
+        Operation::CreateKey
+        | Operation::CreateTrust
+        | Operation::CreateRegistration
+        | Operation::RegisterAgent => ("201", "It was made."),
         Operation::RevokeKey => ("204", "It was taken back."),
+        Operation::ChangeMember | Operation::RemoveMember | Operation::RemoveTrust => {
+            ("204", "It was done.")
+        }
         _ => ("200", "The answer."),
     };
     let mut answer = json!({ "description": about });
@@ -78,7 +99,12 @@ fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> 
             json!({ "required": true, "content": { kind: { "schema": schema } } });
     }
     if route.access != Access::Public {
-        operation["security"] = json!([{ "key": [] }]);
+        operation["security"] = match route.access {
+            Access::Ingest => json!([{ "key": [] }, { "ciToken": [] }]),
+            Access::Registration => json!([{ "registration": [] }]),
+            _ if route.method == Method::Get => json!([{ "key": [] }, { "session": [] }]),
+            _ => json!([{ "key": [] }, { "session": [], "csrf": [] }]),
+        };
     }
     operation
 }
@@ -102,6 +128,9 @@ fn request(operation: Operation, schemas: &mut SchemaGenerator) -> Option<(&'sta
         }
         Operation::DecideDetection => Some(("application/json", schema::<Decision>(schemas))),
         Operation::CreateKey => Some(("application/json", schema::<NewApiKey>(schemas))),
+        Operation::ChangeMember => Some(("application/json", schema::<MemberChange>(schemas))),
+        Operation::CreateTrust => Some(("application/json", schema::<NewTrust>(schemas))),
+        Operation::RegisterAgent => Some(("application/json", schema::<NewAgent>(schemas))),
         _ => None,
     }
 }
@@ -122,8 +151,15 @@ fn response(operation: Operation, schemas: &mut SchemaGenerator) -> Option<Schem
         Operation::DecideDetection => Some(schema::<Detection>(schemas)),
         Operation::ListAgents => Some(schema::<Agents>(schemas)),
         Operation::ListKeys => Some(schema::<ApiKeys>(schemas)),
-        Operation::CreateKey => Some(schema::<CreatedApiKey>(schemas)),
-        Operation::RevokeKey => None,
+        Operation::CreateKey | Operation::RegisterAgent => Some(schema::<CreatedApiKey>(schemas)),
+        Operation::ListMembers => Some(schema::<Members>(schemas)),
+        Operation::ListTrust => Some(schema::<Trusts>(schemas)),
+        Operation::CreateTrust => Some(schema::<Trust>(schemas)),
+        Operation::CreateRegistration => Some(schema::<CreatedRegistration>(schemas)),
+        Operation::RevokeKey
+        | Operation::ChangeMember
+        | Operation::RemoveMember
+        | Operation::RemoveTrust => None,
     }
 }
 
@@ -131,6 +167,10 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     let mut failures = vec![("503", "The server can't answer now; nothing was changed.")];
     if route.access != Access::Public {
         failures.push(("401", "No key, or none that is good for this."));
+        failures.push((
+            "403",
+            "The person may not do this, or has to log in again for it; or the token is another job's.",
+        ));
     }
     if route.path.contains('{') || route.operation == Operation::CreateKey {
         failures.push(("404", "It is not there, or belongs to somebody else."));
@@ -140,11 +180,22 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     }
     if matches!(
         route.operation,
-        Operation::SendEvents | Operation::CreateKey | Operation::DecideDetection
+        Operation::SendEvents
+            | Operation::CreateKey
+            | Operation::DecideDetection
+            | Operation::ChangeMember
+            | Operation::CreateTrust
+            | Operation::RegisterAgent
     ) {
         failures.push(("413", "It is too large."));
         failures.push(("415", "It is of another type."));
         failures.push(("422", "It can be read, and can't be taken."));
+    }
+    if matches!(route.operation, Operation::RemoveMember) {
+        failures.push(("422", "The organisation would be without an admin."));
+    }
+    if route.operation == Operation::CreateTrust {
+        failures.push(("409", "It is there already."));
     }
     failures
 }

@@ -1,11 +1,17 @@
 //! What the server is told: by options, by variables, and by one file; in that order of strength.
 
+mod identity;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
+
+use identity::IdentityOptions;
+pub(crate) use identity::{CiIssuer, Identity, Oidc, is_issuer};
 
 /// Options that every role takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -42,11 +48,13 @@ pub(crate) struct Options {
     /// How many seconds requests may go on when the server is told to end [default: 20]
     #[arg(long, value_name = "SECONDS", env = "RUNWARD_DRAIN", global = true)]
     pub(crate) drain: Option<u64>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityOptions,
 }
 
 /// The file; its names are those of the options.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 struct FileOptions {
     data: Option<PathBuf>,
     database: Option<String>,
@@ -54,6 +62,11 @@ struct FileOptions {
     public_url: Option<String>,
     silent_after: Option<u64>,
     drain: Option<u64>,
+    #[serde(flatten)]
+    identity: IdentityOptions,
+    /// What is none of these.
+    #[serde(flatten)]
+    unknown: BTreeMap<String, toml::Value>,
 }
 
 /// Settings that can be used.
@@ -67,6 +80,7 @@ pub(crate) struct Config {
     pub(crate) public_url: String,
     pub(crate) silent_after: Duration,
     pub(crate) drain: Duration,
+    pub(crate) identity: Identity,
 }
 
 /// Everything that is wrong with the settings, a sentence each.
@@ -82,7 +96,7 @@ impl Config {
     ) -> Result<Config, ConfigErrors> {
         let mut errors = Vec::new();
         let file = match &options.config {
-            Some(path) => read_file(path, read).unwrap_or_else(|error| {
+            Some(path) => read_file(path, &read).unwrap_or_else(|error| {
                 errors.push(error);
                 FileOptions::default()
             }),
@@ -115,6 +129,8 @@ impl Config {
         let silent_after = options.silent_after.or(file.silent_after);
         let silent_after = seconds("silent-after", silent_after, 300, &mut errors);
         let drain = seconds("drain", options.drain.or(file.drain), 20, &mut errors);
+        let identity = options.identity.clone().or(file.identity);
+        let identity = identity.parse(&read, &mut errors);
         let data = options.data.clone().or(file.data);
         let database = options.database.clone().or(file.database);
         let is_postgres = |address: &String| {
@@ -137,6 +153,7 @@ impl Config {
             public_url: public_url.trim_end_matches('/').to_owned(),
             silent_after,
             drain,
+            identity,
         })
     }
 
@@ -152,13 +169,13 @@ fn read_file(
 ) -> Result<FileOptions, String> {
     let text =
         read(path).map_err(|error| format!("config: can't read {}: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error| {
-        format!(
-            "config: {}: {}",
-            path.display(),
-            error.to_string().trim_end()
-        )
-    })
+    let told = |what: &str| format!("config: {}: {what}", path.display());
+    let file: FileOptions =
+        toml::from_str(&text).map_err(|error| told(error.to_string().trim_end()))?;
+    match file.unknown.keys().next() {
+        Some(name) => Err(told(&format!("there is no setting `{name}`"))),
+        None => Ok(file),
+    }
 }
 
 /// Whether it is `http://` or `https://` with a host and perhaps a port, and nothing else.

@@ -21,6 +21,7 @@ mod listen;
 mod objects;
 mod pages;
 mod problem;
+mod query;
 mod rates;
 mod serve;
 mod web;
@@ -113,5 +114,5 @@ async fn open(config: Config) -> anyhow::Result<App> {
     };
     store.migrate().await?;
     let objects = Objects::folder(&objects)?;
-    Ok(App::new(config, Arc::new(store), objects))
+    App::new(config, Arc::new(store), objects)
 }

@@ -10,12 +10,12 @@ use runward_store::{
 };
 use serde::Deserialize;
 
-use super::{AdminKey, Json, Path, Query, ReadKey};
+use super::{AdminKey, Caller, Json, Path, Query, ReadKey};
 use crate::app::{App, now};
 use crate::auth::NewKey;
 use crate::problem::Problem;
 
-type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Answer<T> = Result<Json<T>, Problem>;
 
 impl<T: serde::Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
@@ -48,7 +48,7 @@ fn next(cursor: Option<Cursor>) -> Option<String> {
 }
 
 /// What is about the whole organisation is not for a key of one project.
-fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
+fn whole_org(key: &Caller) -> Result<OrgId, Problem> {
     match key.project {
         None => Ok(key.org),
         Some(_) => Err(Problem::no_key()),
@@ -56,7 +56,7 @@ fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
 }
 
 /// The project that is asked for, or the only one that the key is good for.
-fn project(key: &ApiKey, asked: Option<i64>) -> Result<Option<ProjectId>, Problem> {
+fn project(key: &Caller, asked: Option<i64>) -> Result<Option<ProjectId>, Problem> {
     match (key.project, asked.map(ProjectId)) {
         (Some(only), Some(asked)) if only != asked => Err(Problem::missing("project")),
         (Some(only), _) => Ok(Some(only)),
@@ -221,7 +221,7 @@ fn told_tag(tag: Tag) -> api::Tag {
 }
 
 /// A run that the key may see.
-async fn seen(app: &App, key: &ApiKey, id: &str) -> Result<Run, Problem> {
+async fn seen(app: &App, key: &Caller, id: &str) -> Result<Run, Problem> {
     let found = app.store().run(key.org, id).await?;
     let found = found.filter(|(run, _)| key.project.is_none_or(|only| only == run.project));
     found
@@ -386,9 +386,9 @@ pub(super) async fn decide(
         .ok_or_else(|| Problem::missing("detection"))
 }
 
-/// How a key stands in the log of changes.
-fn who(key: &ApiKey) -> String {
-    format!("key {} ({})", key.name, key.prefix)
+/// How the caller stands in the log of changes.
+fn who(key: &Caller) -> String {
+    key.who.clone()
 }
 
 pub(super) async fn agents(State(app): State<App>, ReadKey(key): ReadKey) -> Answer<api::Agents> {
@@ -417,7 +417,7 @@ pub(super) async fn keys(State(app): State<App>, AdminKey(key): AdminKey) -> Ans
     }))
 }
 
-fn told_key(key: ApiKey) -> api::ApiKey {
+pub(super) fn told_key(key: ApiKey) -> api::ApiKey {
     api::ApiKey {
         id: key.id,
         name: key.name,
@@ -447,6 +447,9 @@ pub(super) async fn create_key(
             "not possible",
             why,
         ));
+    }
+    if wanted.scope == api::Scope::Admin {
+        key.fresh()?;
     }
     let new =
         NewKey::generate().map_err(|_| Problem::unavailable("there is no randomness for a key"))?;

@@ -5,6 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use runward_store::Store as _;
+use runward_store_sql::SqlStore;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// How long anything may take.
@@ -14,6 +17,8 @@ pub(crate) struct Server {
     pub(crate) address: String,
     folder: TempDir,
     port: u16,
+    /// More settings.
+    arguments: Vec<String>,
     child: Child,
 }
 
@@ -29,15 +34,24 @@ pub(crate) struct Answer {
 
 impl Server {
     pub(crate) fn start() -> Server {
+        Server::with(&[])
+    }
+
+    /// One with these settings.
+    pub(crate) fn with(arguments: &[String]) -> Server {
+        Server::on(free_port(), arguments)
+    }
+
+    /// One on this port.
+    pub(crate) fn on(port: u16, arguments: &[String]) -> Server {
         let folder = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let child = spawn(&folder, port);
+        let arguments = arguments.to_vec();
+        let child = spawn(&folder, port, &arguments);
         let server = Server {
             address: format!("http://127.0.0.1:{port}"),
             folder,
             port,
+            arguments,
             child,
         };
         server.wait();
@@ -55,15 +69,16 @@ impl Server {
     pub(crate) fn crash(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.folder, self.port);
+        self.child = spawn(&self.folder, self.port, &self.arguments);
         self.wait();
     }
 
-    fn admin(&self, arguments: &[&str], input: &str) -> String {
+    pub(crate) fn admin(&self, arguments: &[&str], input: &str) -> String {
         use std::io::Write as _;
         let mut child = Command::new(env!("CARGO_BIN_EXE_runward-server"))
             .arg("--data")
             .arg(self.folder.path())
+            .args(&self.arguments)
             .arg("admin")
             .args(arguments)
             .stdin(Stdio::piped())
@@ -108,13 +123,47 @@ impl Server {
         answer(agent().run(request.body(body.to_owned()).unwrap()).unwrap())
     }
 
+    /// Asks the API as a page of this server could.
+    pub(crate) fn by_session(
+        &self,
+        method: &str,
+        path: &str,
+        cookie: &str,
+        csrf: &str,
+        body: &str,
+    ) -> Answer {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address))
+            .header("content-type", "application/json")
+            .header("cookie", cookie)
+            .header("x-csrf-token", csrf);
+        answer(agent().run(request.body(body.to_owned()).unwrap()).unwrap())
+    }
+
     /// Makes a person and logs in; answers the cookie.
     pub(crate) fn person(&self, login: &str, role: &str) -> String {
         self.admin(&["user", login, "--role", role], "correct horse battery\n");
+        let login = login.replace('@', "%40");
         let form = format!("login={login}&password=correct+horse+battery&next=/");
         let answer = self.form("/login", "", &form);
         assert_eq!(answer.status, 303, "{answer:?}");
         answer.cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Makes it long ago that the person of this session showed who it is.
+    pub(crate) fn age(&self, cookie: &str) {
+        let (_, token) = cookie.split_once('=').unwrap();
+        let hash = Sha256::digest(token).into();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let file = self.folder.path().join("runward.db");
+            let store = SqlStore::sqlite(&file).await.unwrap();
+            store.reauthenticated(&hash, 0).await.unwrap();
+        });
     }
 
     pub(crate) fn get(&self, path: &str, cookie: &str) -> Answer {
@@ -176,18 +225,25 @@ impl Drop for Server {
     }
 }
 
-fn spawn(folder: &TempDir, port: u16) -> Child {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+fn spawn(folder: &TempDir, port: u16, arguments: &[String]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_runward-server"))
         .arg("serve")
         .arg("--data")
         .arg(folder.path())
         .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args(arguments)
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }
 
-fn agent() -> ureq::Agent {
+pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -196,7 +252,7 @@ fn agent() -> ureq::Agent {
         .into()
 }
 
-fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
+pub(crate) fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     let header = |name: &str| {
         let value = response
             .headers()

@@ -7,7 +7,11 @@
 
 mod api;
 mod bed;
+mod ci;
+mod identity;
 mod ingest;
+mod issuer;
 mod limits;
+mod oidc;
 mod pages;
 mod record;

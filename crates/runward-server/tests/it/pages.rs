@@ -137,6 +137,13 @@ fn changes_need_an_admin_and_a_form_of_this_server() {
             "/o/main/settings/members",
             "login=mallory&password=long+enough+password&role=admin",
         ),
+        ("/o/main/settings/members/2", "action=auditor"),
+        ("/o/main/settings/registrations", "x=y"),
+        (
+            "/o/main/settings/trust",
+            "issuer=https://gitlab.com&pattern=group/app",
+        ),
+        ("/o/main/settings/trust/1", "x=y"),
         ("/o/main/settings/projects/1", "visibility=public"),
         ("/o/main/detections/1", "action=resolve"),
     ];
@@ -178,6 +185,10 @@ fn changes_need_an_admin_and_a_form_of_this_server() {
         "api-key.create",
         "api-key.revoke",
         "user.create",
+        "user.role",
+        "registration.create",
+        "trust.create",
+        "trust.remove",
         "project.publish",
         "detection.resolve",
     ] {
@@ -233,7 +244,7 @@ fn a_policy_is_tried_on_what_a_run_did() {
     assert!(wrong.body.contains("99999"), "{}", wrong.body);
 }
 
-fn csrf(page: &str) -> String {
+pub(crate) fn csrf(page: &str) -> String {
     let at = page
         .find("name=\"csrf\" value=\"")
         .expect("the page has a form")
