@@ -26,7 +26,8 @@ pub use suppression::{
     Matches, NewSuppression, Suppression, SuppressionPreview, SuppressionState, Suppressions,
 };
 pub use types::{
-    Acknowledged, Agent, Agents, ApiKey, ApiKeys, CreatedApiKey, Day, Decision, Destination,
-    Destinations, Detection, DetectionStatus, Detections, NewApiKey, Overview, Problem, Project,
-    Projects, Run, RunState, Runs, Scope, Tag, Visibility,
+    Acknowledged, Agent, Agents, ApiKey, ApiKeys, CreatedApiKey, CreatedRegistration, Day,
+    Decision, Destination, Destinations, Detection, DetectionStatus, Detections, Member,
+    MemberChange, Members, NewAgent, NewApiKey, NewTrust, Overview, Problem, Project, Projects,
+    Role, Run, RunState, Runs, Scope, Tag, Trust, Trusts, Visibility,
 };

@@ -9,8 +9,9 @@ use crate::policy::{
 use crate::routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 use crate::suppression::{Matches, NewSuppression, Suppression, SuppressionPreview, Suppressions};
 use crate::types::{
-    Acknowledged, Agents, ApiKeys, CreatedApiKey, Decision, Destinations, Detection, Detections,
-    NewApiKey, Overview, Problem, Projects, Run, Runs,
+    Acknowledged, Agents, ApiKeys, CreatedApiKey, CreatedRegistration, Decision, Destinations,
+    Detection, Detections, MemberChange, Members, NewAgent, NewApiKey, NewTrust, Overview, Problem,
+    Projects, Run, Runs, Trust, Trusts,
 };
 
 /// The description of the API, as OpenAPI 3.1.
@@ -35,8 +36,22 @@ pub fn openapi() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas.take_definitions(true),
-            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": security(),
         },
+    })
+}
+
+/// What a request can come with. Sessions are those of the pages; the cookie's name is the one over TLS.
+fn security() -> Value {
+    json!({
+        "key": { "type": "http", "scheme": "bearer" },
+        "ciToken": {
+            "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+            "description": "A token that GitHub or GitLab signed for the job, with this server's address as its audience.",
+        },
+        "registration": { "type": "http", "scheme": "bearer" },
+        "session": { "type": "apiKey", "in": "cookie", "name": "__Host-runward" },
+        "csrf": { "type": "apiKey", "in": "header", "name": "X-CSRF-Token" },
     })
 }
 
@@ -59,11 +74,17 @@ fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> 
         Operation::CreateKey
         | Operation::CreateSuppression
         | Operation::CreatePolicy
-        | Operation::AttachPolicy => ("201", "It was made."),
+        | Operation::AttachPolicy
+        | Operation::CreateTrust
+        | Operation::CreateRegistration
+        | Operation::RegisterAgent => ("201", "It was made."),
         Operation::DetachPolicy => ("204", "It was detached."),
         Operation::ArchivePolicy => ("204", "It was put away."),
         Operation::RevokeKey => ("204", "It was taken back."),
         Operation::EndSuppression => ("204", "It has ended."),
+        Operation::ChangeMember | Operation::RemoveMember | Operation::RemoveTrust => {
+            ("204", "It was done.")
+        }
         _ => ("200", "The answer."),
     };
     let mut answer = json!({ "description": about });
@@ -89,7 +110,12 @@ fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> 
             json!({ "required": true, "content": { kind: { "schema": schema } } });
     }
     if route.access != Access::Public {
-        operation["security"] = json!([{ "key": [] }]);
+        operation["security"] = match route.access {
+            Access::Ingest => json!([{ "key": [] }, { "ciToken": [] }]),
+            Access::Registration => json!([{ "registration": [] }]),
+            _ if route.method == Method::Get => json!([{ "key": [] }, { "session": [] }]),
+            _ => json!([{ "key": [] }, { "session": [], "csrf": [] }]),
+        };
     }
     operation
 }
@@ -121,6 +147,9 @@ fn request(operation: Operation, schemas: &mut SchemaGenerator) -> Option<(&'sta
         Operation::ChangePolicy => Some(("application/json", schema::<PolicyChange>(schemas))),
         Operation::AttachPolicy => Some(("application/json", schema::<PolicyScope>(schemas))),
         Operation::TryPolicy => Some(("application/json", schema::<PolicyTrial>(schemas))),
+        Operation::ChangeMember => Some(("application/json", schema::<MemberChange>(schemas))),
+        Operation::CreateTrust => Some(("application/json", schema::<NewTrust>(schemas))),
+        Operation::RegisterAgent => Some(("application/json", schema::<NewAgent>(schemas))),
         _ => None,
     }
 }
@@ -153,11 +182,20 @@ fn response(operation: Operation, schemas: &mut SchemaGenerator) -> Option<Schem
         Operation::AttachPolicy => Some(schema::<PolicyAttachment>(schemas)),
         Operation::TryPolicy => Some(schema::<TriedPolicy>(schemas)),
         Operation::ShowEffectivePolicy => Some(schema::<EffectivePolicy>(schemas)),
-        Operation::DetachPolicy | Operation::ArchivePolicy => None,
         Operation::ListAgents => Some(schema::<Agents>(schemas)),
         Operation::ListKeys => Some(schema::<ApiKeys>(schemas)),
-        Operation::CreateKey => Some(schema::<CreatedApiKey>(schemas)),
-        Operation::RevokeKey | Operation::EndSuppression => None,
+        Operation::CreateKey | Operation::RegisterAgent => Some(schema::<CreatedApiKey>(schemas)),
+        Operation::ListMembers => Some(schema::<Members>(schemas)),
+        Operation::ListTrust => Some(schema::<Trusts>(schemas)),
+        Operation::CreateTrust => Some(schema::<Trust>(schemas)),
+        Operation::CreateRegistration => Some(schema::<CreatedRegistration>(schemas)),
+        Operation::RevokeKey
+        | Operation::EndSuppression
+        | Operation::DetachPolicy
+        | Operation::ArchivePolicy
+        | Operation::ChangeMember
+        | Operation::RemoveMember
+        | Operation::RemoveTrust => None,
     }
 }
 
@@ -165,6 +203,10 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     let mut failures = vec![("503", "The server can't answer now; nothing was changed.")];
     if route.access != Access::Public {
         failures.push(("401", "No key, or none that is good for this."));
+        failures.push((
+            "403",
+            "The person may not do this, or has to log in again for it; or the token is another job's.",
+        ));
     }
     let names_a_project = matches!(
         route.operation,
@@ -187,6 +229,9 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
             | Operation::ChangePolicy
             | Operation::AttachPolicy
             | Operation::TryPolicy
+            | Operation::ChangeMember
+            | Operation::CreateTrust
+            | Operation::RegisterAgent
     ) {
         failures.push(("413", "It is too large."));
         failures.push(("415", "It is of another type."));
@@ -203,6 +248,12 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
             | Operation::ArchivePolicy
     ) {
         failures.push(("409", "What is there now does not let it happen."));
+    }
+    if matches!(route.operation, Operation::RemoveMember) {
+        failures.push(("422", "The organisation would be without an admin."));
+    }
+    if route.operation == Operation::CreateTrust {
+        failures.push(("409", "It is there already."));
     }
     failures
 }

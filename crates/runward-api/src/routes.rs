@@ -23,6 +23,8 @@ pub enum Access {
     Read,
     /// `admin`.
     Admin,
+    /// A token for registering a machine, which is no key.
+    Registration,
 }
 
 /// What a request does; the server has one function for each.
@@ -59,6 +61,14 @@ pub enum Operation {
     ListKeys,
     CreateKey,
     RevokeKey,
+    ListMembers,
+    ChangeMember,
+    RemoveMember,
+    ListTrust,
+    CreateTrust,
+    RemoveTrust,
+    CreateRegistration,
+    RegisterAgent,
 }
 
 /// A parameter of the query.
@@ -440,6 +450,70 @@ pub const ROUTES: &[Route] = &[
         Operation::RevokeKey,
         Access::Admin,
         "Take a key back.",
+        &[],
+    ),
+    route(
+        Method::Get,
+        "/api/v1/members",
+        Operation::ListMembers,
+        Access::Read,
+        "People of the organisation.",
+        &[],
+    ),
+    route(
+        Method::Patch,
+        "/api/v1/members/{id}",
+        Operation::ChangeMember,
+        Access::Admin,
+        "Give a person another role. The last admin keeps it.",
+        &[],
+    ),
+    route(
+        Method::Delete,
+        "/api/v1/members/{id}",
+        Operation::RemoveMember,
+        Access::Admin,
+        "Remove a person, and end the person's sessions. The last admin stays.",
+        &[],
+    ),
+    route(
+        Method::Get,
+        "/api/v1/trust",
+        Operation::ListTrust,
+        Access::Read,
+        "Projects whose jobs may send records by their CI system's tokens.",
+        &[],
+    ),
+    route(
+        Method::Post,
+        "/api/v1/trust",
+        Operation::CreateTrust,
+        Access::Admin,
+        "Trust the jobs of a project, or of all projects of a group.",
+        &[],
+    ),
+    route(
+        Method::Delete,
+        "/api/v1/trust/{id}",
+        Operation::RemoveTrust,
+        Access::Admin,
+        "Trust them no longer.",
+        &[],
+    ),
+    route(
+        Method::Post,
+        "/api/v1/registrations",
+        Operation::CreateRegistration,
+        Access::Admin,
+        "Make a token with which one machine gets a key, within an hour.",
+        &[],
+    ),
+    route(
+        Method::Post,
+        "/api/v1/agents/register",
+        Operation::RegisterAgent,
+        Access::Registration,
+        "Exchange such a token for a key of the machine's own, which may send records.",
         &[],
     ),
 ];

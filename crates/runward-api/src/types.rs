@@ -399,3 +399,90 @@ pub struct CreatedApiKey {
     /// All else of it.
     pub key: ApiKey,
 }
+
+/// What a person may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Reads everything.
+    Auditor,
+}
+
+/// A person of the organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Member {
+    /// The person's number.
+    pub id: i64,
+    /// What the person logs in with, or is called by the identity provider.
+    pub login: String,
+    /// What the person may do.
+    pub role: Role,
+    /// Whether the person has a password here; all others come from the identity provider.
+    pub password: bool,
+}
+
+/// People, by login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Members {
+    /// The people.
+    pub members: Vec<Member>,
+}
+
+/// What is to become of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberChange {
+    /// What the person may do from now on.
+    pub role: Role,
+}
+
+/// Projects whose jobs may send records by their CI system's tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trust {
+    /// Its number.
+    pub id: i64,
+    /// Who signs the tokens.
+    pub issuer: String,
+    /// A project's full name (`group/app`), or all of a group (`group/*`).
+    pub pattern: String,
+    /// When it was added.
+    pub created_at_ms: i64,
+}
+
+/// Whom the organisation trusts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trusts {
+    /// The entries, by issuer and pattern.
+    pub trusts: Vec<Trust>,
+}
+
+/// Whom the organisation is to trust.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTrust {
+    /// Who signs the tokens: one of the server's setting `ci-issuers`.
+    pub issuer: String,
+    /// A project's full name (`group/app`), or all of a group (`group/*`).
+    #[schemars(length(min = 3, max = 300))]
+    pub pattern: String,
+}
+
+/// A token for a machine that was just made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CreatedRegistration {
+    /// The whole token: the only time that it is told.
+    pub token: String,
+    /// When it is good for nothing any more.
+    pub expires_at_ms: i64,
+}
+
+/// A machine that wants a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAgent {
+    /// The machine's name.
+    #[schemars(length(min = 1, max = 100))]
+    pub host: String,
+}

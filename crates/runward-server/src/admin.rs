@@ -5,7 +5,7 @@ use clap::{Subcommand, ValueEnum};
 use runward_store::{KeyScope, NewApiKey, NewUser, Org, Role, StoreError};
 
 use crate::app::{App, now};
-use crate::auth::{NewKey, hash_password};
+use crate::auth::{NewKey, hash_password, is_pattern};
 
 /// The organisation that there is from the start.
 const FIRST_ORG: (&str, &str) = ("main", "Main");
@@ -30,6 +30,17 @@ pub(crate) enum Act {
         slug: String,
         /// Its name for people
         name: String,
+    },
+    /// Trust the tokens of a project's jobs, or of all projects below a group
+    Trust {
+        /// The project (`group/app`), or the group (`group/*`)
+        pattern: String,
+        /// Who signs the tokens; one of the setting `ci-issuers`
+        #[arg(long)]
+        issuer: String,
+        /// The organisation, by its name in addresses [default: the first one]
+        #[arg(long)]
+        org: Option<String>,
     },
     /// Add a person, with the password that is read from standard input
     User {
@@ -94,6 +105,30 @@ pub(crate) async fn act(app: &App, act: &Act) -> anyhow::Result<()> {
                 .await?;
             println!("{}", key.text);
         }
+        Act::Trust {
+            pattern,
+            issuer,
+            org,
+        } => {
+            let known = app.job_issuers().iter();
+            let known: Vec<&str> = known.map(|i| i.settings.address.as_str()).collect();
+            if !known.contains(&issuer.as_str()) {
+                bail!("tokens are taken from these issuers: {}", known.join(", "));
+            }
+            if !is_pattern(pattern) {
+                bail!(
+                    "`{pattern}` is neither a project, as group/app, nor all of a group, as group/*"
+                );
+            }
+            let org = org_of(app, org.as_deref()).await?;
+            app.store()
+                .add_trust(org.id, issuer, pattern, now())
+                .await?;
+            let subject = format!("{issuer} {pattern}");
+            app.store()
+                .audit(org.id, now(), "operator", "trust.create", &subject)
+                .await?;
+        }
         Act::User { login, role, org } => {
             let org = org_of(app, org.as_deref()).await?;
             let mut password = String::new();
@@ -140,6 +175,7 @@ pub(crate) async fn add_user(
     let user = NewUser {
         login: login.to_owned(),
         password_hash: Some(hash),
+        subject: None,
         org: org.id,
         role,
     };

@@ -10,7 +10,7 @@ use runward_store::{Millis, Run, Store};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-use crate::auth::Attempts;
+use crate::auth::{Attempts, Fetch, Issuer, JobIssuer, Provider};
 use crate::config::Config;
 use crate::digest::fold;
 use crate::ingest::Intake;
@@ -39,6 +39,8 @@ struct Parts {
     rates: Rates,
     /// Who may make a report now: the large ones take some hundred megabytes until they are made.
     folding: Semaphore,
+    provider: Option<Provider>,
+    job_issuers: Vec<JobIssuer>,
     /// What the first person sets the server up with; none once there are people.
     setup: Mutex<Option<String>>,
     /// Newest last; a run's number, how many of its events are in it, and the report.
@@ -46,8 +48,21 @@ struct Parts {
 }
 
 impl App {
-    pub(crate) fn new(config: Config, store: Arc<dyn Store>, objects: Objects) -> App {
-        App(Arc::new(Parts {
+    pub(crate) fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        objects: Objects,
+    ) -> anyhow::Result<App> {
+        let fetch = Fetch::new(config.identity.ca.as_deref())?;
+        let provider = config.identity.oidc.as_ref();
+        let provider = provider.map(|oidc| Provider::new(oidc, &config.public_url, &fetch));
+        let job_issuers = config.identity.ci_issuers.iter().map(|settings| JobIssuer {
+            settings: settings.clone(),
+            issuer: Issuer::new(&settings.address, &fetch),
+        });
+        Ok(App(Arc::new(Parts {
+            job_issuers: job_issuers.collect(),
+            provider,
             config,
             store,
             objects,
@@ -57,7 +72,7 @@ impl App {
             folding: Semaphore::new(FOLDING_MAX),
             setup: Mutex::default(),
             reports: Mutex::default(),
-        }))
+        })))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -82,6 +97,22 @@ impl App {
 
     pub(crate) fn rates(&self) -> &Rates {
         &self.0.rates
+    }
+
+    /// The identity provider that people log in with, where there is one.
+    pub(crate) fn provider(&self) -> Option<&Provider> {
+        self.0.provider.as_ref()
+    }
+
+    /// What people call it.
+    pub(crate) fn provider_name(&self) -> Option<&str> {
+        self.provider()
+            .map(|provider| provider.settings.name.as_str())
+    }
+
+    /// Who signs tokens of jobs.
+    pub(crate) fn job_issuers(&self) -> &[JobIssuer] {
+        &self.0.job_issuers
     }
 
     /// From now on, whoever has this token may make the first person.

@@ -1,5 +1,8 @@
 //! What the server is told: by options, by variables, and by one file; in that order of strength.
 
+mod identity;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +11,9 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::objects::{Addressing, Bucket, Secret};
+
+use identity::IdentityOptions;
+pub(crate) use identity::{CiIssuer, Identity, Oidc, is_issuer};
 
 /// Options that every role takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -79,11 +85,13 @@ pub(crate) struct Options {
     /// How many seconds requests may go on when the server is told to end [default: 20]
     #[arg(long, value_name = "SECONDS", env = "RUNWARD_DRAIN", global = true)]
     pub(crate) drain: Option<u64>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityOptions,
 }
 
 /// The file; its names are those of the options.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 struct FileOptions {
     data: Option<PathBuf>,
     database: Option<String>,
@@ -96,6 +104,11 @@ struct FileOptions {
     public_url: Option<String>,
     silent_after: Option<u64>,
     drain: Option<u64>,
+    #[serde(flatten)]
+    identity: IdentityOptions,
+    /// What is none of these.
+    #[serde(flatten)]
+    unknown: BTreeMap<String, toml::Value>,
 }
 
 /// Settings that can be used.
@@ -111,6 +124,7 @@ pub(crate) struct Config {
     pub(crate) public_url: String,
     pub(crate) silent_after: Duration,
     pub(crate) drain: Duration,
+    pub(crate) identity: Identity,
 }
 
 /// Everything that is wrong with the settings, a sentence each.
@@ -159,6 +173,8 @@ impl Config {
         let silent_after = options.silent_after.or(file.silent_after);
         let silent_after = seconds("silent-after", silent_after, 300, &mut errors);
         let drain = seconds("drain", options.drain.or(file.drain), 20, &mut errors);
+        let identity = options.identity.clone().or(file.identity);
+        let identity = identity.parse(&read, &mut errors);
         let data = options.data.clone().or(file.data);
         let database = options.database.clone().or(file.database);
         let is_postgres = |address: &String| {
@@ -196,6 +212,7 @@ impl Config {
             public_url: public_url.trim_end_matches('/').to_owned(),
             silent_after,
             drain,
+            identity,
         })
     }
 
@@ -293,13 +310,13 @@ fn read_file(
 ) -> Result<FileOptions, String> {
     let text =
         read(path).map_err(|error| format!("config: can't read {}: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error| {
-        format!(
-            "config: {}: {}",
-            path.display(),
-            error.to_string().trim_end()
-        )
-    })
+    let told = |what: &str| format!("config: {}: {what}", path.display());
+    let file: FileOptions =
+        toml::from_str(&text).map_err(|error| told(error.to_string().trim_end()))?;
+    match file.unknown.keys().next() {
+        Some(name) => Err(told(&format!("there is no setting `{name}`"))),
+        None => Ok(file),
+    }
 }
 
 /// Whether it is `http://` or `https://` with a host and perhaps a port, and nothing else.

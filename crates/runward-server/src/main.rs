@@ -22,6 +22,7 @@ mod objects;
 mod pages;
 mod policy;
 mod problem;
+mod query;
 mod rates;
 mod serve;
 mod trial;
@@ -114,7 +115,7 @@ async fn open(config: Config) -> anyhow::Result<App> {
         Some(bucket) => Objects::bucket(bucket)?,
         None => Objects::folder(&folder(&config.data.join("objects"))?)?,
     };
-    Ok(App::new(config, Arc::new(store), objects))
+    App::new(config, Arc::new(store), objects)
 }
 
 /// Says early what is wrong with the place of the objects, such as credentials that are not good for it. The server

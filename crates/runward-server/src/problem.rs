@@ -82,6 +82,18 @@ impl Problem {
         )
     }
 
+    pub(crate) fn no_registration() -> Problem {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "no valid token",
+            "the registration token was used, is older than an hour, or is none: make another one in Settings",
+        )
+    }
+
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "not allowed", detail)
+    }
+
     pub(crate) fn unavailable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not now", detail)
     }

@@ -46,6 +46,16 @@ impl Rates {
         rate.check_key(&key.id).map_err(|_| too_often())
     }
 
+    /// Counts a batch that a job sends by a token; `share` is below zero, where no key's number is.
+    pub(crate) fn sends(&self, share: i64) -> Result<(), Problem> {
+        self.sending.check_key(&share).map_err(|_| too_often())
+    }
+
+    /// Counts a request of a person with a session; people are counted below zero, too.
+    pub(crate) fn person(&self, user: i64) -> Result<(), Problem> {
+        self.asking.check_key(&-user).map_err(|_| too_often())
+    }
+
     /// Counts a request without a valid key.
     pub(crate) fn guesses(&self, client: IpAddr) -> Result<(), Problem> {
         if self.guessing.len() > ADDRESSES_MAX {

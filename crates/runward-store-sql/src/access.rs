@@ -15,7 +15,10 @@ const USE_NOTED_EVERY: Millis = 60_000;
 /// Lost events of an agent are those of so many milliseconds.
 const LOSS_WINDOW: Millis = 24 * 3600 * 1000;
 
-const USER: &str = "person.id, person.login, person.password_hash, person.org, person.role";
+const USER: &str =
+    "person.id, person.login, person.password_hash, person.org, person.role, person.subject";
+/// Columns of [`USER`].
+const USER_COLUMNS: usize = 6;
 const KEY: &str = "id, name, prefix, org, project, scope, created_at, used_at, revoked_at";
 pub(crate) const PROJECT: &str =
     "project.id, project.org, project.provider, project.name, project.visibility";
@@ -27,6 +30,7 @@ fn read_user(row: &AnyRow) -> Result<User, StoreError> {
         password_hash: maybe_text(row, 2)?,
         org: OrgId(int(row, 3)?),
         role: role(row, 4)?,
+        subject: maybe_text(row, 5)?,
     })
 }
 
@@ -98,14 +102,15 @@ impl SqlStore {
         now: Millis,
     ) -> Result<User, StoreError> {
         let row = sqlx::query(
-            "INSERT INTO person (login, password_hash, org, role, created_at) VALUES ($1, $2, $3, $4, $5)
-             RETURNING id, login, password_hash, org, role",
+            "INSERT INTO person (login, password_hash, org, role, created_at, subject) VALUES ($1, $2, $3, $4, $5, $6)
+             RETURNING id, login, password_hash, org, role, subject",
         )
         .bind(&user.login)
         .bind(&user.password_hash)
         .bind(user.org.0)
         .bind(word(&user.role))
         .bind(now)
+        .bind(&user.subject)
         .fetch_one(&self.write)
         .await
         .map_err(taken("a person with this login"))?;
@@ -115,6 +120,15 @@ impl SqlStore {
     pub(crate) async fn select_user(&self, login: &str) -> Result<Option<User>, StoreError> {
         let row = sqlx::query(select(USER, "FROM person WHERE login = $1"))
             .bind(login)
+            .fetch_optional(&self.read)
+            .await
+            .map_err(unavailable)?;
+        row.as_ref().map(read_user).transpose()
+    }
+
+    pub(crate) async fn select_user_of(&self, subject: &str) -> Result<Option<User>, StoreError> {
+        let row = sqlx::query(select(USER, "FROM person WHERE subject = $1"))
+            .bind(subject)
             .fetch_optional(&self.read)
             .await
             .map_err(unavailable)?;
@@ -192,12 +206,26 @@ impl SqlStore {
         row.map(|row| {
             Ok(Session {
                 user: read_user(&row)?,
-                csrf: text(&row, 5)?,
-                authenticated_at: int(&row, 6)?,
-                expires_at: int(&row, 7)?,
+                csrf: text(&row, USER_COLUMNS)?,
+                authenticated_at: int(&row, USER_COLUMNS + 1)?,
+                expires_at: int(&row, USER_COLUMNS + 2)?,
             })
         })
         .transpose()
+    }
+
+    pub(crate) async fn update_session(
+        &self,
+        hash: &[u8; 32],
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE session SET authenticated_at = $1 WHERE hash = $2")
+            .bind(at)
+            .bind(hex(hash))
+            .execute(&self.write)
+            .await
+            .map_err(unavailable)?;
+        Ok(())
     }
 
     pub(crate) async fn delete_session(&self, hash: &[u8; 32]) -> Result<(), StoreError> {

@@ -15,12 +15,14 @@ mod detections;
 mod digest;
 mod filter;
 mod ingest;
+mod members;
 mod overview;
 mod policies;
 mod runs;
 mod schema;
 mod store;
 mod suppressions;
+mod trust;
 mod values;
 
 use std::path::Path;

@@ -78,11 +78,18 @@ const STEPS: [&[&str]; 1] = [&[
     "CREATE INDEX detection_counts ON detection (org, kind, status)",
     "CREATE INDEX detection_by_status ON detection (org, status, at DESC, id DESC)",
     "CREATE TABLE person (
-        id {id}, login TEXT NOT NULL UNIQUE, password_hash TEXT, org BIGINT NOT NULL REFERENCES org(id),
-        role TEXT NOT NULL, created_at BIGINT NOT NULL)",
+        id {id}, login TEXT NOT NULL UNIQUE, password_hash TEXT, subject TEXT UNIQUE,
+        org BIGINT NOT NULL REFERENCES org(id), role TEXT NOT NULL, created_at BIGINT NOT NULL)",
+    "CREATE INDEX person_by_org ON person (org, login)",
     "CREATE TABLE session (
         hash TEXT PRIMARY KEY, person BIGINT NOT NULL REFERENCES person(id), csrf TEXT NOT NULL,
         authenticated_at BIGINT NOT NULL, expires_at BIGINT NOT NULL)",
+    "CREATE INDEX session_by_person ON session (person)",
+    "CREATE TABLE registration (
+        hash TEXT PRIMARY KEY, org BIGINT NOT NULL REFERENCES org(id), expires_at BIGINT NOT NULL)",
+    "CREATE TABLE trust (
+        id {id}, org BIGINT NOT NULL REFERENCES org(id), issuer TEXT NOT NULL, pattern TEXT NOT NULL,
+        created_at BIGINT NOT NULL, UNIQUE (issuer, pattern, org))",
     "CREATE TABLE api_key (
         id {id}, hash TEXT NOT NULL UNIQUE, name TEXT NOT NULL, prefix TEXT NOT NULL,
         org BIGINT NOT NULL REFERENCES org(id), project BIGINT REFERENCES project(id), scope TEXT NOT NULL,

@@ -6,8 +6,8 @@ use runward_store::{
     Detection, DetectionFilter, DetectionStatus, Digest, JobName, KnownJob, Matcher, Millis,
     NewApiKey, NewPolicyVersion, NewSuppression, NewUser, Opened, Org, OrgId, Overview, Page,
     PageRequest, Policy, PolicyAttachment, PolicyScope, PolicyVersion, Project, ProjectId,
-    ProjectSummary, Received, Run, RunFilter, Session, Sighting, Store, StoreError, Suppression,
-    SuppressionPreview, SuppressionState, User, Visibility,
+    ProjectSummary, Received, Role, Run, RunFilter, Session, Sighting, Store, StoreError,
+    Suppression, SuppressionPreview, SuppressionState, Trust, User, Visibility,
 };
 
 use crate::{SqlStore, unavailable};
@@ -54,6 +54,18 @@ impl Store for SqlStore {
         self.update_password(user, hash).await
     }
 
+    async fn user_of(&self, subject: &str) -> Result<Option<User>, StoreError> {
+        self.select_user_of(subject).await
+    }
+
+    async fn set_role(&self, org: OrgId, user: i64, role: Role) -> Result<bool, StoreError> {
+        self.update_role(org, user, role).await
+    }
+
+    async fn remove_user(&self, org: OrgId, user: i64) -> Result<bool, StoreError> {
+        self.delete_user(org, user).await
+    }
+
     async fn add_session(
         &self,
         hash: &[u8; 32],
@@ -67,6 +79,10 @@ impl Store for SqlStore {
 
     async fn session(&self, hash: &[u8; 32], now: Millis) -> Result<Option<Session>, StoreError> {
         self.select_session(hash, now).await
+    }
+
+    async fn reauthenticated(&self, hash: &[u8; 32], at: Millis) -> Result<(), StoreError> {
+        self.update_session(hash, at).await
     }
 
     async fn end_session(&self, hash: &[u8; 32]) -> Result<(), StoreError> {
@@ -87,6 +103,46 @@ impl Store for SqlStore {
 
     async fn revoke_key(&self, org: OrgId, id: i64, now: Millis) -> Result<bool, StoreError> {
         self.end_key(org, id, now).await
+    }
+
+    async fn add_registration(
+        &self,
+        hash: &[u8; 32],
+        org: OrgId,
+        now: Millis,
+        expires_at: Millis,
+    ) -> Result<(), StoreError> {
+        self.insert_registration(hash, org, now, expires_at).await
+    }
+
+    async fn use_registration(
+        &self,
+        hash: &[u8; 32],
+        now: Millis,
+    ) -> Result<Option<OrgId>, StoreError> {
+        self.take_registration(hash, now).await
+    }
+
+    async fn add_trust(
+        &self,
+        org: OrgId,
+        issuer: &str,
+        pattern: &str,
+        now: Millis,
+    ) -> Result<Trust, StoreError> {
+        self.insert_trust(org, issuer, pattern, now).await
+    }
+
+    async fn trusts(&self, org: OrgId) -> Result<Vec<Trust>, StoreError> {
+        self.select_trusts(org).await
+    }
+
+    async fn trusts_of(&self, issuer: &str) -> Result<Vec<Trust>, StoreError> {
+        self.select_trusts_of(issuer).await
+    }
+
+    async fn remove_trust(&self, org: OrgId, id: i64) -> Result<Option<Trust>, StoreError> {
+        self.delete_trust(org, id).await
     }
 
     async fn audit(

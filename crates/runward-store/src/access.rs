@@ -58,6 +58,8 @@ pub struct User {
     pub login: String,
     /// The password's hash (argon2, PHC string format); none for people who come from an identity provider.
     pub password_hash: Option<String>,
+    /// Who the person is at the identity provider; none for people with a password.
+    pub subject: Option<String>,
     /// The organisation and role.
     pub org: OrgId,
     /// What the person may do there.
@@ -71,6 +73,8 @@ pub struct NewUser {
     pub login: String,
     /// See [`User::password_hash`].
     pub password_hash: Option<String>,
+    /// See [`User::subject`].
+    pub subject: Option<String>,
     /// The organisation.
     pub org: OrgId,
     /// The role in it.
@@ -140,6 +144,21 @@ pub struct NewApiKey {
     pub project: Option<ProjectId>,
     /// See [`ApiKey::scope`].
     pub scope: KeyScope,
+}
+
+/// Whose jobs may send records for an organisation, by the tokens that their CI system signs for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Its number.
+    pub id: i64,
+    /// Whom the jobs' records belong to.
+    pub org: OrgId,
+    /// Who signs: the address in the tokens.
+    pub issuer: String,
+    /// Which projects: a full name (`group/app`), or all below one (`group/*`).
+    pub pattern: String,
+    /// When it was made.
+    pub created_at: Millis,
 }
 
 /// A machine that sends records.

@@ -23,7 +23,7 @@ mod suppression;
 
 pub use access::{
     Agent, AgentBeat, ApiKey, AuditEntry, KeyScope, NewApiKey, NewUser, Org, Project, Role,
-    Session, User, Visibility,
+    Session, Trust, User, Visibility,
 };
 pub use destination::{Destination, DestinationFilter, Observation, Sighting};
 pub use detection::{About, Detection, DetectionFilter, DetectionStatus, HiddenBy, NewDetection};

@@ -5,8 +5,8 @@ use crate::{
     Detection, DetectionFilter, DetectionStatus, Digest, JobName, KnownJob, Matcher, Millis,
     NewApiKey, NewPolicyVersion, NewSuppression, NewUser, Opened, Org, OrgId, Overview, Page,
     PageRequest, Policy, PolicyAttachment, PolicyScope, PolicyVersion, Project, ProjectId,
-    ProjectSummary, Received, Run, RunFilter, Session, Sighting, StoreError, Suppression,
-    SuppressionPreview, SuppressionState, User, Visibility,
+    ProjectSummary, Received, Role, Run, RunFilter, Session, Sighting, StoreError, Suppression,
+    SuppressionPreview, SuppressionState, Trust, User, Visibility,
 };
 
 /// A database of the control plane.
@@ -36,6 +36,12 @@ pub trait Store: Send + Sync + 'static {
     async fn users(&self, org: OrgId) -> Result<Vec<User>, StoreError>;
     /// Gives a person another password hash, and ends the sessions.
     async fn set_password(&self, user: i64, hash: &str) -> Result<(), StoreError>;
+    /// The person whom the identity provider knows by this.
+    async fn user_of(&self, subject: &str) -> Result<Option<User>, StoreError>;
+    /// Gives a person another role. Not when the organisation would be left without an admin: then it answers false.
+    async fn set_role(&self, org: OrgId, user: i64, role: Role) -> Result<bool, StoreError>;
+    /// Removes a person, and ends the sessions. Not the last admin: then it answers false.
+    async fn remove_user(&self, org: OrgId, user: i64) -> Result<bool, StoreError>;
     /// Keeps a session by the hash of its token.
     async fn add_session(
         &self,
@@ -47,6 +53,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<(), StoreError>;
     /// The session with this hash, unless it is over.
     async fn session(&self, hash: &[u8; 32], now: Millis) -> Result<Option<Session>, StoreError>;
+    /// Notes that the person of a session has shown again who it is.
+    async fn reauthenticated(&self, hash: &[u8; 32], at: Millis) -> Result<(), StoreError>;
     /// Ends a session.
     async fn end_session(&self, hash: &[u8; 32]) -> Result<(), StoreError>;
     /// Keeps a key.
@@ -57,6 +65,34 @@ pub trait Store: Send + Sync + 'static {
     async fn keys(&self, org: OrgId) -> Result<Vec<ApiKey>, StoreError>;
     /// Takes a key back. Whether there was one.
     async fn revoke_key(&self, org: OrgId, id: i64, now: Millis) -> Result<bool, StoreError>;
+    /// Keeps the hash of a token that is exchanged for a key, once and before a time.
+    async fn add_registration(
+        &self,
+        hash: &[u8; 32],
+        org: OrgId,
+        now: Millis,
+        expires_at: Millis,
+    ) -> Result<(), StoreError>;
+    /// Takes a token for a key, of which there is none afterwards; the organisation that it was made for.
+    async fn use_registration(
+        &self,
+        hash: &[u8; 32],
+        now: Millis,
+    ) -> Result<Option<OrgId>, StoreError>;
+    /// Trusts the tokens of an issuer about projects.
+    async fn add_trust(
+        &self,
+        org: OrgId,
+        issuer: &str,
+        pattern: &str,
+        now: Millis,
+    ) -> Result<Trust, StoreError>;
+    /// Whom an organisation trusts, by issuer and pattern.
+    async fn trusts(&self, org: OrgId) -> Result<Vec<Trust>, StoreError>;
+    /// Which organisations trust an issuer, and for what.
+    async fn trusts_of(&self, issuer: &str) -> Result<Vec<Trust>, StoreError>;
+    /// Trusts no longer. The entry, if there was one.
+    async fn remove_trust(&self, org: OrgId, id: i64) -> Result<Option<Trust>, StoreError>;
     /// Notes a change by a person or a key.
     async fn audit(
         &self,

@@ -10,7 +10,7 @@ use runward_store::{
 };
 use serde::Deserialize;
 
-use super::{AdminKey, Json, Path, Query, ReadKey};
+use super::{AdminKey, Caller, Json, Path, Query, ReadKey};
 use crate::app::{App, now};
 use crate::auth::NewKey;
 use crate::problem::Problem;
@@ -48,7 +48,7 @@ pub(super) fn next(cursor: Option<Cursor>) -> Option<String> {
 }
 
 /// What is about the whole organisation is not for a key of one project.
-pub(super) fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
+pub(super) fn whole_org(key: &Caller) -> Result<OrgId, Problem> {
     match key.project {
         None => Ok(key.org),
         Some(_) => Err(Problem::no_key()),
@@ -56,7 +56,7 @@ pub(super) fn whole_org(key: &ApiKey) -> Result<OrgId, Problem> {
 }
 
 /// The project that is asked for, or the only one that the key is good for.
-pub(super) fn project(key: &ApiKey, asked: Option<i64>) -> Result<Option<ProjectId>, Problem> {
+pub(super) fn project(key: &Caller, asked: Option<i64>) -> Result<Option<ProjectId>, Problem> {
     match (key.project, asked.map(ProjectId)) {
         (Some(only), Some(asked)) if only != asked => Err(Problem::missing("project")),
         (Some(only), _) => Ok(Some(only)),
@@ -222,7 +222,7 @@ fn told_tag(tag: Tag) -> api::Tag {
 }
 
 /// A run that the key may see.
-async fn seen(app: &App, key: &ApiKey, id: &str) -> Result<Run, Problem> {
+async fn seen(app: &App, key: &Caller, id: &str) -> Result<Run, Problem> {
     let found = app.store().run(key.org, id).await?;
     let found = found.filter(|(run, _)| key.project.is_none_or(|only| only == run.project));
     found
@@ -391,9 +391,9 @@ pub(super) async fn decide(
         .ok_or_else(|| Problem::missing("detection"))
 }
 
-/// How a key stands in the log of changes.
-pub(super) fn who(key: &ApiKey) -> String {
-    format!("key {} ({})", key.name, key.prefix)
+/// How the caller stands in the log of changes.
+pub(super) fn who(key: &Caller) -> String {
+    key.who.clone()
 }
 
 pub(super) async fn agents(State(app): State<App>, ReadKey(key): ReadKey) -> Answer<api::Agents> {
@@ -422,7 +422,7 @@ pub(super) async fn keys(State(app): State<App>, AdminKey(key): AdminKey) -> Ans
     }))
 }
 
-fn told_key(key: ApiKey) -> api::ApiKey {
+pub(super) fn told_key(key: ApiKey) -> api::ApiKey {
     api::ApiKey {
         id: key.id,
         name: key.name,
@@ -452,6 +452,9 @@ pub(super) async fn create_key(
             "not possible",
             why,
         ));
+    }
+    if wanted.scope == api::Scope::Admin {
+        key.fresh()?;
     }
     let new =
         NewKey::generate().map_err(|_| Problem::unavailable("there is no randomness for a key"))?;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod caller;
+mod identity;
 mod policies;
 mod suppressions;
 
@@ -15,7 +16,7 @@ use runward_api::{Method, Operation, ROUTES};
 use crate::app::App;
 use crate::ingest;
 use crate::problem::Problem;
-pub(crate) use caller::{AdminKey, ReadKey};
+pub(crate) use caller::{AdminKey, Caller, ReadKey};
 
 /// Bytes of a body that is JSON.
 const JSON_MAX: usize = 64 << 10;
@@ -74,6 +75,14 @@ fn operation(operation: Operation) -> Answers {
         Operation::ListKeys => Answers::Get(get(answers::keys)),
         Operation::CreateKey => Answers::Post(post(answers::create_key).layer(small())),
         Operation::RevokeKey => Answers::Delete(delete(answers::revoke_key)),
+        Operation::ListMembers => Answers::Get(get(identity::members)),
+        Operation::ChangeMember => Answers::Patch(patch(identity::change_member).layer(small())),
+        Operation::RemoveMember => Answers::Delete(delete(identity::remove_member)),
+        Operation::ListTrust => Answers::Get(get(identity::trusts)),
+        Operation::CreateTrust => Answers::Post(post(identity::create_trust).layer(small())),
+        Operation::RemoveTrust => Answers::Delete(delete(identity::remove_trust)),
+        Operation::CreateRegistration => Answers::Post(post(identity::create_registration)),
+        Operation::RegisterAgent => Answers::Post(post(identity::register_agent).layer(small())),
     }
 }
 

@@ -5,15 +5,14 @@ use axum::http::StatusCode;
 use runward_api as api;
 use runward_event::Provider;
 use runward_store::{
-    ApiKey, AttachedPolicy, JobName, NewPolicyVersion, OrgId, Policy, PolicyAttachment,
-    PolicyScope, PolicyVersion, ProjectId,
+    AttachedPolicy, JobName, NewPolicyVersion, OrgId, Policy, PolicyAttachment, PolicyScope,
+    PolicyVersion, ProjectId,
 };
 use serde::Deserialize;
 
 use super::answers::{Answer, next, page, project, who, whole_org};
-use super::{AdminKey, Json, Path, Query, ReadKey};
+use super::{AdminKey, Caller, Json, Path, Query, ReadKey};
 use crate::app::{App, now};
-use crate::auth::Bearer;
 use crate::policy::{self, PolicyFault, ReadPolicy};
 use crate::problem::Problem;
 use crate::trial::{self, RUNS_MAX, Whose};
@@ -90,7 +89,7 @@ fn read(text: &str) -> Result<ReadPolicy, Problem> {
         .map_err(|faults| Problem::policy(faults.into_iter().map(PolicyFault::told).collect()))
 }
 
-fn version_of(text: &str, note: &str, by: &ApiKey) -> Result<NewPolicyVersion, Problem> {
+fn version_of(text: &str, note: &str, by: &Caller) -> Result<NewPolicyVersion, Problem> {
     let read = read(text)?;
     Ok(NewPolicyVersion {
         text: read.text,
@@ -116,7 +115,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-async fn note(app: &App, key: &ApiKey, act: &str, subject: &str) -> Result<(), Problem> {
+async fn note(app: &App, key: &Caller, act: &str, subject: &str) -> Result<(), Problem> {
     let who = who(key);
     Ok(app
         .store()
@@ -300,7 +299,7 @@ pub(super) struct JobQuery {
 
 pub(super) async fn effective(
     State(app): State<App>,
-    Bearer(key): Bearer,
+    key: Caller,
     Query(asked): Query<JobQuery>,
 ) -> Answer<api::EffectivePolicy> {
     for text in [&asked.project, &asked.pipeline, &asked.job] {
@@ -325,7 +324,7 @@ pub(super) async fn effective(
 /// A key for one project learns nothing of others, not even that they are there.
 async fn own_project(
     app: &App,
-    key: &ApiKey,
+    key: &Caller,
     only: ProjectId,
     asked: &JobQuery,
 ) -> Result<(), Problem> {

@@ -1,3 +1,5 @@
+//! People who are logged in.
+
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
@@ -6,15 +8,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use runward_store::Session;
+use runward_store::{Millis, Session};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::{App, now};
-
-/// The cookie's name where browsers come over TLS. They refuse this prefix from anybody but this very host.
-const SESSION_COOKIE: &str = "__Host-runward";
-/// And where they don't, which is for a first look on one machine.
-const PLAIN_COOKIE: &str = "runward";
 
 /// A session's secret, as the browser keeps it.
 pub(crate) struct Token {
@@ -36,10 +33,20 @@ impl Token {
     }
 }
 
+/// How long after showing who it is a person may do what is dangerous.
+const FRESH: Millis = 10 * 60 * 1000;
+
 /// A person who is logged in.
 pub(crate) struct Person {
     pub(crate) session: Session,
     pub(crate) token: Token,
+}
+
+impl Person {
+    /// Whether the person has lately shown who it is: a session may have been left open, or stolen.
+    pub(crate) fn is_fresh(&self, now: Millis) -> bool {
+        now - self.session.authenticated_at < FRESH
+    }
 }
 
 /// Whoever looks at a page.
@@ -49,9 +56,10 @@ impl FromRequestParts<App> for Viewer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Viewer, Infallible> {
-        let Some(token) = token(&parts.headers, app.config().is_secure()) else {
+        let Some(text) = Cookie::Session.read(&parts.headers, app.config().is_secure()) else {
             return Ok(Viewer(None));
         };
+        let token = Token { text };
         match app.store().session(&token.hash(), now()).await {
             Ok(session) => Ok(Viewer(session.map(|session| Person { session, token }))),
             Err(error) => {
@@ -63,39 +71,51 @@ impl FromRequestParts<App> for Viewer {
     }
 }
 
-fn name(secure: bool) -> &'static str {
-    if secure { SESSION_COOKIE } else { PLAIN_COOKIE }
+/// What this server lets browsers keep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cookie {
+    /// A session's token.
+    Session,
+    /// A login at the identity provider that was begun.
+    Login,
 }
 
-fn token(headers: &HeaderMap, secure: bool) -> Option<Token> {
-    let cookies = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|header| header.to_str().ok());
-    let mut pairs = cookies.flat_map(|header| header.split(';'));
-    let text = pairs.find_map(|pair| {
-        let (key, value) = pair.trim().split_once('=')?;
-        (key == name(secure)).then_some(value)
-    })?;
-    Some(Token {
-        text: text.to_owned(),
-    })
-}
+impl Cookie {
+    /// Browsers refuse the prefix from anybody but this very host, and without TLS. Without TLS is for a first look on one
+    /// machine.
+    fn name(self, secure: bool) -> &'static str {
+        match (self, secure) {
+            (Cookie::Session, true) => "__Host-runward",
+            (Cookie::Session, false) => "runward",
+            (Cookie::Login, true) => "__Host-runward-login",
+            (Cookie::Login, false) => "runward-login",
+        }
+    }
 
-/// The header that gives a browser its session. `Lax`, so that a link from a mail still shows the page.
-pub(crate) fn cookie(token: &Token, secure: bool, seconds: i64) -> Option<HeaderValue> {
-    let secured = if secure { "; Secure" } else { "" };
-    let name = name(secure);
-    let text = &token.text;
-    format!("{name}={text}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secured}")
-        .parse()
-        .ok()
-}
+    /// Its value in a request.
+    pub(crate) fn read(self, headers: &HeaderMap, secure: bool) -> Option<String> {
+        let cookies = headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|header| header.to_str().ok());
+        let mut pairs = cookies.flat_map(|header| header.split(';'));
+        pairs.find_map(|pair| {
+            let (key, value) = pair.trim().split_once('=')?;
+            (key == self.name(secure)).then(|| value.to_owned())
+        })
+    }
 
-/// The header that takes it away.
-pub(crate) fn ended_cookie(secure: bool) -> Option<HeaderValue> {
-    let nothing = Token {
-        text: String::new(),
-    };
-    cookie(&nothing, secure, 0)
+    /// The header that gives it to a browser. `Lax`, so that a link from a mail, or the identity provider, still finds it.
+    pub(crate) fn set(self, value: &str, secure: bool, seconds: i64) -> Option<HeaderValue> {
+        let secured = if secure { "; Secure" } else { "" };
+        let name = self.name(secure);
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secured}")
+            .parse()
+            .ok()
+    }
+
+    /// The header that takes it away.
+    pub(crate) fn end(self, secure: bool) -> Option<HeaderValue> {
+        self.set("", secure, 0)
+    }
 }

@@ -9,13 +9,13 @@ use axum::http::{HeaderMap, StatusCode};
 use runward_api::Acknowledged;
 use runward_event::{Body, Event, JobStart, Provider};
 use runward_report::text::command_line;
-use runward_store::{ApiKey, Batch, Claim, KeyScope, Millis, Opened};
+use runward_store::{Batch, Claim, Millis, Opened};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::{Json, Path, Query};
 use crate::app::{App, millis, now};
-use crate::auth::Bearer;
+use crate::auth::{Mismatch, Sender};
 use crate::problem::Problem;
 use batch::Events;
 pub(crate) use intake::Intake;
@@ -41,15 +41,12 @@ pub(crate) struct BatchQuery {
 /// The same batch may be sent again, and batches may come in any order but for the first one, which makes the run known.
 pub(crate) async fn receive(
     State(app): State<App>,
-    Bearer(key): Bearer,
+    sender: Sender,
     headers: HeaderMap,
     Path(run): Path<String>,
     Query(query): Query<BatchQuery>,
     body: Incoming,
 ) -> Result<Json<Acknowledged>, Problem> {
-    if key.scope != KeyScope::Ingest && key.scope != KeyScope::Admin {
-        return Err(Problem::no_key());
-    }
     if !is_run_id(&run) {
         return Err(Problem::bad(
             "a run's name is 32 hexadecimal digits in small letters",
@@ -58,13 +55,13 @@ pub(crate) async fn receive(
     if query.first == 0 {
         return Err(Problem::bad("events are counted from 1"));
     }
-    let packed = app.intake().body(key.id, &headers, body).await?;
+    let packed = app.intake().body(sender.share, &headers, body).await?;
     let (packed, events) = app.intake().read(packed, query.first).await?;
-    let opened = open(&app, &key, &run, &query.host, &events).await?;
+    let opened = open(&app, &sender, &run, &query.host, &events).await?;
     let batch = Batch {
         first: i64::try_from(query.first).map_err(|_| Problem::bad("the number is too large"))?,
         last: i64::try_from(events.last).map_err(|_| Problem::bad("the number is too large"))?,
-        object: object_key(&key, &run, query.first, events.last, &packed.bytes),
+        object: object_key(&sender, &run, query.first, events.last, &packed.bytes),
         bytes: i64::try_from(packed.bytes.len()).unwrap_or(i64::MAX),
     };
     if batch.last > opened.events {
@@ -80,30 +77,52 @@ pub(crate) async fn receive(
 
 async fn open(
     app: &App,
-    key: &ApiKey,
+    sender: &Sender,
     run: &str,
     host: &str,
     events: &Events,
 ) -> Result<Opened, Problem> {
-    match &events.start {
+    let opened = match &events.start {
         Some(Event {
             time,
             body: Body::JobStart(start),
             ..
         }) => {
-            let claim = claim(key, run, host, start, millis(*time))?;
-            Ok(app.store().open_run(&claim, now()).await?)
+            let claim = claim(sender, run, host, start, millis(*time))?;
+            app.store().open_run(&claim, now()).await?
         }
         _ => {
-            let opened = app.store().opened(key.org, key.project, run).await?;
-            opened.ok_or_else(|| Problem::missing("run; send its first events first"))
+            let opened = app.store().opened(sender.org, sender.project, run).await?;
+            opened.ok_or_else(|| Problem::missing("run; send its first events first"))?
         }
+    };
+    own(app, sender, run).await?;
+    Ok(opened)
+}
+
+/// A job's token is good for that job's runs only. Those of others that are known are told apart here, by what was kept
+/// when they became known.
+async fn own(app: &App, sender: &Sender, run: &str) -> Result<(), Problem> {
+    let Some(job) = &sender.job else {
+        return Ok(());
+    };
+    match app.store().run(sender.org, run).await? {
+        Some((run, project)) => job.owns(&run, &project).map_err(not_the_tokens),
+        None => Ok(()),
     }
+}
+
+fn not_the_tokens(mismatch: Mismatch) -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "the run's identity isn't the token's",
+        mismatch.to_string(),
+    )
 }
 
 /// What the first event says, checked as far as the server can.
 fn claim(
-    key: &ApiKey,
+    sender: &Sender,
     run: &str,
     host: &str,
     start: &JobStart,
@@ -130,6 +149,9 @@ fn claim(
         ));
     }
     let mut identity = start.identity.clone();
+    if let Some(job) = &sender.job {
+        job.claims(&mut identity).map_err(not_the_tokens)?;
+    }
     // Outside of CI there is neither; such runs are told apart by their folder and command.
     if identity.project.is_none() {
         let folder = start.workspace.rsplit('/').find(|part| !part.is_empty());
@@ -148,9 +170,9 @@ fn claim(
     }
     Ok(Claim {
         run: run.to_owned(),
-        org: key.org,
+        org: sender.org,
         identity,
-        project: key.project,
+        project: sender.project,
         command: command_line(&start.args, COMMAND_MAX),
         requested_mode: start.requested_mode,
         effective_mode: start.effective_mode,
@@ -170,7 +192,7 @@ fn is_run_id(run: &str) -> bool {
 }
 
 /// Where a batch is kept. With its content in the name, nothing that is kept can be overwritten by something else.
-fn object_key(key: &ApiKey, run: &str, first: u64, last: u64, packed: &[u8]) -> String {
+fn object_key(sender: &Sender, run: &str, first: u64, last: u64, packed: &[u8]) -> String {
     let hash = Sha256::digest(packed);
     let hash: String = hash
         .iter()
@@ -179,6 +201,6 @@ fn object_key(key: &ApiKey, run: &str, first: u64, last: u64, packed: &[u8]) -> 
         .collect();
     format!(
         "events/{}/{run}/{first:012}-{last:012}-{hash}.ndjson.zst",
-        key.org.0
+        sender.org.0
     )
 }

@@ -3,6 +3,7 @@
 use askama::Template;
 use runward_report::text::clipped;
 
+use super::address::Address;
 use super::shell::{Section, Shell};
 
 /// `/login`. Its form has `login`, `password`, `next` and `csrf`.
@@ -13,6 +14,8 @@ pub(crate) struct LoginPage {
     login: String,
     next: String,
     error: Option<String>,
+    /// The identity provider's name, and the way to it.
+    provider: Option<(String, String)>,
 }
 
 impl LoginPage {
@@ -26,7 +29,15 @@ impl LoginPage {
             login: login.chars().take(200).collect(),
             next: own_address(next).unwrap_or("/").to_owned(),
             error: error.map(|error| clipped(error, 300)),
+            provider: None,
         }
+    }
+
+    /// Offers to log in by this identity provider.
+    pub(crate) fn with_provider(mut self, name: Option<&str>) -> LoginPage {
+        let way = Address::of(&["login", "oidc"]).with("next", &self.next);
+        self.provider = name.map(|name| (clipped(name, 60), way.to_string()));
+        self
     }
 }
 

@@ -13,6 +13,7 @@ mod agents;
 mod assets;
 mod baseline;
 mod chart;
+mod confirm;
 mod destinations;
 mod detections;
 pub(crate) mod entry;
@@ -41,6 +42,7 @@ mod tests;
 pub(crate) use agents::AgentsPage;
 pub(crate) use assets::ASSETS;
 pub(crate) use baseline::BaselinePage;
+pub(crate) use confirm::{ConfirmPage, ConfirmedPage};
 pub(crate) use destinations::{
     DestinationPage, DestinationQuery, DestinationsPage, DestinationsQuery,
 };
@@ -58,7 +60,9 @@ pub(crate) use run::{
     RowsQuery, RunSource, StepsTab, SummaryTab, WhatIf, WhatIfRow,
 };
 pub(crate) use runs::{RunsPage, RunsQuery};
-pub(crate) use settings::{CreatedKey, SettingsPage, SettingsQuery};
+pub(crate) use settings::{
+    CreatedKey, Registered, SettingsPage, SettingsParts, SettingsQuery, SingleSignOn,
+};
 pub(crate) use shell::{Notice, Shell};
 pub(crate) use suppression_form::{SuppressionForm, SuppressionFormPage};
 pub(crate) use suppressions::{SuppressionPage, SuppressionsPage, SuppressionsQuery};

@@ -18,7 +18,7 @@ use runward_store::{
     About, Agent, ApiKey, AttachedPolicy, AuditEntry, Day, Destination, Detection, DetectionStatus,
     Field, HiddenBy, KeyScope, KnownJob, Matcher, Millis, Observation, OrgId, Overview, Policy,
     PolicyAttachment, PolicyScope, PolicyVersion, Project, ProjectId, ProjectSummary, Role, Run,
-    RunState, Sighting, Suppression, Tag, Tags, User, Visibility,
+    RunState, Sighting, Suppression, Tag, Tags, Trust, User, Visibility,
 };
 
 /// 2026-08-01 09:30:12 UTC.
@@ -759,10 +759,25 @@ pub(super) fn users(kind: Kind) -> Vec<User> {
         id,
         login: kind.text(login),
         password_hash: password.then(|| "not shown anywhere".to_owned()),
+        subject: None,
         org: OrgId(1),
         role,
     })
     .collect()
+}
+
+pub(super) fn trusts(kind: Kind) -> Vec<Trust> {
+    ["northwind/*", "partner/app"]
+        .into_iter()
+        .zip(1..)
+        .map(|(pattern, id)| Trust {
+            id,
+            org: OrgId(1),
+            issuer: kind.text("https://ci.example"),
+            pattern: kind.text(pattern),
+            created_at: NOW - HOUR,
+        })
+        .collect()
 }
 
 pub(super) fn audit(kind: Kind) -> Vec<AuditEntry> {

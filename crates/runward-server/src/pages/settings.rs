@@ -2,7 +2,8 @@
 
 use askama::Template;
 use runward_store::{
-    ApiKey, AuditEntry, Cursor, Millis, Page, PageRequest, ProjectSummary, User, Visibility,
+    ApiKey, AuditEntry, Cursor, Millis, Page, PageRequest, ProjectSummary, Role, Trust, User,
+    Visibility,
 };
 
 use super::hostile::Text;
@@ -46,15 +47,75 @@ pub(crate) struct CreatedKey {
     pub(crate) key: String,
 }
 
+/// A token for a machine that was just made: it is shown this once.
+#[derive(Clone, Debug)]
+pub(crate) struct Registered {
+    token: String,
+    command: String,
+}
+
+impl Registered {
+    /// `server` is this server's address; both are texts that can't end a quotation.
+    pub(crate) fn new(server: &str, token: &str) -> Registered {
+        let command = format!(
+            "sudo install -d -m 700 /etc/runward && \\\n\
+             curl -fsS -X POST {server}/api/v1/agents/register \\\n\
+             \x20 -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\\n\
+             \x20 -d \"{{\\\"host\\\":\\\"$(uname -n)\\\"}}\" \\\n\
+             | sed -n 's/.*\"secret\":\"\\([^\"]*\\)\".*/RUNWARD_API_KEY=\\1/p' \\\n\
+             | sudo sh -c 'umask 077; cat > /etc/runward/agent.env'"
+        );
+        Registered {
+            token: token.to_owned(),
+            command,
+        }
+    }
+}
+
+/// The identity provider of this server, and whom it lets in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SingleSignOn<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) issuer: &'a str,
+    pub(crate) admin_groups: &'a [String],
+    pub(crate) allowed_groups: &'a [String],
+    pub(crate) allowed_domains: &'a [String],
+}
+
+/// What the page shows.
+pub(crate) struct SettingsParts<'a> {
+    pub(crate) keys: &'a [ApiKey],
+    /// Right after a key was made, and then only.
+    pub(crate) created: Option<CreatedKey>,
+    /// Right after a token for a machine was made, and then only.
+    pub(crate) registered: Option<Registered>,
+    pub(crate) users: &'a [User],
+    /// The number of the person who looks.
+    pub(crate) viewer: i64,
+    pub(crate) projects: &'a [ProjectSummary],
+    pub(crate) trusts: &'a [Trust],
+    /// Whom jobs' tokens can be trusted of.
+    pub(crate) issuers: &'a [&'a str],
+    pub(crate) sign_on: Option<SingleSignOn<'a>>,
+    pub(crate) audit: &'a Page<AuditEntry>,
+}
+
 /// `/o/{org}/settings`.
 ///
 /// Its forms: `settings/keys` (name, scope, project), `settings/keys/{id}` (action=revoke), `settings/members` (login,
-/// password, role), `settings/projects/{id}` (visibility); each with csrf.
+/// password, role), `settings/members/{id}` (action=admin|auditor|remove), `settings/registrations`, `settings/trust`
+/// (issuer, pattern), `settings/trust/{id}`, `settings/projects/{id}` (visibility); each with csrf.
 #[derive(Template)]
 #[template(path = "settings.html")]
 pub(crate) struct SettingsPage {
     shell: Shell,
     created: Option<CreatedKey>,
+    registered: Option<Registered>,
+    registrations_action: String,
+    trusts: Vec<TrustRow>,
+    trusts_action: String,
+    issuers: Vec<String>,
+    sign_on: Option<SignOnRows>,
     keys: Vec<KeyRow>,
     keys_action: String,
     project_choices: Vec<Choice>,
@@ -83,6 +144,25 @@ struct MemberRow {
     role: Pill,
     /// Where the person's identity is checked.
     by: &'static str,
+    /// Whether this is the person who looks.
+    own: bool,
+    action: String,
+    /// The other role, which is also the form's value for it.
+    other: &'static str,
+}
+
+struct TrustRow {
+    issuer: Text,
+    pattern: Text,
+    created: Moment,
+    action: String,
+}
+
+struct SignOnRows {
+    name: Text,
+    issuer: Text,
+    /// Whom it lets in, and as what.
+    rules: Vec<(&'static str, Text)>,
 }
 
 struct ProjectRow {
@@ -101,34 +181,48 @@ struct AuditRow {
 }
 
 impl SettingsPage {
-    /// Everything of the page; `created` right after a key was made, and then only.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the page has this many sections, and a struct with the same names would say nothing more"
-    )]
+    /// Everything of the page.
     pub(crate) fn new(
         shell: Shell,
         query: &SettingsQuery,
-        keys: &[ApiKey],
-        created: Option<CreatedKey>,
-        users: &[User],
-        projects: &[ProjectSummary],
-        audit: &Page<AuditEntry>,
+        parts: SettingsParts<'_>,
         now: Millis,
     ) -> SettingsPage {
+        let SettingsParts {
+            projects, audit, ..
+        } = parts;
         let shell = shell.titled("Settings", Section::Settings);
         let address = shell.at(&["settings"]);
         SettingsPage {
-            created,
+            created: parts.created,
+            registered: parts.registered,
+            registrations_action: shell.at(&["settings", "registrations"]).to_string(),
+            trusts: parts
+                .trusts
+                .iter()
+                .map(|trust| TrustRow::new(&shell, trust, now))
+                .collect(),
+            trusts_action: shell.at(&["settings", "trust"]).to_string(),
+            issuers: parts
+                .issuers
+                .iter()
+                .map(|&issuer| issuer.to_owned())
+                .collect(),
+            sign_on: parts.sign_on.map(SignOnRows::new),
             scopes: SCOPES,
             roles: ROLES,
-            keys: keys
+            keys: parts
+                .keys
                 .iter()
                 .map(|key| KeyRow::new(&shell, key, projects, now))
                 .collect(),
             keys_action: shell.at(&["settings", "keys"]).to_string(),
             project_choices: project_choices(projects, None),
-            members: users.iter().map(MemberRow::new).collect(),
+            members: parts
+                .users
+                .iter()
+                .map(|user| MemberRow::new(&shell, user, parts.viewer))
+                .collect(),
             members_action: shell.at(&["settings", "members"]).to_string(),
             projects: projects
                 .iter()
@@ -175,8 +269,16 @@ impl KeyRow {
 }
 
 impl MemberRow {
-    fn new(user: &User) -> MemberRow {
+    fn new(shell: &Shell, user: &User, viewer: i64) -> MemberRow {
         MemberRow {
+            own: user.id == viewer,
+            action: shell
+                .at(&["settings", "members", &user.id.to_string()])
+                .to_string(),
+            other: match user.role {
+                Role::Admin => "auditor",
+                Role::Auditor => "admin",
+            },
             login: Text::new(&user.login, 80),
             role: Pill::role(user.role),
             by: if user.password_hash.is_some() {
@@ -184,6 +286,40 @@ impl MemberRow {
             } else {
                 "identity provider"
             },
+        }
+    }
+}
+
+impl TrustRow {
+    fn new(shell: &Shell, trust: &Trust, now: Millis) -> TrustRow {
+        TrustRow {
+            issuer: Text::new(&trust.issuer, 100),
+            pattern: Text::new(&trust.pattern, 100),
+            created: Moment::ago(trust.created_at, now),
+            action: shell
+                .at(&["settings", "trust", &trust.id.to_string()])
+                .to_string(),
+        }
+    }
+}
+
+impl SignOnRows {
+    fn new(sign_on: SingleSignOn<'_>) -> SignOnRows {
+        let rules = [
+            ("Admins: people of the groups", sign_on.admin_groups),
+            ("May log in: people of the groups", sign_on.allowed_groups),
+            (
+                "May log in: verified e-mail addresses at",
+                sign_on.allowed_domains,
+            ),
+        ];
+        let rules = rules.iter().filter(|(_, names)| !names.is_empty());
+        SignOnRows {
+            name: Text::new(sign_on.name, 60),
+            issuer: Text::new(sign_on.issuer, 200),
+            rules: rules
+                .map(|(rule, names)| (*rule, Text::new(&names.join(", "), 300)))
+                .collect(),
         }
     }
 }

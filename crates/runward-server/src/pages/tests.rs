@@ -232,16 +232,47 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
     let destinations_query = DestinationsQuery::parse(&pairs(kind, &[("q", "example")]));
     let detections_query =
         DetectionsQuery::parse(&pairs(kind, &[("kind", "agent-tampered"), ("run", RUN)]));
-    let settings = |created| {
+    let settings = |created: Option<CreatedKey>| {
         SettingsPage::new(
             s().telling(Some(Notice::done("The member was added."))),
             &SettingsQuery::default(),
-            &sample::keys(kind),
-            created,
-            &sample::users(kind),
-            &projects,
-            &rows(sample::audit(kind), true),
+            SettingsParts {
+                keys: &sample::keys(kind),
+                registered: created
+                    .is_some()
+                    .then(|| Registered::new("https://runward.example", "rwr_example")),
+                created,
+                users: &sample::users(kind),
+                viewer: 1,
+                projects: &projects,
+                trusts: &sample::trusts(kind),
+                issuers: &["https://ci.example"],
+                sign_on: Some(SingleSignOn {
+                    name: "id.example",
+                    issuer: "https://id.example",
+                    admin_groups: &["ops".to_owned()],
+                    allowed_groups: &[],
+                    allowed_domains: &["northwind.example".to_owned()],
+                }),
+                audit: &rows(sample::audit(kind), true),
+            },
             NOW,
+        )
+        .render()
+    };
+    let confirm = |provider, error| {
+        let fields = vec![
+            ("csrf".to_owned(), "csrf".to_owned()),
+            ("login".to_owned(), "new@northwind.example".to_owned()),
+        ];
+        let action = "/o/northwind/settings/members";
+        ConfirmPage::new(
+            s(),
+            "add new@northwind.example to the organisation",
+            action,
+            fields,
+            provider,
+            error,
         )
         .render()
     };
@@ -354,6 +385,8 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
         ),
         page("/settings", settings(None)),
         page("/settings-created", settings(Some(created))),
+        page("/confirm", confirm(None, Some("The password is wrong."))),
+        page("/confirm-provider", confirm(Some("id.example"), None)),
     ]
 }
 
@@ -646,8 +679,9 @@ fn bare_pages(kind: Kind) -> Vec<Sample> {
         page("o/empty/suppressions-all", SuppressionsPage::new(s(), &SuppressionsQuery::parse(&[("state".to_owned(), "all".to_owned())]), &rows(sample::suppressions(Kind::Ordinary), false), 12, NOW).render()),
         page("o/empty/suppressions/new", SuppressionFormPage::new(s(), &SuppressionForm::default(), &[], None, (&[], 0), NOW).render()),
         page("o/empty/agents", AgentsPage::new(s(), &[], NOW).render()),
-        page("o/empty/settings", SettingsPage::new(s(), &SettingsQuery::default(), &sample::keys(kind), None, &[], &none, &rows(Vec::new(), false), NOW).render()),
-        page("login", LoginPage::new("csrf", "", "/o/northwind/runs", None).render()),
+        page("o/empty/settings", SettingsPage::new(s(), &SettingsQuery::default(), SettingsParts { keys: &sample::keys(kind), created: None, registered: None, users: &[], viewer: 1, projects: &none, trusts: &[], issuers: &[], sign_on: None, audit: &rows(Vec::new(), false) }, NOW).render()),
+        page("login", LoginPage::new("csrf", "", "/o/northwind/runs", None).with_provider(Some("id.example")).render()),
+        page("confirmed", ConfirmedPage::new().render()),
         page("login-failed", LoginPage::new("csrf", &typed("admin@northwind.example"), &typed("//evil.example"), Some(&typed("This login or password is not right."))).render()),
         page("setup", SetupPage::new("csrf", &typed("token-from-the-log"), &typed("admin@northwind.example"), Some(&typed("The passwords differ."))).render()),
         page("error", ErrorPage::new(Shell::outside(), 503, "The database can't answer now.", "Nothing was changed. Try again in a minute; if it stays so, look at the server's log.").render()),

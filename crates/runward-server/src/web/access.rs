@@ -9,8 +9,9 @@ use runward_store::{Org, Project, Role, Run, StoreError, Visibility};
 
 use crate::app::App;
 use crate::auth::{Person, Viewer};
-use crate::pages::{ErrorPage, Shell};
+use crate::pages::{ConfirmPage, ErrorPage, Shell};
 use crate::problem::Problem;
+use crate::query::encoded;
 
 /// A page that can't be shown.
 pub(crate) enum PageError {
@@ -18,6 +19,8 @@ pub(crate) enum PageError {
     Login(String),
     /// It can't be shown, and why.
     Problem(Problem, Box<Shell>),
+    /// The person has to show again who it is; this page asks.
+    Confirm(Box<ConfirmPage>),
 }
 
 impl PageError {
@@ -42,9 +45,9 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             PageError::Login(next) => {
-                let next = encoded(&next);
-                Redirect::to(&format!("/login?next={next}")).into_response()
+                Redirect::to(&format!("/login?next={}", encoded(&next))).into_response()
             }
+            PageError::Confirm(page) => (StatusCode::FORBIDDEN, shown(&*page)).into_response(),
             PageError::Problem(problem, shell) => {
                 let status = problem.status();
                 let page =
@@ -80,18 +83,6 @@ pub(crate) fn shown(page: &impl Template) -> Response {
     }
 }
 
-/// An address in the place of a parameter's value.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-        encoded
-    })
-}
-
 /// A member of the organisation that the address names.
 pub(crate) struct Member {
     pub(crate) org: Org,
@@ -123,8 +114,7 @@ impl Member {
     }
 
     fn refused(&self, why: &str) -> PageError {
-        let problem = Problem::new(StatusCode::FORBIDDEN, "not allowed", why);
-        PageError::Problem(problem, Box::new(self.shell()))
+        PageError::Problem(Problem::forbidden(why), Box::new(self.shell()))
     }
 
     /// Whom changes are noted for.
@@ -230,17 +220,4 @@ fn shell_of(org: &Org, person: Option<&Person>) -> Shell {
 fn shell_outside(person: &Person) -> Shell {
     let user = &person.session.user;
     Shell::outside().seen_by(&user.login, &person.session.csrf, false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_can_stand_in_another_one() {
-        assert_eq!(
-            encoded("/o/main/runs?q=a b&x=\"\r\n"),
-            "/o/main/runs%3Fq%3Da%20b%26x%3D%22%0D%0A"
-        );
-    }
 }

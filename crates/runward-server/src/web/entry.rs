@@ -4,13 +4,13 @@ use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use runward_store::{Org, User};
+use runward_store::{Millis, Org, User};
 use serde::Deserialize;
 
 use super::access::{PageError, shown};
 use crate::admin::{add_user, first_org};
 use crate::app::{App, now};
-use crate::auth::{Person, Token, Viewer, cookie, ended_cookie, is_password};
+use crate::auth::{Client, Cookie, Person, Token, Viewer, is_password};
 use crate::pages::{LoginPage, SetupPage, own_address};
 use crate::problem::Problem;
 
@@ -45,8 +45,12 @@ pub(crate) struct LoginQuery {
 }
 
 /// `GET /login`
-pub(crate) async fn login_page(Query(query): Query<LoginQuery>) -> Response {
-    shown(&LoginPage::new("", "", &query.next, None))
+pub(crate) async fn login_page(
+    State(app): State<App>,
+    Query(query): Query<LoginQuery>,
+) -> Response {
+    let page = LoginPage::new("", "", &query.next, None);
+    shown(&page.with_provider(app.provider_name()))
 }
 
 #[derive(Deserialize)]
@@ -61,12 +65,13 @@ pub(crate) struct LoginForm {
 /// in as somebody else whose password they don't have.
 pub(crate) async fn login(
     State(app): State<App>,
+    Client(client): Client,
     headers: HeaderMap,
     Form(form): Form<LoginForm>,
 ) -> Result<Response, PageError> {
     let refused = |status: StatusCode, why: &str| {
         let page = LoginPage::new("", &form.login, &form.next, Some(why));
-        (status, shown(&page)).into_response()
+        (status, shown(&page.with_provider(app.provider_name()))).into_response()
     };
     if is_from_elsewhere(&app, &headers) {
         return Ok(refused(
@@ -74,7 +79,7 @@ pub(crate) async fn login(
             "Log in on this server's own page.",
         ));
     }
-    if !app.attempts().may_try(&form.login, now()) {
+    if !app.attempts().may_try(&form.login, client, now()) {
         return Ok(refused(
             StatusCode::TOO_MANY_REQUESTS,
             "There were too many attempts. Wait a quarter of an hour.",
@@ -91,13 +96,19 @@ pub(crate) async fn login(
             "The login or the password is wrong.",
         ));
     };
-    app.attempts().succeeded(&form.login);
+    app.attempts().succeeded(&form.login, client);
     let next = own_address(&form.next).unwrap_or("/").to_owned();
-    enter(&app, &user, &next).await
+    enter(&app, &user, &next, None).await
 }
 
-/// Gives the browser a session, and shows where it wanted to go.
-async fn enter(app: &App, user: &User, next: &str) -> Result<Response, PageError> {
+/// Gives the browser a session, and shows where it wanted to go. `authenticated_at` is when the person showed who it is, if
+/// that was before now.
+pub(super) async fn enter(
+    app: &App,
+    user: &User,
+    next: &str,
+    authenticated_at: Option<Millis>,
+) -> Result<Response, PageError> {
     let no_chance = |_| Problem::unavailable("there is no randomness for a session");
     let token = Token::generate().map_err(no_chance)?;
     let csrf = Token::generate().map_err(no_chance)?;
@@ -110,8 +121,11 @@ async fn enter(app: &App, user: &User, next: &str) -> Result<Response, PageError
             now() + SESSION * 1000,
         )
         .await?;
+    if let Some(at) = authenticated_at.filter(|at| *at < now()) {
+        app.store().reauthenticated(&token.hash(), at).await?;
+    }
     let mut response = Redirect::to(next).into_response();
-    if let Some(value) = cookie(&token, app.config().is_secure(), SESSION) {
+    if let Some(value) = Cookie::Session.set(&token.text, app.config().is_secure(), SESSION) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
     Ok(response)
@@ -133,7 +147,7 @@ pub(crate) async fn logout(
         && session.csrf == form.csrf
     {
         app.store().end_session(&token.hash()).await?;
-        if let Some(value) = ended_cookie(app.config().is_secure()) {
+        if let Some(value) = Cookie::Session.end(app.config().is_secure()) {
             response.headers_mut().insert(header::SET_COOKIE, value);
         }
     }
@@ -202,7 +216,7 @@ pub(crate) async fn setup(
         .audit(org.id, now(), login, "user.create", login)
         .await?;
     match app.store().user(login).await? {
-        Some(user) => enter(&app, &user, &home_of(&org)).await,
+        Some(user) => enter(&app, &user, &home_of(&org), None).await,
         None => Ok(Redirect::to("/login").into_response()),
     }
 }

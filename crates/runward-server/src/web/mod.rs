@@ -2,7 +2,9 @@
 
 mod access;
 mod assets;
+mod confirm;
 mod entry;
+mod oidc;
 mod organisation;
 mod policies;
 mod run;
@@ -13,12 +15,16 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::app::App;
+pub(crate) use settings::REGISTRATION;
 
 /// Every page.
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/", get(entry::home))
         .route("/login", get(entry::login_page).post(entry::login))
+        .route("/login/oidc", get(oidc::begin))
+        .route("/login/oidc/callback", get(oidc::callback))
+        .route("/login/confirmed", get(oidc::confirmed))
         .route("/logout", post(entry::logout))
         .route("/setup", get(entry::setup_page).post(entry::setup))
         .route("/assets/{name}", get(assets::asset))
@@ -54,6 +60,16 @@ pub(crate) fn router() -> Router<App> {
         .route("/o/{org}/settings/keys", post(settings::create_key))
         .route("/o/{org}/settings/keys/{id}", post(settings::revoke_key))
         .route("/o/{org}/settings/members", post(settings::add_member))
+        .route(
+            "/o/{org}/settings/members/{id}",
+            post(settings::change_member),
+        )
+        .route(
+            "/o/{org}/settings/registrations",
+            post(settings::create_registration),
+        )
+        .route("/o/{org}/settings/trust", post(settings::add_trust))
+        .route("/o/{org}/settings/trust/{id}", post(settings::remove_trust))
         .route(
             "/o/{org}/settings/projects/{id}",
             post(settings::set_visibility),

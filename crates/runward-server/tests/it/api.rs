@@ -1,6 +1,7 @@
 use runward_api::{Access, Method, Operation, ROUTES, Route};
 
 use crate::bed::{Server, within};
+use crate::pages::csrf;
 use crate::record::Recorded;
 
 const RUN: &str = "0123456789abcdef0123456789abcdef";
@@ -20,7 +21,15 @@ fn filled() -> Server {
     server
 }
 
-fn ask(server: &Server, route: &Route, key: &str) -> (u16, String) {
+/// Who asks.
+enum Who<'a> {
+    Key(&'a str),
+    /// A cookie, and what its forms have to say.
+    Session(&'a str, &'a str),
+}
+
+/// Asks a route about the thing with this number.
+fn ask(server: &Server, route: &Route, who: &Who<'_>, id: i64) -> (u16, String) {
     let method = match route.method {
         Method::Get => "GET",
         Method::Post => "POST",
@@ -30,9 +39,10 @@ fn ask(server: &Server, route: &Route, key: &str) -> (u16, String) {
     let path = route
         .path
         .replace("{run}", RUN)
-        .replace("{id}", "1")
+        .replace("{id}", &id.to_string())
         .replace("{version}", "1")
         .replace("{attachment}", "1");
+    let pattern = format!("{{\"issuer\":\"https://gitlab.com\",\"pattern\":\"a/{id}\"}}");
     let (query, body) = match route.operation {
         Operation::SendEvents => ("?first=1", "nothing that is packed"),
         Operation::DecideDetection => ("", "{\"status\":\"resolved\"}"),
@@ -44,13 +54,54 @@ fn ask(server: &Server, route: &Route, key: &str) -> (u16, String) {
         Operation::AttachPolicy => ("", "{}"),
         Operation::TryPolicy => ("", "{\"text\":\"egress-policy: block\"}"),
         Operation::ShowEffectivePolicy => ("?provider=gitlab&project=group/app", ""),
+        Operation::ChangeMember => ("", "{\"role\":\"auditor\"}"),
+        Operation::CreateTrust => ("", pattern.as_str()),
+        Operation::RegisterAgent => ("", "{\"host\":\"runner\"}"),
         _ => ("", ""),
     };
-    let answer = server.ask(method, &format!("{path}{query}"), key, body);
+    let address = format!("{path}{query}");
+    let ask = || match who {
+        Who::Key(key) => server.ask(method, &address, key, body),
+        Who::Session(cookie, csrf) => server.by_session(method, &address, cookie, csrf, body),
+    };
+    let mut answer = ask();
+    // There are more addresses than somebody without a key may ask for at once.
+    while answer.status == 429 {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        answer = ask();
+    }
     (answer.status, answer.body)
 }
 
-/// What a route answers to a key that is good for it.
+/// The number of something that the operation can be done to, once.
+fn target(server: &Server, operation: Operation, admin: &str, count: i64) -> i64 {
+    let id = |body: &str, at: &str| {
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        body.pointer(at).unwrap().as_i64().unwrap()
+    };
+    let make = |path: &str, body: &str| server.ask("POST", path, admin, body).body;
+    match operation {
+        Operation::RevokeKey => {
+            let made = make("/api/v1/keys", "{\"name\":\"made\",\"scope\":\"read\"}");
+            id(&made, "/key/id")
+        }
+        Operation::RemoveTrust => {
+            let body = format!("{{\"issuer\":\"https://gitlab.com\",\"pattern\":\"b/{count}\"}}");
+            id(&make("/api/v1/trust", &body), "/id")
+        }
+        Operation::RemoveMember | Operation::ChangeMember => {
+            server.person(&format!("zoe{count}"), "auditor");
+            let all = server.ask("GET", "/api/v1/members", admin, "").body;
+            let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+            let last = all["members"].as_array().unwrap().last().unwrap();
+            last["id"].as_i64().unwrap()
+        }
+        Operation::CreateTrust => count,
+        _ => 1,
+    }
+}
+
+/// What a route answers to somebody who may.
 fn good(operation: Operation) -> u16 {
     match operation {
         // The body of this test is none.
@@ -58,11 +109,16 @@ fn good(operation: Operation) -> u16 {
         Operation::CreateKey
         | Operation::CreateSuppression
         | Operation::CreatePolicy
-        | Operation::AttachPolicy => 201,
+        | Operation::AttachPolicy
+        | Operation::CreateTrust
+        | Operation::CreateRegistration => 201,
         Operation::RevokeKey
         | Operation::EndSuppression
         | Operation::DetachPolicy
-        | Operation::ArchivePolicy => 204,
+        | Operation::ArchivePolicy
+        | Operation::ChangeMember
+        | Operation::RemoveMember
+        | Operation::RemoveTrust => 204,
         _ => 200,
     }
 }
@@ -71,28 +127,48 @@ fn good(operation: Operation) -> u16 {
 fn every_address_is_for_those_that_it_says() {
     let server = filled();
     let stranger = server.stranger();
-    // The last one takes the first key back, so it is made for that.
+    let admin = server.key("admin");
     let keys = [
         ("nobody", String::new(), None),
         ("a made-up key", "rwk_AAAAAAAAAAAAAAAAAAAA".to_owned(), None),
+        (
+            "a made-up token",
+            "rwr_AAAAAAAAAAAAAAAAAAAA".to_owned(),
+            None,
+        ),
+        (
+            "an unsigned token",
+            "eyJhbGciOiJub25lIn0.e30.".to_owned(),
+            None,
+        ),
         ("ingest", server.key("ingest"), Some(Access::Ingest)),
         ("read", server.key("read"), Some(Access::Read)),
-        ("admin", server.key("admin"), Some(Access::Admin)),
+        ("admin", admin.clone(), Some(Access::Admin)),
     ];
+    let mut count = 10;
     for route in ROUTES {
         for (who, key, access) in &keys {
-            let allowed = route.access == Access::Public
-                || (route.access == Access::AnyKey && access.is_some())
-                || *access == Some(Access::Admin)
-                || *access == Some(route.access);
+            let allowed = match route.access {
+                Access::Public => true,
+                Access::AnyKey => access.is_some(),
+                // What is exchanged for a key is none.
+                Access::Registration => false,
+                needed => *access == Some(Access::Admin) || *access == Some(needed),
+            };
+            count += 1;
+            let id = if allowed {
+                target(&server, route.operation, &admin, count)
+            } else {
+                1
+            };
             let expected = if allowed { good(route.operation) } else { 401 };
-            let (status, body) = ask(&server, route, key);
+            let (status, body) = ask(&server, route, &Who::Key(key), id);
             assert_eq!(status, expected, "{who} {route:?}: {body}");
         }
     }
     // Somebody of another organisation may do the same, and finds nothing.
     for route in ROUTES {
-        let (status, body) = ask(&server, route, &stranger);
+        let (status, body) = ask(&server, route, &Who::Key(&stranger), 1);
         let expected = match route.operation {
             Operation::ShowRun
             | Operation::ShowReport
@@ -106,15 +182,82 @@ fn every_address_is_for_those_that_it_says() {
             | Operation::AttachPolicy
             | Operation::DetachPolicy
             | Operation::ArchivePolicy
-            | Operation::RevokeKey => 404,
+            | Operation::RevokeKey
+            | Operation::ChangeMember
+            | Operation::RemoveMember
+            | Operation::RemoveTrust => 404,
+            Operation::RegisterAgent => 401,
             operation => good(operation),
         };
         assert_eq!(status, expected, "{route:?}: {body}");
-        for secret in ["group/app", "evil.example", "runner-1", RUN] {
+        for secret in ["group/app", "evil.example", "runner-1", "ada", RUN] {
             assert!(
                 !body.contains(secret) || route.access == Access::Public,
                 "{route:?}: {body}"
             );
+        }
+    }
+}
+
+#[test]
+fn people_may_ask_with_their_session_what_their_role_allows() {
+    let server = filled();
+    let key = server.key("admin");
+    let [admin, auditor] =
+        ["admin", "auditor"].map(|role| server.person(&format!("a-{role}"), role));
+    let [admins, auditors] =
+        [&admin, &auditor].map(|cookie| csrf(&server.get("/o/main", cookie).body));
+    let sessions = [
+        (
+            "nobody",
+            Who::Session("runward=made-up", &admins),
+            None,
+            true,
+        ),
+        (
+            "an auditor",
+            Who::Session(&auditor, &auditors),
+            Some(Access::Read),
+            true,
+        ),
+        (
+            "an admin",
+            Who::Session(&admin, &admins),
+            Some(Access::Admin),
+            true,
+        ),
+        (
+            "another site",
+            Who::Session(&admin, "guessed"),
+            Some(Access::Admin),
+            false,
+        ),
+        (
+            "another person's page",
+            Who::Session(&admin, &auditors),
+            Some(Access::Admin),
+            false,
+        ),
+    ];
+    let mut count = 10;
+    for route in ROUTES {
+        for (who, session, role, from_here) in &sessions {
+            let reads = route.method == Method::Get;
+            let expected = match (route.access, role) {
+                (Access::Public, _) => good(route.operation),
+                // Records come from programs.
+                (Access::Ingest | Access::Registration, _) | (_, None) => 401,
+                _ if !reads && !from_here => 403,
+                (Access::Admin, Some(Access::Read)) => 403,
+                _ => good(route.operation),
+            };
+            count += 1;
+            let id = match expected {
+                200..300 => target(&server, route.operation, &key, count),
+                _ => 1,
+            };
+            let (status, body) = ask(&server, route, session, id);
+            assert_eq!(status, expected, "{who} {route:?}: {body}");
         }
     }
 }

@@ -5,6 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use runward_store::Store as _;
+use runward_store_sql::SqlStore;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::s3::{BUCKET, SIGNER};
@@ -24,6 +27,8 @@ pub(crate) struct Ground {
     pub(crate) folder: TempDir,
     /// Variables that it is started with.
     pub(crate) variables: Vec<(&'static str, String)>,
+    /// And more settings.
+    pub(crate) arguments: Vec<String>,
     /// A command that starts it in some other place, and goes on to become it.
     pub(crate) through: Vec<String>,
 }
@@ -34,6 +39,7 @@ impl Ground {
         Ground {
             folder: tempfile::tempdir().unwrap(),
             variables: Vec::new(),
+            arguments: Vec::new(),
             through: Vec::new(),
         }
     }
@@ -60,6 +66,7 @@ impl Ground {
             .args(words)
             .arg("--data")
             .arg(self.folder.path())
+            .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -89,10 +96,25 @@ impl Server {
         Server::on(Ground::new())
     }
 
+    /// One with these settings.
+    pub(crate) fn with(arguments: &[String]) -> Server {
+        Server::at(free_port(), arguments)
+    }
+
+    /// One with these settings on this port.
+    pub(crate) fn at(port: u16, arguments: &[String]) -> Server {
+        let ground = Ground {
+            arguments: arguments.to_vec(),
+            ..Ground::new()
+        };
+        Server::started(ground, port)
+    }
+
     pub(crate) fn on(ground: Ground) -> Server {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        Server::started(ground, free_port())
+    }
+
+    fn started(ground: Ground, port: u16) -> Server {
         let child = ground.serve(port);
         let server = Server {
             address: format!("http://127.0.0.1:{port}"),
@@ -136,7 +158,7 @@ impl Server {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
-    fn admin(&self, arguments: &[&str], input: &str) -> String {
+    pub(crate) fn admin(&self, arguments: &[&str], input: &str) -> String {
         use std::io::Write as _;
         let mut child = self
             .ground
@@ -185,13 +207,47 @@ impl Server {
         answer(agent().run(request.body(body.to_owned()).unwrap()).unwrap())
     }
 
+    /// Asks the API as a page of this server could.
+    pub(crate) fn by_session(
+        &self,
+        method: &str,
+        path: &str,
+        cookie: &str,
+        csrf: &str,
+        body: &str,
+    ) -> Answer {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address))
+            .header("content-type", "application/json")
+            .header("cookie", cookie)
+            .header("x-csrf-token", csrf);
+        answer(agent().run(request.body(body.to_owned()).unwrap()).unwrap())
+    }
+
     /// Makes a person and logs in; answers the cookie.
     pub(crate) fn person(&self, login: &str, role: &str) -> String {
         self.admin(&["user", login, "--role", role], "correct horse battery\n");
+        let login = login.replace('@', "%40");
         let form = format!("login={login}&password=correct+horse+battery&next=/");
         let answer = self.form("/login", "", &form);
         assert_eq!(answer.status, 303, "{answer:?}");
         answer.cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Makes it long ago that the person of this session showed who it is.
+    pub(crate) fn age(&self, cookie: &str) {
+        let (_, token) = cookie.split_once('=').unwrap();
+        let hash = Sha256::digest(token).into();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let file = self.ground.folder.path().join("runward.db");
+            let store = SqlStore::sqlite(&file).await.unwrap();
+            store.reauthenticated(&hash, 0).await.unwrap();
+        });
     }
 
     pub(crate) fn get(&self, path: &str, cookie: &str) -> Answer {
@@ -253,7 +309,13 @@ impl Drop for Server {
     }
 }
 
-fn agent() -> ureq::Agent {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -262,7 +324,7 @@ fn agent() -> ureq::Agent {
         .into()
 }
 
-fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
+pub(crate) fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     let header = |name: &str| {
         let value = response
             .headers()
