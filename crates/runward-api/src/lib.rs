@@ -18,5 +18,5 @@ pub use routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 pub use types::{
     Acknowledged, Agent, Agents, ApiKey, ApiKeys, CreatedApiKey, Day, Decision, Destination,
     Destinations, Detection, DetectionStatus, Detections, NewApiKey, Overview, Problem, Project,
-    Projects, Run, RunState, Runs, Scope, Tag, Visibility,
+    Projects, Run, RunState, Runs, Scope, Tag, Verdict, Visibility,
 };

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 use crate::types::{
-    Acknowledged, Agents, ApiKeys, CreatedApiKey, Decision, Destinations, Detection, Detections,
-    NewApiKey, Overview, Problem, Projects, Run, Runs,
+    Acknowledged, Agents, ApiKeys, CreatedApiKey, Decision, Destinations, Detection,
+    DetectionStatus, Detections, NewApiKey, Overview, Problem, Projects, Run, Runs, Tag,
 };
 
 /// The description of the API, as OpenAPI 3.1.
@@ -70,7 +70,7 @@ fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> 
     let mut operation = json!({
         "operationId": name(route.operation),
         "summary": route.summary,
-        "parameters": parameters(route),
+        "parameters": parameters(route, schemas),
         "responses": responses,
     });
     if let Some((kind, schema)) = request(route.operation, schemas) {
@@ -149,7 +149,7 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     failures
 }
 
-fn parameters(route: &Route) -> Vec<Value> {
+fn parameters(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
     let in_path = route
         .path
         .split('/')
@@ -161,10 +161,14 @@ fn parameters(route: &Route) -> Vec<Value> {
         };
         json!({ "name": name, "in": "path", "required": true, "schema": schema })
     });
-    in_path.chain(route.query.iter().map(query)).collect()
+    let in_query = route
+        .query
+        .iter()
+        .map(|parameter| query(parameter, schemas));
+    in_path.chain(in_query).collect()
 }
 
-fn query(parameter: &Parameter) -> Value {
+fn query(parameter: &Parameter, schemas: &mut SchemaGenerator) -> Value {
     let mut schema = json!({ "type": parameter.kind });
     if parameter.kind == "integer" {
         schema["format"] = json!("int64");
@@ -179,8 +183,9 @@ fn query(parameter: &Parameter) -> Value {
             schema["maximum"] = json!(366);
         }
         "first" => schema["minimum"] = json!(1),
-        "after" => schema["pattern"] = json!("^-?[0-9]{1,19}-[0-9]{1,19}$"),
-        "status" => schema["enum"] = json!(["new", "suppressed", "resolved"]),
+        "after" => schema["pattern"] = json!("^-?[0-9]{1,18}-[0-9]{1,18}$"),
+        "status" => schema = self::schema::<DetectionStatus>(schemas).to_value(),
+        "tag" => schema = self::schema::<Tag>(schemas).to_value(),
         _ => {}
     }
     json!({

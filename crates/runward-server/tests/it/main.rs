@@ -8,6 +8,8 @@
 mod api;
 mod bed;
 mod ingest;
+mod installed;
 mod limits;
 mod pages;
 mod record;
+mod schema_fuzz;
