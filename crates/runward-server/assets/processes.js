@@ -114,6 +114,10 @@ function draw() {
     drawn.set(index, line);
     stretch.append(line);
   }
+  // Only what is drawn can be named; scrolled out of view, the chosen row is not.
+  const chosen = `row-${state.chosen}`;
+  if (element(chosen)) box.setAttribute("aria-activedescendant", chosen);
+  else box.removeAttribute("aria-activedescendant");
 }
 
 function rowLine(row, index) {
@@ -180,7 +184,6 @@ function choose(row) {
   else if ((index + 1) * ROW > box.scrollTop + box.clientHeight) box.scrollTop = (index + 1) * ROW - box.clientHeight;
   draw();
   for (const line of drawn.values()) line.setAttribute("aria-selected", String(line.id === `row-${state.chosen}`));
-  box.setAttribute("aria-activedescendant", `row-${state.chosen}`);
   detail(row);
 }
 

@@ -1,5 +1,6 @@
 //! A server of a test's own, and what asks it.
 
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -9,6 +10,8 @@ use tempfile::TempDir;
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(30);
+/// What the server says, in its folder.
+const LOG: &str = "server.log";
 
 pub(crate) struct Server {
     pub(crate) address: String,
@@ -57,6 +60,11 @@ impl Server {
         self.child.wait().unwrap();
         self.child = spawn(&self.folder, self.port);
         self.wait();
+    }
+
+    /// What the server has said since it started.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join(LOG)).unwrap()
     }
 
     fn admin(&self, arguments: &[&str], input: &str) -> String {
@@ -182,7 +190,7 @@ fn spawn(folder: &TempDir, port: u16) -> Child {
         .arg("--data")
         .arg(folder.path())
         .args(["--listen", &format!("127.0.0.1:{port}")])
-        .stderr(Stdio::null())
+        .stderr(File::create(folder.path().join(LOG)).unwrap())
         .spawn()
         .unwrap()
 }

@@ -7,6 +7,8 @@
 
 mod api;
 mod bed;
+mod browser;
+mod fleet;
 mod ingest;
 mod installed;
 mod limits;
