@@ -43,10 +43,10 @@ async function overflow(page) {
 async function keyboard(page) {
   const expected = await page.evaluate(() => {
     document.activeElement?.blur();
-    const usable = "a[href], button, input, select, textarea, summary, [tabindex]";
+    const control = "a[href], button, input, select, textarea, summary";
     const lacking = new Set(
-      [...document.querySelectorAll(usable)].filter(
-        (element) => element.tabIndex >= 0 && !element.disabled && element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length > 0,
+      [...document.querySelectorAll(`${control}, [tabindex]`)].filter(
+        (element) => (element.tabIndex >= 0 || element.matches(control)) && !element.disabled && element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length > 0,
       ),
     );
     const say = (element) => element.outerHTML.slice(0, 120).replaceAll(/\s+/gu, " ");

@@ -1,5 +1,7 @@
 // Every page, looked at as it is. A page that is added to the dashboard is a line more in the table.
 
+import assert from "node:assert/strict";
+
 import { Visitor } from "../browser.mjs";
 import { check } from "../checks.mjs";
 
@@ -37,5 +39,7 @@ export default async function ({ browser, plan, visitors }) {
     // What is folded away is looked at as well.
     await member.page.evaluate(() => document.querySelectorAll("main details").forEach((details) => (details.open = true)));
     await check(member, name);
+    // What could have acted is there to be read.
+    if (name.startsWith("hostile")) assert.ok((await member.page.locator("main").innerText()).includes("<img src=x"), name);
   }
 }
