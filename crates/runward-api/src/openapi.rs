@@ -131,6 +131,10 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     let mut failures = vec![("503", "The server can't answer now; nothing was changed.")];
     if route.access != Access::Public {
         failures.push(("401", "No key, or none that is good for this."));
+        failures.push((
+            "429",
+            "Asked too often; `retry-after` says when it goes on.",
+        ));
     }
     if route.path.contains('{') || route.operation == Operation::CreateKey {
         failures.push(("404", "It is not there, or belongs to somebody else."));
