@@ -108,8 +108,10 @@ impl Stage {
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         let failed = String::from_utf8_lossy(&output.stderr);
-        println!("{said}{failed}");
-        assert!(output.status.success(), "the story `{story}` went wrong");
+        assert!(
+            output.status.success(),
+            "the story `{story}` went wrong:\n{said}{failed}"
+        );
     }
 }
 
@@ -134,7 +136,18 @@ fn every_page_is_sound_for_everybody_in_every_look() {
     stage.with_admin("collect.evil.example");
     stage.play(
         "pages",
-        json!({ "runs": { "run": ATTACKED, "hostile": HOSTILE } }),
+        json!({ "lists": true, "runs": { "run": ATTACKED } }),
+    );
+}
+
+#[test]
+fn every_page_of_a_run_that_wants_to_act_shows_text() {
+    let stage = stage!();
+    stage.send(HOSTILE, &fleet::hostile(7200));
+    stage.with_admin("www.example");
+    stage.play(
+        "pages",
+        json!({ "lists": false, "runs": { "hostile": HOSTILE } }),
     );
 }
 

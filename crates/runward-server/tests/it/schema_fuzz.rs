@@ -121,7 +121,7 @@ fn own_id(server: &Server, key: &str) -> i64 {
     let own = own
         .filter(|row| key.starts_with(row["prefix"].as_str().unwrap()))
         .map(|row| row["id"].as_i64().unwrap());
-    own.last().unwrap()
+    own.max().unwrap()
 }
 
 fn ended_well(mut child: Child) -> bool {

@@ -29,7 +29,7 @@ export default async function ({ browser, plan, visitors }) {
   const member = await Visitor.of(browser, plan.address);
   visitors.push(member);
   await member.logIn("ada", plan.password);
-  const pages = [...PAGES];
+  const pages = plan.lists ? [...PAGES] : [];
   for (const [name, run] of Object.entries(plan.runs)) {
     pages.push([name, `/runs/${run}`], ...TABS.map((tab) => [`${name}-${tab}`, `/runs/${run}/${tab}`]));
   }
