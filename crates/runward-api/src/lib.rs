@@ -29,5 +29,5 @@ pub use types::{
     Acknowledged, Agent, Agents, ApiKey, ApiKeys, CreatedApiKey, CreatedRegistration, Day,
     Decision, Destination, Destinations, Detection, DetectionStatus, Detections, Member,
     MemberChange, Members, NewAgent, NewApiKey, NewTrust, Overview, Problem, Project, Projects,
-    Role, Run, RunState, Runs, Scope, Tag, Trust, Trusts, Visibility,
+    Role, Run, RunState, Runs, Scope, Tag, Trust, Trusts, Verdict, Visibility,
 };

@@ -10,8 +10,8 @@ use crate::routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 use crate::suppression::{Matches, NewSuppression, Suppression, SuppressionPreview, Suppressions};
 use crate::types::{
     Acknowledged, Agents, ApiKeys, CreatedApiKey, CreatedRegistration, Decision, Destinations,
-    Detection, Detections, MemberChange, Members, NewAgent, NewApiKey, NewTrust, Overview, Problem,
-    Projects, Run, Runs, Trust, Trusts,
+    Detection, DetectionStatus, Detections, MemberChange, Members, NewAgent, NewApiKey, NewTrust,
+    Overview, Problem, Projects, Run, Runs, Tag, Trust, Trusts,
 };
 
 /// The description of the API, as OpenAPI 3.1.
@@ -102,7 +102,7 @@ fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> 
     let mut operation = json!({
         "operationId": name(route.operation),
         "summary": route.summary,
-        "parameters": parameters(route),
+        "parameters": parameters(route, schemas),
         "responses": responses,
     });
     if let Some((kind, schema)) = request(route.operation, schemas) {
@@ -207,6 +207,10 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
             "403",
             "The person may not do this, or has to log in again for it; or the token is another job's.",
         ));
+        failures.push((
+            "429",
+            "Asked too often; `retry-after` says when it goes on.",
+        ));
     }
     let names_a_project = matches!(
         route.operation,
@@ -258,7 +262,7 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     failures
 }
 
-fn parameters(route: &Route) -> Vec<Value> {
+fn parameters(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
     let in_path = route
         .path
         .split('/')
@@ -270,10 +274,14 @@ fn parameters(route: &Route) -> Vec<Value> {
         };
         json!({ "name": name, "in": "path", "required": true, "schema": schema })
     });
-    in_path.chain(route.query.iter().map(query)).collect()
+    let in_query = route
+        .query
+        .iter()
+        .map(|parameter| query(parameter, schemas));
+    in_path.chain(in_query).collect()
 }
 
-fn query(parameter: &Parameter) -> Value {
+fn query(parameter: &Parameter, schemas: &mut SchemaGenerator) -> Value {
     let mut schema = json!({ "type": parameter.kind });
     if parameter.kind == "integer" {
         schema["format"] = json!("int64");
@@ -288,9 +296,10 @@ fn query(parameter: &Parameter) -> Value {
             schema["maximum"] = json!(366);
         }
         "first" => schema["minimum"] = json!(1),
-        "after" => schema["pattern"] = json!("^-?[0-9]{1,19}-[0-9]{1,19}$"),
         "state" => schema["enum"] = json!(["live", "expired", "ended"]),
-        "status" => schema["enum"] = json!(["new", "suppressed", "resolved"]),
+        "after" => schema["pattern"] = json!("^-?[0-9]{1,18}-[0-9]{1,18}$"),
+        "status" => schema = self::schema::<DetectionStatus>(schemas).to_value(),
+        "tag" => schema = self::schema::<Tag>(schemas).to_value(),
         _ => {}
     }
     json!({

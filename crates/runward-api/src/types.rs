@@ -220,12 +220,22 @@ pub struct Detections {
     pub next: Option<String>,
 }
 
+/// What a person or a program can make of one detection. Suppressing is what rules do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is opened again.
+    New,
+    /// It was dealt with.
+    Resolved,
+}
+
 /// What is decided about a detection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
-    /// `new` opens it again.
-    pub status: DetectionStatus,
+    /// What has become of it.
+    pub status: Verdict,
     /// Why.
     #[serde(default)]
     pub comment: Option<String>,

@@ -120,6 +120,8 @@ impl ReportBuilder {
             Body::FileRename(change) => self.file(event.time, FileChangeKind::Rename, change),
             Body::FileDelete(change) => self.file(event.time, FileChangeKind::Delete, change),
             Body::Lost(lost) => self.lost(lost),
+            // What is to be said of it, its detection says.
+            Body::Tamper(_) => {}
             Body::Unknown(kind) => self.unknown(kind),
             // A kind that is newer than this crate.
             _ => self.unknown("other"),

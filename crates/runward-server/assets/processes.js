@@ -42,6 +42,9 @@ function duration(millis) {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
 }
 
+/** Whether more may come: without it, what has no end was left running, or its end was lost. */
+const live = () => "live" in element("main").dataset;
+
 /** The row that made this one; -1 for a row at the top. */
 const parent = (row) => (row >= 0 ? rows.parent[row] : -1);
 
@@ -114,6 +117,10 @@ function draw() {
     drawn.set(index, line);
     stretch.append(line);
   }
+  // Only what is drawn can be named; scrolled out of view, the chosen row is not.
+  const chosen = `row-${state.chosen}`;
+  if (element(chosen)) box.setAttribute("aria-activedescendant", chosen);
+  else box.removeAttribute("aria-activedescendant");
 }
 
 function rowLine(row, index) {
@@ -143,7 +150,7 @@ function rowLine(row, index) {
     rows.blocked[row] > 0 && make("span", { class: "pill alarm" }, `${number(rows.blocked[row])} blocked`),
     rows.connections[row] > rows.blocked[row] && make("span", { class: "pill plain" }, `${number(rows.connections[row] - rows.blocked[row])} net`),
     text(rows.end[row]) && make("span", { class: "pill warn" }, text(rows.end[row])),
-    make("span", { class: "took" }, rows.took[row] >= 0 ? duration(rows.took[row]) : "running"),
+    make("span", { class: "took" }, rows.took[row] >= 0 ? duration(rows.took[row]) : live() ? "running" : "no end"),
   );
   line.style.transform = `translateY(${index * ROW}px)`;
   return line;
@@ -180,7 +187,6 @@ function choose(row) {
   else if ((index + 1) * ROW > box.scrollTop + box.clientHeight) box.scrollTop = (index + 1) * ROW - box.clientHeight;
   draw();
   for (const line of drawn.values()) line.setAttribute("aria-selected", String(line.id === `row-${state.chosen}`));
-  box.setAttribute("aria-activedescendant", `row-${state.chosen}`);
   detail(row);
 }
 

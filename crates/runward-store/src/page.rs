@@ -35,7 +35,8 @@ impl Cursor {
 
     /// Reads what [`Cursor::to_text`] wrote.
     pub fn parse(text: &str) -> Option<Cursor> {
-        let (time, id) = text.split_once('-')?;
+        // A time before 1970 has a sign, and a number of a row has none.
+        let (time, id) = text.rsplit_once('-')?;
         Some(Cursor {
             time: time.parse().ok()?,
             id: id.parse().ok()?,
@@ -51,5 +52,18 @@ impl<T> Page<T> {
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(place);
         Page { rows, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_as_it_was() {
+        for (time, id) in [(0, 0), (1_785_576_612_000, 7), (-5, 3)] {
+            let cursor = Cursor { time, id };
+            assert_eq!(Cursor::parse(&cursor.to_text()), Some(cursor));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Records that are not whole.
 
-use runward_event::{Body, EventKind, LossReason, Lost, Mode};
+use runward_event::{Act, Body, EventKind, LossReason, Lost, Mode, ProcessId, Tamper};
 use runward_report::{Report, json};
 
 use super::{Record, change, report, sample, sample_events};
@@ -47,6 +47,21 @@ fn a_kind_from_the_future_is_counted() {
     let report = sample();
     assert_eq!(report.unknown_events.get("gpu_kernel"), Some(&1));
     assert!(report.complete);
+}
+
+#[test]
+fn an_attempt_at_tampering_is_of_a_known_kind() {
+    let mut record = Record::started();
+    record.push(Body::Tamper(Box::new(Tamper {
+        process: ProcessId(1),
+        pid: 1,
+        act: Act::Report,
+        target: None,
+        prevented: true,
+        killed: false,
+        raw: Default::default(),
+    })));
+    assert!(record.report().unknown_events.is_empty());
 }
 
 #[test]

@@ -357,30 +357,20 @@ pub(super) async fn decide(
     Path(id): Path<i64>,
     Json(decision): Json<api::Decision>,
 ) -> Answer<api::Detection> {
-    if decision.status == api::DetectionStatus::Suppressed {
-        let why = "a detection is suppressed by a rule, not by itself";
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "not possible",
-            why,
-        ));
-    }
     let comment = decision.comment.map(|text| {
         text.replace('\0', "")
             .chars()
             .take(1000)
             .collect::<String>()
     });
-    let status = kept_status(decision.status);
+    let (status, act) = match decision.status {
+        api::Verdict::New => (DetectionStatus::New, "detection.reopen"),
+        api::Verdict::Resolved => (DetectionStatus::Resolved, "detection.resolve"),
+    };
     let who = who(&key);
     app.store()
         .decide(key.org, id, status, &who, comment.as_deref())
         .await?;
-    let act = if status == DetectionStatus::New {
-        "detection.reopen"
-    } else {
-        "detection.resolve"
-    };
     app.store()
         .audit(key.org, now(), &who, act, &id.to_string())
         .await?;

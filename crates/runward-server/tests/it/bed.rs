@@ -1,5 +1,6 @@
 //! A server of a test's own, and what asks it.
 
+use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -14,6 +15,8 @@ use crate::s3::{BUCKET, SIGNER};
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
+/// What the server says, in its folder.
+const LOG: &str = "server.log";
 
 pub(crate) struct Server {
     pub(crate) address: String,
@@ -75,7 +78,7 @@ impl Ground {
         self.command()
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{port}")])
-            .stderr(Stdio::null())
+            .stderr(File::create(self.folder.path().join(LOG)).unwrap())
             .spawn()
             .unwrap()
     }
@@ -156,6 +159,11 @@ impl Server {
 
     pub(crate) fn socket(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// What the server has said since it started.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.ground.folder.path().join(LOG)).unwrap()
     }
 
     pub(crate) fn admin(&self, arguments: &[&str], input: &str) -> String {
