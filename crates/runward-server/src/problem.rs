@@ -120,6 +120,11 @@ impl From<StoreError> for Problem {
             StoreError::Conflict(why) => {
                 Problem::new(StatusCode::CONFLICT, "not as things are", why)
             }
+            StoreError::Unkeepable => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "can't be kept",
+                error.to_string(),
+            ),
             // The database's own words are for the log: they tell of its place and shape.
             other => {
                 tracing::error!(error = %other, "the database failed");

@@ -4,9 +4,11 @@ use runward_store::{Digest, Millis, NewDetection, Observation, OrgId, StoreError
 use sqlx::any::AnyRow;
 
 use crate::suppressions::{LiveRule, hiding, live_rules};
-use crate::values::{int, text, word};
+use crate::values::{int, storable, text, word};
 use crate::{Change, SqlStore, unavailable};
 
+/// The longest text of one field that is kept, in bytes: as long as a path.
+const TEXT_MAX: usize = 4096;
 /// Programs that a destination keeps.
 const PROGRAMS_MAX: usize = 8;
 /// Destinations of one run that are kept; a run that has more has made its point, and its record has them all.
@@ -88,10 +90,11 @@ impl SqlStore {
         if digested > digest.events {
             return Ok(());
         }
-        put_observations(&mut change, &place, &digest.observations).await?;
+        put_observations(&mut change, &place, &storable_observations(digest)).await?;
         if !digest.detections.is_empty() {
             let rules = live_rules(&mut change, org).await?;
-            put_detections(&mut change, &place, &digest.detections, &rules).await?;
+            let detections = storable_detections(digest);
+            put_detections(&mut change, &place, &detections, &rules).await?;
         }
         let mut tags = digest.tags;
         if is_news(&mut change, &place).await? {
@@ -121,6 +124,33 @@ impl SqlStore {
         .map_err(unavailable)?;
         change.commit().await.map_err(unavailable)
     }
+}
+
+fn storable_observations(digest: &Digest) -> Vec<Observation> {
+    let mut kept = digest.observations.clone();
+    for observation in &mut kept {
+        for text in [&mut observation.destination, &mut observation.program] {
+            *text = storable(text, TEXT_MAX);
+        }
+    }
+    kept
+}
+
+fn storable_detections(digest: &Digest) -> Vec<NewDetection> {
+    let mut kept = digest.detections.clone();
+    for detection in &mut kept {
+        let NewDetection {
+            kind,
+            title,
+            subject,
+            program,
+            ..
+        } = detection;
+        for text in [kind, title, subject, program] {
+            *text = storable(text, TEXT_MAX);
+        }
+    }
+    kept
 }
 
 async fn put_observations(

@@ -4,7 +4,7 @@ use runward_store::{
 };
 use sqlx::any::AnyRow;
 
-use crate::values::{int, text, word};
+use crate::values::{int, storable, text, word};
 use crate::{Change, SqlStore, unavailable};
 
 /// The longest text of one field that is kept, in bytes.
@@ -304,10 +304,7 @@ fn search_text(identity: &JobIdentity) -> String {
 
 /// A text as it is kept: cut at a character's end, and without the character that PostgreSQL can't hold.
 fn kept(text: Option<&str>) -> String {
-    let text = text.unwrap_or_default().replace('\0', "\u{fffd}");
-    text.get(..text.floor_char_boundary(FIELD_MAX))
-        .unwrap_or_default()
-        .to_owned()
+    storable(text.unwrap_or_default(), FIELD_MAX)
 }
 
 fn maybe_kept(text: Option<&str>) -> Option<String> {

@@ -148,6 +148,12 @@ const SQLITE_SETTINGS: &[&str] = &[
 
 /// Every failure of a database that is not about what was asked: it may work later.
 pub(crate) fn unavailable(error: sqlx::Error) -> StoreError {
+    /// PostgreSQL's `character_not_in_repertoire`: what it says of a NUL. Requests are checked for it nowhere else.
+    const NUL: &str = "22021";
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.as_deref() == Some(NUL) {
+        return StoreError::Unkeepable;
+    }
     StoreError::Unavailable(error.to_string())
 }
 

@@ -96,6 +96,14 @@ pub(crate) fn hex(hash: &[u8; 32]) -> String {
     })
 }
 
+/// A text of a job, so that every database keeps it: without NUL, and with so many bytes at most.
+pub(crate) fn storable(text: &str, max: usize) -> String {
+    let text = text.replace('\0', "\u{fffd}");
+    text.get(..text.floor_char_boundary(max))
+        .unwrap_or_default()
+        .to_owned()
+}
+
 /// A pattern for `LIKE … ESCAPE '\'` that finds this text anywhere, in small letters.
 pub(crate) fn anywhere(text: &str) -> String {
     let mut pattern = String::from("%");

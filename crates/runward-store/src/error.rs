@@ -17,6 +17,9 @@ pub enum StoreError {
     /// What is there now does not let it happen. A sentence for who asked.
     #[error("{0}")]
     Conflict(String),
+    /// A text has a character that not every database keeps. Nothing was changed.
+    #[error("a text has the character NUL, which can't be kept: leave it out")]
+    Unkeepable,
     /// The database holds something that this version can't read.
     #[error("the database holds what can't be read: {0}")]
     Corrupt(String),

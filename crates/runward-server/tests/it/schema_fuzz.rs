@@ -31,6 +31,7 @@ fn whatever_is_asked_the_api_answers_as_its_description_says() {
     assert_eq!(sent.status, 200);
     let cookie = server.person("ada", "auditor");
     server.page_with("/o/main/destinations", &cookie, "evil.example");
+    furnish(&server, &key);
 
     let folder = tempfile::tempdir().unwrap();
     let lines = folder.path().join("events.jsonl");
@@ -45,6 +46,7 @@ fn whatever_is_asked_the_api_answers_as_its_description_says() {
         .env("SCHEMATHESIS_HOOKS", format!("{SOURCES}/hooks.py"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("RUNWARD_KEY", &key)
+        .env("RUNWARD_REGISTRATION", registration(&server, &key))
         .env("RUNWARD_OWN_KEY", own_id(&server, &key).to_string())
         .env("RUNWARD_RUN", RUN)
         .env("RUNWARD_RECORD", &lines)
@@ -62,6 +64,8 @@ fn whatever_is_asked_the_api_answers_as_its_description_says() {
     for warning in ["Authentication failed", "Missing test data"] {
         assert!(!said.contains(warning), "{warning}");
     }
+    // The fuzzer may have removed the one from before.
+    let cookie = server.person("eve", "auditor");
     let runs = every_run_can_be_read(&server, &key, &cookie);
     println!("{runs} runs");
     assert!(runs > 1, "no batch of the fuzzer was taken");
@@ -103,6 +107,30 @@ fn fuzzer() -> Result<PathBuf, String> {
         installed::run(pip.arg(&pins))
     })?;
     Ok(folder.join("bin/schemathesis"))
+}
+
+/// Makes some of everything, for the fuzzer to look at, change and remove.
+fn furnish(server: &Server, key: &str) {
+    let made = |path: &str, body: &str| {
+        let answer = server.ask("POST", path, key, body);
+        assert_eq!(answer.status, 201, "{path}: {answer:?}");
+    };
+    for id in 1..=4 {
+        server.person(&format!("member-{id}"), "auditor");
+        let policy = format!("{{\"name\":\"policy-{id}\",\"text\":\"egress-policy: block\"}}");
+        made("/api/v1/policies", &policy);
+        let scope = format!("{{\"project_id\":1,\"pipeline\":\"made\",\"job\":\"{id}\"}}");
+        made(&format!("/api/v1/policies/{id}/attachments"), &scope);
+        let trust = format!("{{\"issuer\":\"https://gitlab.com\",\"pattern\":\"group/{id}\"}}");
+        made("/api/v1/trust", &trust);
+    }
+}
+
+/// A token that one of the fuzzer's machines can get a key with.
+fn registration(server: &Server, key: &str) -> String {
+    let made = server.ask("POST", "/api/v1/registrations", key, "").body;
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    made["token"].as_str().unwrap().to_owned()
 }
 
 fn lines_of(record: &Recorded) -> Vec<u8> {

@@ -57,9 +57,11 @@ def map_path_parameters(context, path_parameters):
         return path_parameters
     if re.fullmatch("[0-9a-f]{32}", str(path_parameters.get("run"))):
         return {**path_parameters, "run": RUN}
-    if re.fullmatch("[1-9][0-9]*", str(path_parameters.get("id"))):
-        return {**path_parameters, "id": 1 + path_parameters["id"] % 4}
-    return path_parameters
+    near = {}
+    for name, value in path_parameters.items():
+        if re.fullmatch("[1-9][0-9]*", str(value)):
+            near[name] = 1 if name == "version" else 1 + value % 4
+    return {**path_parameters, **near}
 
 
 @schemathesis.hook

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use runward_lab::test_name;
-use runward_store::{DestinationFilter, RunState, Store as _, StoreError, Tag};
+use runward_store::{
+    About, DestinationFilter, DetectionFilter, NewDetection, RunFilter, RunState, Store as _,
+    StoreError, Tag,
+};
 
 use crate::bed::{ALL, Bed, NOW, batch, claim, digest, each, name};
 
@@ -195,6 +198,34 @@ async fn hostile_texts_are_kept_as_texts() {
         let branch = run.branch.unwrap();
         assert!(branch.starts_with("'; DROP TABLE run; --\u{fffd}") && branch.len() <= 1024);
         assert_eq!(project.name, branch);
+
+        let run = bed.seen(2, &[("a\0b.example:443", 1)]).await;
+        let mut found = digest(10, &[("a\0b.example:443", 1)]);
+        found.detections.push(NewDetection {
+            kind: "source-code-overwritten".to_owned(),
+            severity: "high".to_owned(),
+            title: text.clone(),
+            subject: text.clone(),
+            about: About::File,
+            program: text.clone(),
+            at: NOW,
+        });
+        bed.store.digest(run, &found).await.unwrap();
+        let detections = bed
+            .store
+            .detections(bed.org.id, &DetectionFilter::default(), ALL)
+            .await
+            .unwrap();
+        assert_eq!(detections.rows.len(), 1);
+        let asked = RunFilter {
+            branch: Some("a\0".to_owned()),
+            ..RunFilter::default()
+        };
+        let answer = bed.store.runs(bed.org.id, &asked, ALL).await;
+        assert!(
+            matches!(&answer, Ok(page) if page.rows.is_empty())
+                || matches!(answer, Err(StoreError::Unkeepable)),
+        );
     })
     .await;
 }
