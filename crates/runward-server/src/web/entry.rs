@@ -87,10 +87,8 @@ pub(crate) async fn login(
     }
     let user = app.store().user(&form.login).await?;
     let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-    let password = form.password.clone();
-    // Slow on purpose, so not where requests are answered.
-    let fits = tokio::task::spawn_blocking(move || is_password(&password, hash.as_deref())).await;
-    let (Some(user), true) = (user, fits.unwrap_or(false)) else {
+    let fits = is_password(form.password.clone(), hash).await;
+    let (Some(user), true) = (user, fits) else {
         return Ok(refused(
             StatusCode::UNAUTHORIZED,
             "The login or the password is wrong.",

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -155,6 +156,11 @@ impl Server {
     /// Whether the process that was started last still runs.
     pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
+    /// Where it keeps its data.
+    pub(crate) fn folder(&self) -> &Path {
+        self.ground.folder.path()
     }
 
     pub(crate) fn socket(&self) -> SocketAddr {

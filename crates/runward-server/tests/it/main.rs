@@ -8,6 +8,7 @@
 mod agent;
 mod api;
 mod away;
+mod backup;
 mod bed;
 mod browser;
 mod chance;
