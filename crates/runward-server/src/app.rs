@@ -128,26 +128,32 @@ impl App {
             .is_some_and(|known| Sha256::digest(known) == Sha256::digest(token))
     }
 
+    /// Takes the token away from everybody else; whether it was the right one.
+    pub(crate) fn take_setup_token(&self, token: &str) -> bool {
+        let mut setup = self.0.setup.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |known: &String| Sha256::digest(known.as_str()) == Sha256::digest(token);
+        setup.take_if(|known| is_it(known)).is_some()
+    }
+
     pub(crate) fn forget_setup_token(&self) {
         *self.0.setup.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    fn known_report(&self, run: &Run) -> Option<Arc<Report>> {
+        let reports = self
+            .0
+            .reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = reports
+            .iter()
+            .find(|known| known.0 == run.number && known.1 == run.events);
+        known.map(|known| Arc::clone(&known.2))
+    }
+
     /// The report of a run, made of its events.
     pub(crate) async fn report(&self, run: &Run) -> Result<Arc<Report>, Problem> {
-        let wanted =
-            |known: &&(i64, i64, Arc<Report>)| known.0 == run.number && known.1 == run.events;
-        let known = {
-            let reports = self
-                .0
-                .reports
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            reports
-                .iter()
-                .find(wanted)
-                .map(|known| Arc::clone(&known.2))
-        };
-        if let Some(report) = known {
+        if let Some(report) = self.known_report(run) {
             return Ok(report);
         }
         let made = self.0.folding.acquire();
@@ -156,6 +162,10 @@ impl App {
                 "too many reports are asked for at once; ask again later",
             ));
         };
+        // Others who wanted the same one may have waited, too.
+        if let Some(report) = self.known_report(run) {
+            return Ok(report);
+        }
         let batches = self.store().batches(run.number).await?;
         let report = Arc::new(fold(self.objects(), &batches).await?.report);
         let mut reports = self

@@ -1,5 +1,7 @@
 //! From a run's events to what the control plane keeps of it, and to the report that its pages show.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
@@ -117,14 +119,42 @@ pub(crate) fn digest(folded: &Folded) -> Digest {
         connections: int(counts.connections),
         blocked: int(blocked),
         file_changes: int(counts.file_changes),
-        lost: int(lost),
+        // A job says it, so it is bounded: sums of it must not overflow.
+        lost: int(lost.min(LOST_MAX)),
         tags,
         observations: observations(report),
         detections: report.detections.iter().map(detection).collect(),
     }
 }
 
+/// Lost events that are believed of one run.
+const LOST_MAX: u64 = 1_000_000_000_000;
+
+/// One for each destination: a report tells protocols, and reasons of refused lookups, apart.
 fn observations(report: &Report) -> Vec<Observation> {
+    let mut all: BTreeMap<String, Observation> = BTreeMap::new();
+    for found in separate_observations(report) {
+        match all.entry(found.destination.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(found);
+            }
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                for (sum, more) in [
+                    (&mut known.connections, found.connections),
+                    (&mut known.blocked, found.blocked),
+                    (&mut known.bytes_sent, found.bytes_sent),
+                    (&mut known.bytes_received, found.bytes_received),
+                ] {
+                    *sum = sum.saturating_add(more);
+                }
+            }
+        }
+    }
+    all.into_values().collect()
+}
+
+fn separate_observations(report: &Report) -> Vec<Observation> {
     let mut found: Vec<Observation> = report
         .destinations
         .iter()
@@ -163,7 +193,8 @@ fn detection(found: &runward_report::Detection) -> NewDetection {
             .path
             .clone()
             .or_else(|| found.destination.clone())
-            .unwrap_or_default(),
+            // What is about neither is told apart by its words: an attempt that was refused from one that was not.
+            .unwrap_or_else(|| found.message.clone()),
         about: match (&found.path, &found.destination) {
             (Some(_), _) => About::File,
             (None, Some(_)) => About::Destination,

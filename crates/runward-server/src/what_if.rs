@@ -12,6 +12,7 @@ use runward_report::{NetworkRow, Report};
 use runward_store::Run;
 
 use crate::pages::{WhatIf, WhatIfRow};
+use crate::policy::TEXT_MAX;
 
 /// Destinations of all runs together from which a policy is suggested.
 const OBSERVED: usize = 100_000;
@@ -103,6 +104,13 @@ const ERRORS: usize = 5;
 
 /// What a policy would have stopped in a run. Its text is a policy file, or just a list of endpoints.
 pub(crate) fn tried(report: &Report, policy: String) -> WhatIf {
+    if policy.len() > TEXT_MAX {
+        return WhatIf {
+            error: Some("the text is too long: a policy has at most 64 KiB".to_owned()),
+            policy: String::new(),
+            rows: Vec::new(),
+        };
+    }
     let read = read(&policy).and_then(|source| combine(vec![source]));
     match read {
         Ok(read) => {

@@ -26,8 +26,10 @@ const REST: u32 = 20;
 const REST_MAX: Duration = Duration::from_secs(15);
 /// How long a run rests that could not be digested, so that it does not stand in the way of others.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(10);
-/// How long a turn may take. A database or a store that has gone without a word is then asked anew.
-const TURN_MAX: Duration = Duration::from_secs(600);
+/// How long the digest of one run may take. A database or a store that has gone without a word is then asked anew.
+const DIGEST_MAX: Duration = Duration::from_secs(300);
+/// How long what goes before may take.
+const TEND_MAX: Duration = Duration::from_secs(60);
 /// Runs that are remembered for that.
 const RESTING_MAX: usize = 10_000;
 
@@ -42,14 +44,17 @@ pub(crate) async fn work(app: App, mut ends: watch::Receiver<bool>) {
             () = tokio::time::sleep(pause) => {}
         }
         pause = TICK;
-        match timeout(TURN_MAX, turn(&app, &mut resting, &order)).await {
-            Ok(Ok(Turn::Done)) => {}
-            Ok(Ok(Turn::MoreToDo)) => pause = Duration::ZERO,
+        let turned = tokio::select! {
+            _ = ends.changed() => return,
+            turned = turn(&app, &mut resting, &order) => turned,
+        };
+        match turned {
+            Ok(Turn::Done) => {}
+            Ok(Turn::MoreToDo) => pause = Duration::ZERO,
             // It is tried again with the next tick; the store has said what is wrong.
-            Ok(Err(problem)) => {
+            Err(problem) => {
                 tracing::warn!(detail = problem.detail(), "a turn of work failed");
             }
-            Err(_) => tracing::warn!("a turn of work took too long and was broken off"),
         }
     }
 }
@@ -65,8 +70,16 @@ async fn turn(
     order: &RandomState,
 ) -> Result<Turn, Problem> {
     let patience = i64::try_from(app.config().silent_after.as_millis()).unwrap_or(i64::MAX);
-    app.store().silence(now() - patience).await?;
-    app.store().tend_suppressions(now()).await?;
+    let tended = timeout(TEND_MAX, async {
+        app.store().silence(now() - patience).await?;
+        app.store().tend_suppressions(now()).await
+    });
+    // What goes wrong here must not keep runs from being digested.
+    match tended.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "silent runs and rules could not be tended"),
+        Err(_) => tracing::warn!("tending silent runs and rules took too long"),
+    }
     resting.retain(|_, until| *until > Instant::now());
     let undigested = app.store().undigested(RUNS).await?;
     let mut runs: Vec<i64> = undigested.into_iter().map(|(run, _)| run).collect();
@@ -74,16 +87,22 @@ async fn turn(
     runs.sort_by_cached_key(|run| order.hash_one(run));
     for &run in runs.iter().take(DIGESTS) {
         let began = Instant::now();
-        let done = digest_run(app, run).await;
-        let rest = match &done {
-            Ok(Digested::Over) => None,
-            Ok(Digested::GoesOn) => Some((began.elapsed() * REST).clamp(TICK, REST_MAX)),
-            Err(_) => Some(REST_AFTER_FAILURE),
+        let rest = match timeout(DIGEST_MAX, digest_run(app, run)).await {
+            Ok(Ok(Digested::Over)) => None,
+            Ok(Ok(Digested::GoesOn)) => Some((began.elapsed() * REST).clamp(TICK, REST_MAX)),
+            // One run that can't be digested does not stand in the way of the others.
+            Ok(Err(problem)) => {
+                tracing::warn!(run, detail = problem.detail(), "a run could not be digested");
+                Some(REST_AFTER_FAILURE)
+            }
+            Err(_) => {
+                tracing::warn!(run, "digesting a run took too long and was broken off");
+                Some(REST_AFTER_FAILURE)
+            }
         };
         if let Some(rest) = rest.filter(|_| resting.len() < RESTING_MAX) {
             resting.insert(run, Instant::now() + rest);
         }
-        done?;
     }
     Ok(if runs.len() > DIGESTS {
         Turn::MoreToDo

@@ -75,18 +75,24 @@ impl SqlStore {
         .await
         .map_err(unavailable)?
         .ok_or(StoreError::Missing("run"))?;
-        let inserted = sqlx::query(
-            "INSERT INTO batch (run, first, last, object, bytes) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (run, first, last) DO NOTHING",
-        )
-        .bind(run)
-        .bind(batch.first)
-        .bind(batch.last)
-        .bind(&batch.object)
-        .bind(batch.bytes)
-        .execute(&mut *change)
-        .await
-        .map_err(unavailable)?;
+        let mut inserted = 0;
+        // What is acknowledged stays as it is. A batch that has nothing new is not kept, and of one that overlaps, only
+        // what is new counts.
+        if batch.last > acknowledged {
+            let row = sqlx::query(
+                "INSERT INTO batch (run, first, last, object, bytes) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (run, first, last) DO NOTHING",
+            )
+            .bind(run)
+            .bind(batch.first.max(acknowledged + 1))
+            .bind(batch.last)
+            .bind(&batch.object)
+            .bind(batch.bytes)
+            .execute(&mut *change)
+            .await
+            .map_err(unavailable)?;
+            inserted = row.rows_affected();
+        }
         // Batches that came before their turn may follow now.
         loop {
             let reached: Option<i64> = sqlx::query_scalar(
@@ -119,7 +125,7 @@ impl SqlStore {
         change.commit().await.map_err(unavailable)?;
         Ok(Received {
             acknowledged,
-            repeated: inserted.rows_affected() == 0,
+            repeated: inserted == 0,
         })
     }
 

@@ -15,7 +15,7 @@ impl SqlStore {
         user: i64,
         to: Role,
     ) -> Result<bool, StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         if to != Role::Admin && self.is_last_admin(&mut change, org, user).await? {
             return Ok(false);
         }
@@ -34,7 +34,7 @@ impl SqlStore {
     }
 
     pub(crate) async fn delete_user(&self, org: OrgId, user: i64) -> Result<bool, StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         if self.is_last_admin(&mut change, org, user).await? {
             return Ok(false);
         }

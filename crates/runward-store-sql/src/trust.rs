@@ -77,7 +77,7 @@ impl SqlStore {
         now: Millis,
         expires_at: Millis,
     ) -> Result<(), StoreError> {
-        let mut change = self.write.begin().await.map_err(unavailable)?;
+        let mut change = self.begin().await?;
         sqlx::query("DELETE FROM registration WHERE expires_at <= $1")
             .bind(now)
             .execute(&mut *change)

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use runward_api as api;
 use runward_store::{KeyScope, NewApiKey, Role, StoreError, Trust};
 
-use super::answers::{Answer, told_key};
+use super::answers::{Answer, told_key, whole_org};
 use super::{AdminKey, Json, Path, ReadKey};
 use crate::app::{App, now};
 use crate::auth::{Client, NewKey, Registration, is_pattern};
@@ -20,7 +20,7 @@ fn impossible(detail: &str) -> Problem {
 }
 
 pub(super) async fn members(State(app): State<App>, ReadKey(key): ReadKey) -> Answer<api::Members> {
-    let users = app.store().users(key.org).await?;
+    let users = app.store().users(whole_org(&key)?).await?;
     let members = users.into_iter().map(|user| api::Member {
         id: user.id,
         login: user.login,
@@ -77,7 +77,7 @@ async fn finished(
 }
 
 pub(super) async fn trusts(State(app): State<App>, ReadKey(key): ReadKey) -> Answer<api::Trusts> {
-    let trusts = app.store().trusts(key.org).await?;
+    let trusts = app.store().trusts(whole_org(&key)?).await?;
     Ok(Json(api::Trusts {
         trusts: trusts.into_iter().map(told_trust).collect(),
     }))
@@ -168,6 +168,8 @@ pub(super) async fn register_agent(
     Registration(hash): Registration,
     Json(machine): Json<api::NewAgent>,
 ) -> Result<(StatusCode, Json<api::CreatedApiKey>), Problem> {
+    // Counted before the database's one writer is asked.
+    app.rates().guesses(client)?;
     let host = machine.host.trim();
     if host.is_empty() || host.chars().count() > HOST_MAX || host.chars().any(char::is_control) {
         return Err(impossible("host: a machine's name has 1 to 100 characters"));
@@ -175,10 +177,7 @@ pub(super) async fn register_agent(
     let new =
         NewKey::generate().map_err(|_| Problem::unavailable("there is no randomness for a key"))?;
     let org = app.store().use_registration(&hash, now()).await?;
-    let Some(org) = org else {
-        app.rates().guesses(client)?;
-        return Err(Problem::no_registration());
-    };
+    let org = org.ok_or_else(Problem::no_registration)?;
     let kept = NewApiKey {
         name: host.to_owned(),
         prefix: new.prefix,

@@ -30,7 +30,8 @@ impl FromRequestParts<App> for Client {
 fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
     let lines = headers.get_all("x-forwarded-for").iter();
-    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+    // One that can't be read is no address either, and ends what is believed.
+    let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or("?")).collect();
     let mut heard = lines.iter().rev().flat_map(|line| line.rsplit(','));
     let mut client = peer.to_canonical();
     while is_trusted(client) {

@@ -20,6 +20,8 @@ use crate::problem::Problem;
 use batch::Events;
 pub(crate) use intake::Intake;
 
+/// Events of one run: a run is read again as a whole, so this bounds what one costs.
+const RUN_EVENTS_MAX: u64 = 10_000_000;
 /// How far a job's clock may be ahead of the server's.
 const AHEAD_MAX: Millis = 24 * 3600 * 1000;
 /// Nothing was recorded before 2020.
@@ -57,6 +59,13 @@ pub(crate) async fn receive(
     }
     let packed = app.intake().body(sender.share, &headers, body).await?;
     let (packed, events) = app.intake().read(packed, query.first).await?;
+    if events.last > RUN_EVENTS_MAX {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "the run is too long",
+            format!("a run has at most {RUN_EVENTS_MAX} events here; what was acknowledged stays"),
+        ));
+    }
     let opened = open(&app, &sender, &run, &query.host, &events).await?;
     let batch = Batch {
         first: i64::try_from(query.first).map_err(|_| Problem::bad("the number is too large"))?,

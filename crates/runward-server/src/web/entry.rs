@@ -197,6 +197,11 @@ pub(crate) async fn setup(
     }
     let failed = |error: anyhow::Error| Problem::unavailable(error.to_string());
     let org = first_org(&app).await.map_err(failed)?;
+    // Somebody may have been made meanwhile in another way: then the token is good for nothing any more.
+    if !app.store().users(org.id).await?.is_empty() || !app.take_setup_token(&form.token) {
+        app.forget_setup_token();
+        return Err(Problem::missing("page").into());
+    }
     let login = form.login.trim();
     if let Err(error) = add_user(
         &app,
@@ -207,9 +212,9 @@ pub(crate) async fn setup(
     )
     .await
     {
+        app.await_setup(form.token.clone());
         return again(&format!("{error}."));
     }
-    app.forget_setup_token();
     app.store()
         .audit(org.id, now(), login, "user.create", login)
         .await?;

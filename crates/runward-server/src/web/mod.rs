@@ -12,21 +12,37 @@ mod settings;
 mod suppressions;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use crate::app::App;
 pub(crate) use settings::REGISTRATION;
 
+/// Bytes of a form that anybody may send.
+const LOGIN_MAX: usize = 16 << 10;
+/// Bytes of any other form: the largest is a policy of 64 KiB, each byte written as three.
+const FORM_MAX: usize = 256 << 10;
+
 /// Every page.
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/", get(entry::home))
-        .route("/login", get(entry::login_page).post(entry::login))
+        .route(
+            "/login",
+            get(entry::login_page)
+                .post(entry::login)
+                .layer(DefaultBodyLimit::max(LOGIN_MAX)),
+        )
         .route("/login/oidc", get(oidc::begin))
         .route("/login/oidc/callback", get(oidc::callback))
         .route("/login/confirmed", get(oidc::confirmed))
         .route("/logout", post(entry::logout))
-        .route("/setup", get(entry::setup_page).post(entry::setup))
+        .route(
+            "/setup",
+            get(entry::setup_page)
+                .post(entry::setup)
+                .layer(DefaultBodyLimit::max(LOGIN_MAX)),
+        )
         .route("/assets/{name}", get(assets::asset))
         .route("/runs/{run}", get(run::forward))
         .route("/o/{org}", get(organisation::overview))
@@ -79,4 +95,5 @@ pub(crate) fn router() -> Router<App> {
             "/o/{org}/runs/{run}/{tab}",
             get(run::tab).post(run::what_if),
         )
+        .layer(DefaultBodyLimit::max(FORM_MAX))
 }

@@ -174,7 +174,8 @@ async fn come_in(
             }
         },
     };
-    enter(app, &user, next, who.authenticated_at).await
+    // A provider that does not say when it asked may not have asked at all.
+    enter(app, &user, next, Some(who.authenticated_at.unwrap_or(0))).await
 }
 
 /// Gives a person the role that the groups say; the last admin stays one.

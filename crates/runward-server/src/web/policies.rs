@@ -382,7 +382,7 @@ async fn change(
     member.may_change(&form.csrf)?;
     let version = match form.version(&member) {
         Ok(version) => version,
-        Err(answer) => return again(&policy, answer, false).await,
+        Err(answer) => return again(&policy, answer, form.base != policy.newest.number).await,
     };
     let (store, org) = (app.store(), member.org.id);
     let saved = store
@@ -468,8 +468,13 @@ async fn attach(
         };
         show_one(&app, &member, &policy, said).await
     };
+    let project = match form.project.trim() {
+        "" => None,
+        // What is no number is no project, either; it must not become the whole organisation.
+        text => Some(text.parse().unwrap_or(0)),
+    };
     let scope = policy::scope(
-        form.project.parse().ok(),
+        project,
         Some(form.pipeline.trim()),
         Some(form.job.trim()),
     );

@@ -18,6 +18,7 @@ use crate::pages::{
     DetectionsTab, FilesTab, HttpsTab, NetworkTab, PolicyTab, ProcessesJson, ProcessesTab,
     RowsQuery, RunSource, StepsTab, SummaryTab,
 };
+use crate::problem::Problem;
 use crate::what_if::{recommended, tried};
 
 /// Detections that a run's page lists.
@@ -180,7 +181,12 @@ pub(crate) async fn what_if(
         return Err(PageError::missing(seen.shell()));
     }
     let report = app.report(&seen.run).await?;
-    let answer = tried(&report, form.policy);
+    let record = Arc::clone(&report);
+    // Not where requests are answered: a run may have many connections.
+    let answer = tokio::task::spawn_blocking(move || tried(&record, form.policy));
+    let answer = answer
+        .await
+        .map_err(|_| Problem::unavailable("the policy could not be tried"))?;
     let policies = named_policies(&app, &seen).await?;
     let source = source(&seen, &report, &policies);
     let page = PolicyTab::new(seen.shell(), &source, &recommended(&report), Some(&answer));

@@ -132,6 +132,16 @@ pub(crate) async fn create_key(
         let notice = Notice::failed("A key needs a name, by which you will know it.");
         return told(&app, &member, notice).await;
     }
+    let project = match form.project.trim() {
+        "" => None,
+        text => {
+            let asked = ProjectId(text.parse().unwrap_or(0));
+            if app.store().project(member.org.id, asked).await?.is_none() {
+                return Err(Problem::missing("project").into());
+            }
+            Some(asked)
+        }
+    };
     let key =
         NewKey::generate().map_err(|_| Problem::unavailable("there is no randomness for a key"))?;
     let new = NewApiKey {
@@ -139,7 +149,7 @@ pub(crate) async fn create_key(
         prefix: key.prefix,
         hash: key.hash,
         org: member.org.id,
-        project: form.project.parse().ok().map(ProjectId),
+        project,
         scope: form.scope,
     };
     app.store().add_key(&new, now()).await?;

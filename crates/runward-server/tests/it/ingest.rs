@@ -36,6 +36,40 @@ fn what_is_acknowledged_survives_a_crash_and_is_there_once() {
 }
 
 #[test]
+fn what_is_sent_again_in_other_pieces_or_words_changes_nothing() {
+    let server = Server::start();
+    let (key, cookie) = (server.key("ingest"), server.person("ada", "auditor"));
+    let record = Recorded::default();
+    let other = Recorded {
+        destinations: vec!["other.example".to_owned(), "false.example".to_owned()],
+        ..Recorded::default()
+    };
+    let last = record.len();
+    // Nothing of the second record is new but its last event.
+    for (which, first, until, expected) in [
+        (&record, 1, 1, 1),
+        (&record, 2, 2, 2),
+        (&record, 1, 2, 2),
+        (&record, 3, last - 1, last - 1),
+        (&other, 1, last - 1, last - 1),
+        (&other, 1, last, last),
+        (&record, 1, last, last),
+    ] {
+        let answer = server.events(&key, RUN, first, &which.packed(first, until));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(acknowledged(&answer.body), i64::try_from(expected).unwrap());
+    }
+    let page = server.page_with(&format!("/o/main/runs/{RUN}"), &cookie, "evil.example");
+    assert!(!page.contains("false.example"), "{page}");
+    server.page_with("/o/main/destinations", &cookie, "evil.example");
+    let reads = server.key("read");
+    let report = server.ask("GET", &format!("/api/v1/runs/{RUN}/report"), &reads, "");
+    assert_eq!(report.status, 200);
+    assert!(report.body.contains("packages.example"));
+    assert!(!report.body.contains("other.example"));
+}
+
+#[test]
 fn what_can_not_be_taken_changes_nothing_and_says_why() {
     let server = Server::start();
     let key = server.key("ingest");

@@ -3,10 +3,14 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 use runward_report::text::{count, counted, visible};
+use std::time::Duration;
+
 use similar::{ChangeTag, TextDiff};
 
 /// Lines around a change that are shown, too.
 const AROUND: usize = 3;
+/// How long texts are compared.
+const COMPARED: Duration = Duration::from_millis(300);
 
 /// The lines that differ, with those around them.
 #[derive(Template)]
@@ -34,9 +38,12 @@ struct Line {
 }
 
 impl Changes {
-    /// Texts are bounded where they are read, so that this takes no long time.
+    /// One of the texts may be anything that somebody typed; so the time is bounded, and after it the comparison is only
+    /// coarser.
     pub(super) fn between(old: &str, new: &str) -> Changes {
-        let diff = TextDiff::from_lines(old, new);
+        let diff = TextDiff::configure()
+            .timeout(COMPARED)
+            .diff_lines(old, new);
         let mut lines = Vec::new();
         let (mut added, mut removed) = (0, 0);
         for (number, group) in (0..).zip(diff.grouped_ops(AROUND)) {
