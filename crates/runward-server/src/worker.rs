@@ -92,7 +92,11 @@ async fn turn(
             Ok(Ok(Digested::GoesOn)) => Some((began.elapsed() * REST).clamp(TICK, REST_MAX)),
             // One run that can't be digested does not stand in the way of the others.
             Ok(Err(problem)) => {
-                tracing::warn!(run, detail = problem.detail(), "a run could not be digested");
+                tracing::warn!(
+                    run,
+                    detail = problem.detail(),
+                    "a run could not be digested"
+                );
                 Some(REST_AFTER_FAILURE)
             }
             Err(_) => {

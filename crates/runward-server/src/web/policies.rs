@@ -473,11 +473,7 @@ async fn attach(
         // What is no number is no project, either; it must not become the whole organisation.
         text => Some(text.parse().unwrap_or(0)),
     };
-    let scope = policy::scope(
-        project,
-        Some(form.pipeline.trim()),
-        Some(form.job.trim()),
-    );
+    let scope = policy::scope(project, Some(form.pipeline.trim()), Some(form.job.trim()));
     let scope = match scope {
         Ok(scope) => scope,
         Err(why) => return refused(why.to_owned()).await,

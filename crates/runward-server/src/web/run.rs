@@ -42,7 +42,7 @@ pub(crate) async fn forward(
         Some(org) if run.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             Ok(Redirect::to(&format!("/o/{}/runs/{run}", org.slug)))
         }
-        _ => Err(crate::problem::Problem::missing("run").into()),
+        _ => Err(Problem::missing("run").into()),
     }
 }
 

@@ -52,7 +52,9 @@ fn a_copy_of_the_data_folder_that_is_made_while_the_server_runs_has_everything()
     let after = restored.page_with(&page, &cookie, "evil.example");
     assert_eq!(without_times(&after), without_times(&before));
     assert_eq!(
-        restored.get(&format!("/o/main/runs/{other}"), &cookie).status,
+        restored
+            .get(&format!("/o/main/runs/{other}"), &cookie)
+            .status,
         404
     );
     let again = restored.events(&sends, RUN, 1, &record.packed(1, record.len()));

@@ -41,9 +41,7 @@ impl Changes {
     /// One of the texts may be anything that somebody typed; so the time is bounded, and after it the comparison is only
     /// coarser.
     pub(super) fn between(old: &str, new: &str) -> Changes {
-        let diff = TextDiff::configure()
-            .timeout(COMPARED)
-            .diff_lines(old, new);
+        let diff = TextDiff::configure().timeout(COMPARED).diff_lines(old, new);
         let mut lines = Vec::new();
         let (mut added, mut removed) = (0, 0);
         for (number, group) in (0..).zip(diff.grouped_ops(AROUND)) {
