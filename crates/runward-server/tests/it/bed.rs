@@ -211,6 +211,18 @@ impl Server {
 
     /// Asks the API.
     pub(crate) fn ask(&self, method: &str, path: &str, key: &str, body: &str) -> Answer {
+        self.try_ask(method, path, key, body).unwrap()
+    }
+
+    /// Asks it with more than it may take: a server that has heard enough may hang up before it was told all, and then
+    /// there is no answer.
+    pub(crate) fn try_ask(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+        body: &str,
+    ) -> Result<Answer, ureq::Error> {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.address))
@@ -218,7 +230,8 @@ impl Server {
         if !key.is_empty() {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        answer(agent().run(request.body(body.to_owned()).unwrap()).unwrap())
+        let response = agent().run(request.body(body.to_owned())?)?;
+        Ok(answer(response))
     }
 
     /// Asks the API as a page of this server could.
