@@ -4,6 +4,7 @@
 //! the order changes from pair to pair, and what counts is the ratio inside a pair. The median over the pairs is
 //! shown with its quartiles and extremes, because a median without its spread promises more than was measured.
 
+mod built;
 mod bulk;
 mod connect;
 mod control_plane;

@@ -2,15 +2,14 @@
 //! much to show. Everything goes over loopback.
 
 use std::fs;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use cargo_metadata::Message;
 use serde_json::{Value, json};
 
+use super::built::built;
 use super::rounds::rounds;
 use super::server::Server;
 use super::stats::Spread;
@@ -57,37 +56,9 @@ struct Programs {
 impl Programs {
     /// Builds the server, and the example that puts load on it.
     fn build() -> anyhow::Result<Programs> {
-        let build = |what: &[&str]| {
-            let mut child = shell::cargo()
-                .args([
-                    "build",
-                    "--release",
-                    "--locked",
-                    "--package",
-                    "runward-server",
-                ])
-                .args(what)
-                .arg("--message-format=json-render-diagnostics")
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .spawn()
-                .context("can't start cargo")?;
-            let stdout = child.stdout.take().context("cargo has no output")?;
-            let mut found = None;
-            for message in Message::parse_stream(BufReader::new(stdout)) {
-                if let Message::CompilerArtifact(artifact) = message? {
-                    found = artifact.executable.or(found);
-                }
-            }
-            ensure!(
-                child.wait()?.success(),
-                "runward-server does not build; see above"
-            );
-            anyhow::Ok(found.context("cargo made no program")?.into_std_path_buf())
-        };
         Ok(Programs {
-            server: build(&["--bin", "runward-server"])?,
-            load: build(&["--example", "load"])?,
+            server: built("runward-server", &["--bin", "runward-server"])?,
+            load: built("runward-server", &["--example", "load"])?,
         })
     }
 

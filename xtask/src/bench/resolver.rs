@@ -2,16 +2,15 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::BufReader;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use cargo_metadata::Message;
 use serde_json::{Value, json};
 
+use super::built::built;
 use super::rounds::rounds;
 use super::server::Server;
 use super::stats::Spread;
@@ -194,35 +193,7 @@ fn dnsperf((address, port): (&str, u16), questions: &Path) -> Command {
 
 /// Builds the resolver's example, which serves every name to everybody, and says where it is.
 fn resolver() -> anyhow::Result<PathBuf> {
-    let mut child = shell::cargo()
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "runward-resolver",
-        ])
-        .args([
-            "--example",
-            "serve",
-            "--message-format=json-render-diagnostics",
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("can't start cargo")?;
-    let stdout = child.stdout.take().context("cargo has no output")?;
-    let mut found = None;
-    for message in Message::parse_stream(BufReader::new(stdout)) {
-        if let Message::CompilerArtifact(artifact) = message? {
-            found = artifact.executable.or(found);
-        }
-    }
-    ensure!(
-        child.wait()?.success(),
-        "the resolver's example does not build; see above"
-    );
-    Ok(found.context("cargo made no example")?.into_std_path_buf())
+    built("runward-resolver", &["--example", "serve"])
 }
 
 /// Asks for the root's name servers until anything comes back.
