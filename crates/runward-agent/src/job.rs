@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use runward_event::{Body, FORMAT_VERSION, JobEnd, JobIdentity, JobStart, Mode, Texts};
+use runward_event::{Body, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, Mode, Texts};
 use runward_policy::{Matcher, Policy};
 use runward_report::Report;
 use runward_sensor::files::{Change, Config, Watcher};
@@ -30,6 +30,8 @@ const NOTES_MAX: usize = 16;
 pub struct JobOptions {
     /// Who it is.
     pub identity: JobIdentity,
+    /// What it was made with.
+    pub context: JobContext,
     /// The command and its arguments, as bytes.
     pub args: Vec<Vec<u8>>,
     /// The working directory of the command.
@@ -341,6 +343,7 @@ fn job_start(options: &JobOptions, sensor: &Sensor) -> JobStart {
         format: FORMAT_VERSION,
         runward: env!("CARGO_PKG_VERSION").to_owned(),
         identity: options.identity.clone(),
+        context: options.context.clone(),
         args,
         cwd,
         workspace,

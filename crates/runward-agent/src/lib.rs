@@ -4,6 +4,7 @@
 //! go in one direction, from the sensor through the recorder to the report. It has one thread, the caller's, that of a fenced job's resolver,
 //! and one that sends the record where it goes to a control plane.
 
+mod context;
 mod fence;
 mod folder;
 mod job;
@@ -13,6 +14,7 @@ mod recorder;
 mod refusals;
 mod upload;
 
+pub use context::read_context;
 pub use fence::BlockError;
 pub use folder::{EVENTS, FolderError, ReportFolder};
 pub use job::{Finished, Job, JobError, JobOptions};

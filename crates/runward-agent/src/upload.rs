@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -22,8 +22,14 @@ const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often a record that still grows is looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// After how much quiet the server is told that the job still runs, unless it wants to hear of it earlier.
+const QUIET: Duration = Duration::from_secs(30);
+/// How often that is tried before the server gives the run up.
+const BEATS: u32 = 3;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the answer to a heartbeat may take: the job may end meanwhile, and waits for it then.
+const BEAT_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read.
 const ANSWER_MAX: u64 = 64 << 10;
 /// The level of compression: above it, time grows and size hardly falls.
@@ -75,6 +81,17 @@ pub struct Uploaded {
 #[derive(Deserialize)]
 struct Acknowledged {
     acknowledged: u64,
+    /// Servers before the first release with heartbeats don't say it.
+    #[serde(default)]
+    silent_after_seconds: Option<u64>,
+}
+
+impl Acknowledged {
+    /// After how much quiet this server should hear that the job still runs.
+    fn quiet(&self) -> Duration {
+        let patience = self.silent_after_seconds.map(Duration::from_secs);
+        patience.map_or(QUIET, |patience| (patience / BEATS).min(QUIET))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -124,7 +141,7 @@ impl Upload {
                 break;
             }
             let run = run.get_or_insert_with(|| run_name(&batch));
-            acknowledged = self.batch(run, first, &batch, ATTEMPTS)?;
+            acknowledged = self.batch(run, first, &batch, ATTEMPTS)?.acknowledged;
             first += count;
         }
         let run = run.ok_or(UploadError::Empty)?;
@@ -150,6 +167,8 @@ impl Upload {
         let mut run: Option<String> = None;
         let mut acknowledged = 0;
         let mut batch = Vec::new();
+        let mut quiet = QUIET;
+        let mut heard = Instant::now();
         loop {
             let over = told.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout);
             loop {
@@ -160,7 +179,11 @@ impl Upload {
                 let run = run.get_or_insert_with(|| run_name(&batch));
                 let attempts = if over { ATTEMPTS } else { 1 };
                 match self.batch(run, first, &batch, attempts) {
-                    Ok(all) => acknowledged = all,
+                    Ok(said) => {
+                        acknowledged = said.acknowledged;
+                        quiet = said.quiet();
+                        heard = Instant::now();
+                    }
                     Err(UploadError::Away(_)) if !over => break,
                     Err(error) => return Err(error),
                 }
@@ -173,7 +196,27 @@ impl Upload {
                     events: acknowledged,
                 });
             }
+            // The server knows the run once it has its first events.
+            if let Some(run) = run.as_deref().filter(|_| first > 1)
+                && heard.elapsed() >= quiet
+            {
+                self.heartbeat(run);
+                heard = Instant::now();
+            }
         }
+    }
+
+    /// Says that the job still runs. What goes wrong is not told: the next events will tell, and a server that does not
+    /// know of heartbeats takes the run up again by them.
+    fn heartbeat(&self, run: &str) {
+        let _ = self
+            .http
+            .post(format!("{}/api/v1/runs/{run}/heartbeat", self.server))
+            .header("authorization", format!("Bearer {}", self.key))
+            .config()
+            .timeout_global(Some(BEAT_PATIENCE))
+            .build()
+            .send_empty();
     }
 
     /// Where a person finds a run.
@@ -188,7 +231,7 @@ impl Upload {
         first: u64,
         lines: &[u8],
         attempts: u32,
-    ) -> Result<u64, UploadError> {
+    ) -> Result<Acknowledged, UploadError> {
         let packed = zstd::encode_all(lines, LEVEL).map_err(UploadError::Read)?;
         let mut pause = PAUSE;
         let mut last = String::new();
@@ -198,7 +241,7 @@ impl Upload {
                 pause *= 2;
             }
             match self.post(run, first, &packed) {
-                Ok(acknowledged) => return Ok(acknowledged),
+                Ok(said) => return Ok(said),
                 Err(Failed::ForGood(error)) => return Err(error),
                 Err(Failed::Now(reason)) => last = reason,
             }
@@ -206,7 +249,7 @@ impl Upload {
         Err(UploadError::Away(last))
     }
 
-    fn post(&self, run: &str, first: u64, packed: &[u8]) -> Result<u64, Failed> {
+    fn post(&self, run: &str, first: u64, packed: &[u8]) -> Result<Acknowledged, Failed> {
         let now = |error: &dyn std::fmt::Display| Failed::Now(error.to_string());
         let mut answer = self
             .http
@@ -226,8 +269,7 @@ impl Upload {
             .read_to_vec();
         let body = body.map_err(|error| now(&error))?;
         if status == 200 {
-            let said: Acknowledged = serde_json::from_slice(&body).map_err(|error| now(&error))?;
-            return Ok(said.acknowledged);
+            return serde_json::from_slice(&body).map_err(|error| now(&error));
         }
         let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
         let detail = if problem.detail.is_empty() {

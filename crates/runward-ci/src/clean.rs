@@ -38,6 +38,15 @@ impl<'a> Environment<'a> {
         })
     }
 
+    /// Whether a variable says yes or no; `None` when it is missing or says something else.
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
+        let text = self.text(name)?;
+        ["false", "true"]
+            .iter()
+            .position(|word| text.eq_ignore_ascii_case(word))
+            .map(|at| at == 1)
+    }
+
     /// A variable's value as a number.
     pub(crate) fn number(&self, name: &str) -> Option<u32> {
         self.text(name)?.parse().ok()

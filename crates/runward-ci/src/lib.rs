@@ -1,7 +1,7 @@
 //! Who a job is, from the environment that the CI system set.
 //!
-//! [`identify`] is a function from variables to [`JobIdentity`]. Everything that it returns is a claim of the
-//! environment: fit to label a report, unfit to authorise anything.
+//! [`identify`] is a function from variables to [`JobIdentity`], and [`context()`] one to what the job was made with.
+//! Everything that they return is a claim of the environment: fit to label a report, unfit to authorise anything.
 //!
 //! **What `branch` means.** What is built, not where it comes from. For a pull or merge request that is the
 //! request's own ref (`12/merge`, `merge-requests/7/head`) and not the name of its source branch: whoever sends a
@@ -11,11 +11,13 @@
 //! and imports only `runward-event`.
 
 mod clean;
+mod context;
 mod providers;
 
 use runward_event::{JobIdentity, Provider};
 
 use clean::Environment;
+pub use context::{context, is_fork, pinned};
 
 /// Tells who the job is in whose environment this runs; `env` gives the value of a variable.
 ///

@@ -41,6 +41,41 @@ pub struct JobIdentity {
     pub url: Option<String>,
 }
 
+/// What a job was made with, so that a reader sees when that changed. Each text changes when the thing does, and says
+/// nothing else; what is not known is missing. All of it is the word of the environment and of the workspace: fit to
+/// explain a change, unfit to authorise one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JobContext {
+    /// Whether the branch or tag is protected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
+    /// Whether it builds a request from a fork.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<bool>,
+    /// Whether the machine is the provider's, and not a user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosted: Option<bool>,
+    /// The image of the machine or container, with its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// SHA-256 of the file that describes the pipeline, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline_file: Option<String>,
+    /// SHA-256 of the actions and other parts that this file pins, in the order of their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actions: Option<String>,
+    /// SHA-256 of the lockfiles of dependencies in the workspace, in the order of their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lockfiles: Option<String>,
+}
+
+impl JobContext {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == JobContext::default()
+    }
+}
+
 /// A CI system that Runward recognises.
 #[derive(
     Clone,

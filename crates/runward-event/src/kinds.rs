@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{JobIdentity, Mode, Tier, Time};
+use crate::{JobContext, JobIdentity, Mode, Tier, Time};
 
 /// One record of what happened in a job.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -145,6 +145,9 @@ pub struct JobStart {
     pub runward: String,
     /// Who the job is.
     pub identity: JobIdentity,
+    /// What it was made with.
+    #[serde(default, skip_serializing_if = "JobContext::is_empty")]
+    pub context: JobContext,
     /// The command and its arguments.
     pub args: Vec<String>,
     /// The working directory that the command starts in.

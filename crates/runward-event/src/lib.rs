@@ -17,7 +17,7 @@ mod text;
 mod time;
 
 pub use codec::{LineError, parse_line, write_line};
-pub use job::{JobIdentity, Mode, Provider, Tier};
+pub use job::{JobContext, JobIdentity, Mode, Provider, Tier};
 pub use kinds::{
     Act, AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction, Dns,
     DnsAnswer, DnsMessageKind, DnsTransport, Event, EventKind, FileChange, JobEnd, JobStart,
@@ -30,3 +30,22 @@ pub use time::Time;
 
 /// The version of the event format, written in every `job_start` event as `format`.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// The oldest format that is taken from agents: the one before this, so that a server can be updated before its agents.
+/// Version 1 is the first there was.
+pub const OLDEST_FORMAT: u32 = oldest_format(FORMAT_VERSION);
+
+const fn oldest_format(current: u32) -> u32 {
+    if current > 1 { current - 1 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::oldest_format;
+
+    #[test]
+    fn the_format_before_the_current_one_is_taken_too() {
+        let oldest = [1, 2, 3, 9].map(oldest_format);
+        assert_eq!(oldest, [1, 1, 2, 8]);
+    }
+}

@@ -192,6 +192,7 @@ impl ReportBuilder {
         report.start = Some(time);
         report.runward = start.runward.clone();
         report.job = start.identity.clone();
+        report.context = start.context.clone();
         let (command, cut) = clip_args(&start.args, COMMAND);
         report.command = command;
         report.cwd = start.cwd.clone();

@@ -33,7 +33,7 @@ pub use builder::ReportBuilder;
 pub use html::html;
 pub use json::{json, write_json};
 pub use line::line_to_paste;
-pub use markdown::markdown;
+pub use markdown::{code_span, markdown};
 pub use model::{
     Ancestor, Blocked, Counts, Dependency, Destination, Detection, DnsClient, DnsName, Ecosystem,
     Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, Omitted, ProcessDetail, ProcessRow,

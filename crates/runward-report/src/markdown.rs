@@ -404,6 +404,10 @@ fn optional(text: &str) -> String {
 ///
 /// Backticks inside need a longer fence. In a table a pipe must be escaped even inside code; a backslash just before
 /// one would be read in different ways by different renderers, so it is written as the escape `\x5c`.
+pub fn code_span(text: &str) -> String {
+    code(text)
+}
+
 fn code(text: &str) -> String {
     let text = clipped(text, TEXT.max(300));
     if text.trim().is_empty() {

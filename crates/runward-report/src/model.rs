@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use runward_detect::Severity;
 use runward_event::{
-    ConnectOutcome, EventKind, JobIdentity, LossReason, Mode, PolicyRule, ProcessId, Protocol,
-    Reason, Status, Tier, Time,
+    ConnectOutcome, EventKind, JobContext, JobIdentity, LossReason, Mode, PolicyRule, ProcessId,
+    Protocol, Reason, Status, Tier, Time,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub struct Report {
     pub complete: bool,
     /// Who the job is.
     pub job: JobIdentity,
+    /// What it was made with.
+    #[serde(default, skip_serializing_if = "JobContext::is_empty")]
+    pub context: JobContext,
     /// The command and its arguments.
     pub command: Vec<String>,
     /// The working directory that the command started in.

@@ -5,8 +5,8 @@ use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use runward_agent::{EVENTS, Finished, Following, Job, JobOptions, ReportFolder};
-use runward_event::Mode;
+use runward_agent::{EVENTS, Finished, Following, Job, JobOptions, ReportFolder, read_context};
+use runward_event::{JobContext, JobIdentity, Mode};
 use runward_report::Report;
 use runward_sensor::check_machine;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -114,9 +114,11 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
     // Before the folder is made: nobody wants an empty one.
     check_machine()?;
     let folder = ReportFolder::create(&options.report, owner)?;
+    let identity = runward_ci::identify(&variable);
     let job = Job::prepare(
         JobOptions {
-            identity: runward_ci::identify(&|name| std::env::var(name).ok()),
+            context: context(&identity, &workspace),
+            identity,
             args: options
                 .command
                 .iter()
@@ -148,6 +150,17 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
         following,
         page,
     })
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What the job was made with, by its variables and by the files that lie there before it starts.
+fn context(identity: &JobIdentity, workspace: &Path) -> JobContext {
+    let event = variable("GITHUB_EVENT_PATH").map(PathBuf::from);
+    let known = runward_ci::context(identity, &variable);
+    read_context(known, identity, workspace, event.as_deref())
 }
 
 fn confinement(options: &RunOptions) -> Option<Confinement> {

@@ -2,24 +2,27 @@
 
 use std::collections::HashMap;
 
-use runward_event::{JobIdentity, Provider};
+use runward_event::{JobContext, JobIdentity, Provider};
 
 /// Reads a fixture of `NAME=value` lines.
-fn identify(fixture: &str) -> JobIdentity {
+fn identify(fixture: &str) -> (JobIdentity, JobContext) {
     let env: HashMap<&str, &str> = fixture
         .lines()
         .filter_map(|line| line.split_once('='))
         .collect();
-    runward_ci::identify(&|name| env.get(name).map(|value| (*value).to_owned()))
+    let env = |name: &str| env.get(name).map(|value| (*value).to_owned());
+    let identity = runward_ci::identify(&env);
+    let context = runward_ci::context(&identity, &env);
+    (identity, context)
 }
 
 macro_rules! fixtures {
     ($($test:ident: $file:literal is $provider:ident),* $(,)?) => {$(
         #[test]
         fn $test() {
-            let identity = identify(include_str!(concat!("fixtures/", $file, ".env")));
+            let (identity, context) = identify(include_str!(concat!("fixtures/", $file, ".env")));
             assert_eq!(identity.provider, Provider::$provider);
-            insta::assert_json_snapshot!($file, identity);
+            insta::assert_json_snapshot!($file, (identity, context));
         }
     )*};
 }

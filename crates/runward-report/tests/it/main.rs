@@ -16,8 +16,8 @@ mod snapshots;
 use std::net::IpAddr;
 
 use runward_event::{
-    Body, Connect, ConnectionId, Event, FileChange, JobEnd, JobIdentity, JobStart, Mode,
-    ProcessExec, ProcessFork, ProcessId, Protocol, Status, Tier, Time, parse_line,
+    Body, Connect, ConnectionId, Event, FileChange, JobContext, JobEnd, JobIdentity, JobStart,
+    Mode, ProcessExec, ProcessFork, ProcessId, Protocol, Status, Tier, Time, parse_line,
 };
 use runward_report::{Report, ReportBuilder};
 
@@ -57,6 +57,7 @@ impl Record {
             format: 1,
             runward: "0.1.0".to_owned(),
             identity: JobIdentity::default(),
+            context: JobContext::default(),
             args: vec!["make".to_owned()],
             cwd: "/src".to_owned(),
             workspace: "/src".to_owned(),

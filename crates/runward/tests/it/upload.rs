@@ -17,6 +17,8 @@ struct Server {
     program: PathBuf,
     folder: TempDir,
     port: u16,
+    /// After how many seconds without a sign it gives a run up.
+    silent_after: &'static str,
     child: Option<Child>,
 }
 
@@ -32,6 +34,7 @@ impl Server {
             program,
             folder: TempDir::new().unwrap(),
             port: free.local_addr().unwrap().port(),
+            silent_after: "300",
             child: None,
         })
     }
@@ -42,6 +45,7 @@ impl Server {
             .arg("--data")
             .arg(self.folder.path())
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(["--silent-after", self.silent_after])
             .stderr(Stdio::null());
         command
     }
@@ -150,4 +154,37 @@ fn a_server_that_is_away_during_the_job_has_all_of_it_in_the_end() {
         answer.contains(&format!("\"events\":{events},")),
         "{events} events: {answer}"
     );
+}
+
+#[test]
+fn the_server_notices_when_a_runward_is_killed_and_bears_a_quiet_job() {
+    requires!(Root);
+    let mut server = match Server::find() {
+        Ok(server) => server,
+        Err(lacking) => return skip(test_name!(), lacking),
+    };
+    server.silent_after = "4";
+    server.start();
+    let bed = Bed::new();
+    let reader = server.key("read");
+    let address = format!("http://127.0.0.1:{}", server.port);
+    // One process that does nothing: there is nothing to record.
+    let mut runward = bed
+        .runward(["run", "--quiet", "--server", &address, "--", "sleep", "30"])
+        .env("RUNWARD_API_KEY", server.key("ingest"))
+        .spawn()
+        .unwrap();
+    let is = |state: &str| {
+        let state = format!("\"state\":\"{state}\"");
+        server.ask("/api/v1/runs", &reader).contains(&state)
+    };
+    assert!(within(|| is("running")));
+    let quiet = Instant::now();
+    while quiet.elapsed() < Duration::from_secs(10) {
+        assert!(is("running"));
+        thread::sleep(Duration::from_millis(200));
+    }
+    runward.kill().unwrap();
+    runward.wait().unwrap();
+    assert!(within(|| is("silent")));
 }
