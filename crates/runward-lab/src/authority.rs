@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -15,13 +16,14 @@ use crate::error::LabError;
 /// The name that the authority's own certificate bears.
 const NAME: &str = "Runward lab authority";
 
-/// A certificate authority that exists as long as its lab. Its key never leaves memory.
+/// A certificate authority that exists as long as its lab, or as the test that made it. Its key never leaves memory.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(crate) fn new() -> Result<Self, LabError> {
+    /// A new one.
+    pub fn new() -> Result<Self, LabError> {
         let make = || {
             let mut params = CertificateParams::default();
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -54,8 +56,8 @@ impl Authority {
         Ok(Arc::new(config))
     }
 
-    /// A server's configuration with a fresh certificate for one name.
-    pub(crate) fn server_config(&self, name: &str) -> Result<Arc<ServerConfig>, LabError> {
+    /// A server's configuration with a fresh certificate for one name or address.
+    pub fn server_config(&self, name: &str) -> Result<Arc<ServerConfig>, LabError> {
         let (chain, key) = self.issue(name).map_err(|error| failed(name, error))?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -65,17 +67,28 @@ impl Authority {
         Ok(Arc::new(config))
     }
 
+    /// A fresh certificate for one name or address, and its key, as PEM: for servers that are programs of their own.
+    pub fn certificate(&self, name: &str) -> Result<(String, String), LabError> {
+        let (certificate, key) = self.sign(name).map_err(|error| failed(name, error))?;
+        Ok((certificate.pem() + &self.pem(), key.serialize_pem()))
+    }
+
     fn issue(
         &self,
         name: &str,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), rcgen::Error> {
+        let (certificate, key) = self.sign(name)?;
+        let chain = vec![certificate.der().clone(), self.issuer.der().clone()];
+        Ok((chain, PrivatePkcs8KeyDer::from(key.serialize_der()).into()))
+    }
+
+    fn sign(&self, name: &str) -> Result<(Certificate, KeyPair), rcgen::Error> {
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        let chain = vec![certificate.der().clone(), self.issuer.der().clone()];
-        Ok((chain, PrivatePkcs8KeyDer::from(key.serialize_der()).into()))
+        Ok((certificate, key))
     }
 }
 

@@ -61,4 +61,5 @@ pub use replay::{BlockedDestination, RefusedName, Replay, Replayed, RunTotals};
 pub use rule::{Rule, RuleId};
 pub use schema::policy_schema;
 pub use suggest::{Observation, SuggestedLine, SuggestedPolicy, suggest};
+pub use tenancy::{registered_domain, service_above};
 pub use view::{LayerView, PolicyView, RuleView};

@@ -35,7 +35,7 @@ fn is_public_suffix(domain: &str) -> bool {
 }
 
 /// The domain that one owner registered, of which `name` is a part: `example.co.uk` of `a.b.example.co.uk`.
-pub(crate) fn registered_domain(name: &Name) -> Option<&str> {
+pub fn registered_domain(name: &Name) -> Option<&str> {
     let domain = psl::domain_str(name.as_str())?;
     // Longer, where a shared domain lies below the registered one: `bucket.storage.example`.
     let labels = name.as_str().match_indices('.').map(|(dot, _)| dot + 1);
@@ -51,6 +51,16 @@ pub(crate) fn registered_domain(name: &Name) -> Option<&str> {
         owner = Some(start);
     }
     Some(domain)
+}
+
+/// The domain right above what one owner registered, where that is a service that hands out names and not a registry
+/// that sells them: `cloudfront.net` of `d1abc.cloudfront.net`, and nothing of `example.co.uk`.
+pub fn service_above(owner: &str) -> Option<&str> {
+    let (_, above) = owner.split_once('.')?;
+    let handed_out = psl::suffix(above.as_bytes()).is_some_and(|suffix| {
+        suffix.typ() == Some(psl::Type::Private) && suffix.as_bytes() == above.as_bytes()
+    });
+    (handed_out || SHARED.contains(above)).then_some(above)
 }
 
 /// The plain labels at the end of a pattern.
@@ -106,6 +116,23 @@ mod tests {
         ] {
             let name = Name::parse(name).unwrap();
             assert_eq!(registered_domain(&name), Some(owner), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_registry_of_names_is_no_service() {
+        for (owner, service) in [
+            ("d1abc.cloudfront.net", Some("cloudfront.net")),
+            ("org.github.io", Some("github.io")),
+            (
+                "account.blob.core.windows.net",
+                Some("blob.core.windows.net"),
+            ),
+            ("example.co.uk", None),
+            ("example.com", None),
+            ("registry", None),
+        ] {
+            assert_eq!(service_above(owner), service, "{owner}");
         }
     }
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use runward_event::{
-    AttributionVar, Connect, ConnectionId, JobIdentity, JobStart, Mode, Protocol, Status, Tier,
+    AttributionVar, Connect, ConnectionId, JobContext, JobIdentity, JobStart, Mode, Protocol,
+    Status, Tier,
 };
 
 use super::*;
@@ -22,6 +23,7 @@ impl Record {
             format: 1,
             runward: "0.1.0".to_owned(),
             identity: JobIdentity::default(),
+            context: JobContext::default(),
             args: vec!["make".to_owned()],
             cwd: "/app".to_owned(),
             workspace: "/app".to_owned(),
