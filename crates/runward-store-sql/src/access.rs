@@ -1,6 +1,6 @@
 use runward_store::{
     Agent, ApiKey, AuditEntry, Cursor, Millis, NewApiKey, NewUser, Org, OrgId, Page, PageRequest,
-    Project, ProjectId, Session, StoreError, User, Visibility,
+    Project, ProjectId, Retention, Session, StoreError, User, Visibility,
 };
 use sqlx::any::AnyRow;
 
@@ -69,13 +69,19 @@ pub(crate) fn read_project(row: &AnyRow, at: usize) -> Result<Project, StoreErro
 
 impl SqlStore {
     pub(crate) async fn insert_org(&self, slug: &str, name: &str) -> Result<Org, StoreError> {
-        let row =
-            sqlx::query("INSERT INTO org (slug, name) VALUES ($1, $2) RETURNING id, slug, name")
-                .bind(slug)
-                .bind(name)
-                .fetch_one(&self.write)
-                .await
-                .map_err(taken("an organisation of this name"))?;
+        let keep = Retention::default();
+        let row = sqlx::query(
+            "INSERT INTO org (slug, name, keep_events, keep_detections, keep_runs) VALUES ($1, $2, $3, $4, $5)
+             RETURNING id, slug, name",
+        )
+        .bind(slug)
+        .bind(name)
+        .bind(keep.events().days())
+        .bind(keep.detections().days())
+        .bind(keep.runs().days())
+        .fetch_one(&self.write)
+        .await
+        .map_err(taken("an organisation of this name"))?;
         read_org(&row)
     }
 

@@ -1,6 +1,6 @@
 use runward_store::{
     Cursor, Destination, DestinationFilter, Observation, OrgId, Page, PageRequest, ProjectId,
-    Sighting, StoreError,
+    Sighting, StoreError, Went,
 };
 use sqlx::any::AnyRow;
 
@@ -105,6 +105,37 @@ impl SqlStore {
     }
 }
 
+impl SqlStore {
+    pub(crate) async fn select_went(
+        &self,
+        org: OrgId,
+        run: i64,
+        most: u32,
+    ) -> Result<Vec<Went>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT destination.id, destination.name, observation.connections, observation.blocked,
+                observation.bytes_sent, observation.bytes_received, observation.program
+             FROM observation JOIN destination ON destination.id = observation.destination
+             WHERE observation.run = $1 AND destination.org = $2
+             ORDER BY observation.blocked DESC, observation.connections DESC, destination.id LIMIT $3",
+        )
+        .bind(run)
+        .bind(org.0)
+        .bind(i64::from(most))
+        .fetch_all(&self.read)
+        .await
+        .map_err(unavailable)?;
+        rows.iter()
+            .map(|row| {
+                Ok(Went {
+                    destination: int(row, 0)?,
+                    observation: read_observation(row, 1)?,
+                })
+            })
+            .collect()
+    }
+}
+
 fn read_sighting(row: &AnyRow) -> Result<Sighting, StoreError> {
     Ok(Sighting {
         run: text(row, 0)?,
@@ -114,13 +145,18 @@ fn read_sighting(row: &AnyRow) -> Result<Sighting, StoreError> {
         pipeline: text(row, 4)?,
         job: text(row, 5)?,
         started_at: int(row, 6)?,
-        observation: Observation {
-            destination: text(row, 7)?,
-            connections: int(row, 8)?,
-            blocked: int(row, 9)?,
-            bytes_sent: int(row, 10)?,
-            bytes_received: int(row, 11)?,
-            program: text(row, 12)?,
-        },
+        observation: read_observation(row, 7)?,
+    })
+}
+
+/// Reads an observation whose columns begin at `at`.
+fn read_observation(row: &AnyRow, at: usize) -> Result<Observation, StoreError> {
+    Ok(Observation {
+        destination: text(row, at)?,
+        connections: int(row, at + 1)?,
+        blocked: int(row, at + 2)?,
+        bytes_sent: int(row, at + 3)?,
+        bytes_received: int(row, at + 4)?,
+        program: text(row, at + 5)?,
     })
 }

@@ -1,5 +1,5 @@
 use runward_store::{
-    Cursor, Detection, DetectionFilter, DetectionStatus, HiddenBy, OrgId, Page, PageRequest,
+    Cursor, Detection, DetectionFilter, DetectionStatus, HiddenBy, JobId, OrgId, Page, PageRequest,
     ProjectId, StoreError,
 };
 use sqlx::any::AnyRow;
@@ -147,6 +147,56 @@ impl SqlStore {
         .map_err(unavailable)?;
         count_open(&mut change, &found.run).await?;
         change.commit().await.map_err(unavailable)
+    }
+}
+
+impl SqlStore {
+    pub(crate) async fn resolve_detections(
+        &self,
+        org: OrgId,
+        job: JobId,
+        kinds: &[&str],
+        subject: &str,
+        by: &str,
+        comment: &str,
+    ) -> Result<u64, StoreError> {
+        let mut change = self.begin().await?;
+        self.change_rules(&mut change, org).await?;
+        let mut resolved = 0;
+        for kind in kinds {
+            let runs: Vec<String> = sqlx::query_scalar(
+                "SELECT run.id FROM detection JOIN run ON run.number = detection.run
+                 WHERE detection.org = $1 AND run.job = $2 AND detection.kind = $3 AND detection.subject = $4
+                    AND detection.status = 'new' ORDER BY run.number",
+            )
+            .bind(org.0)
+            .bind(job.0)
+            .bind(kind)
+            .bind(subject)
+            .fetch_all(&mut *change)
+            .await
+            .map_err(unavailable)?;
+            let done = sqlx::query(
+                "UPDATE detection SET status = 'resolved', decided_by = $5, comment = $6
+                 WHERE org = $1 AND kind = $3 AND subject = $4 AND status = 'new'
+                    AND run IN (SELECT number FROM run WHERE job = $2)",
+            )
+            .bind(org.0)
+            .bind(job.0)
+            .bind(kind)
+            .bind(subject)
+            .bind(by)
+            .bind(comment)
+            .execute(&mut *change)
+            .await
+            .map_err(unavailable)?;
+            resolved += done.rows_affected();
+            for run in &runs {
+                count_open(&mut change, run).await?;
+            }
+        }
+        change.commit().await.map_err(unavailable)?;
+        Ok(resolved)
     }
 }
 

@@ -1,10 +1,16 @@
 use std::collections::HashMap;
 
-use runward_store::{Digest, Millis, NewDetection, Observation, OrgId, StoreError, Tag};
+use runward_store::{
+    Backlog, Digest, Millis, NewDetection, News, Observation, OrgId, ProjectId, Scene, StoreError,
+    Tag,
+};
 use sqlx::any::AnyRow;
 
+use crate::anomalies::{put_anomalies, put_incident};
+use crate::baselines::put_baseline;
+use crate::retention::WHOLE;
 use crate::suppressions::{LiveRule, hiding, live_rules};
-use crate::values::{int, storable, text, word};
+use crate::values::{int, maybe_int, maybe_text, storable, text, word};
 use crate::{Change, SqlStore, unavailable};
 
 /// The longest text of one field that is kept, in bytes: as long as a path.
@@ -18,7 +24,7 @@ const DETECTIONS_MAX: usize = 1_000;
 /// Detections of one run that are held against rules.
 const JUDGED_MAX: usize = 20_000;
 
-/// What of a run its destinations and detections need.
+/// What of a run its destinations, its detections, and those who are told of them need.
 struct Place {
     run: i64,
     org: i64,
@@ -27,6 +33,26 @@ struct Place {
     project_name: String,
     pipeline: String,
     job_name: String,
+    name: String,
+    project: i64,
+    branch: Option<String>,
+    actor: Option<String>,
+    slug: String,
+}
+
+impl Place {
+    fn scene(&self) -> Scene<'_> {
+        Scene {
+            org: &self.slug,
+            run: &self.name,
+            project: ProjectId(self.project),
+            project_name: &self.project_name,
+            pipeline: &self.pipeline,
+            job: &self.job_name,
+            branch: self.branch.as_deref(),
+            actor: self.actor.as_deref(),
+        }
+    }
 }
 
 /// An observation that is already there.
@@ -42,7 +68,7 @@ impl SqlStore {
         limit: u32,
     ) -> Result<Vec<(i64, String)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT number, id FROM run WHERE events > digested ORDER BY last_seen_at LIMIT $1",
+            "SELECT number, id FROM run WHERE events > digested AND aged = 0 ORDER BY last_seen_at LIMIT $1",
         )
         .bind(i64::from(limit))
         .fetch_all(&self.read)
@@ -53,11 +79,25 @@ impl SqlStore {
             .collect()
     }
 
+    pub(crate) async fn count_undigested(&self) -> Result<Backlog, StoreError> {
+        let row =
+            sqlx::query("SELECT COUNT(*), MIN(last_seen_at) FROM run WHERE events > digested")
+                .fetch_one(&self.read)
+                .await
+                .map_err(unavailable)?;
+        Ok(Backlog {
+            runs: int(&row, 0)?,
+            oldest_seen_at: maybe_int(&row, 1)?,
+        })
+    }
+
     pub(crate) async fn put_digest(&self, run: i64, digest: &Digest) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
         let row = sqlx::query(
-            "SELECT run.org, run.job, run.started_at, project.name, job.pipeline, job.name
-             FROM run JOIN project ON project.id = run.project JOIN job ON job.id = run.job WHERE run.number = $1",
+            "SELECT run.org, run.job, run.started_at, project.name, job.pipeline, job.name, run.id, run.project, run.branch,
+                run.actor, org.slug
+             FROM run JOIN project ON project.id = run.project JOIN job ON job.id = run.job JOIN org ON org.id = run.org
+             WHERE run.number = $1",
         )
         .bind(run)
         .fetch_optional(&mut *change)
@@ -72,29 +112,47 @@ impl SqlStore {
             project_name: text(&row, 3)?,
             pipeline: text(&row, 4)?,
             job_name: text(&row, 5)?,
+            name: text(&row, 6)?,
+            project: int(&row, 7)?,
+            branch: maybe_text(&row, 8)?,
+            actor: maybe_text(&row, 9)?,
+            slug: text(&row, 10)?,
         };
         let org = OrgId(place.org);
         // The organisation before the run, as whoever changes a rule locks them, too.
-        if !digest.detections.is_empty() {
+        if !digest.detections.is_empty() || !digest.incidents.is_empty() {
             self.hold_rules(&mut change, org).await?;
         }
         // This locks the run's row: workers beside this one wait here, and then see what it has done.
-        let digested: i64 = sqlx::query_scalar(
-            "UPDATE run SET digested = digested WHERE number = $1 RETURNING digested",
+        let row = sqlx::query(
+            "UPDATE run SET digested = digested WHERE number = $1 RETURNING digested, aged",
         )
         .bind(run)
-        .fetch_one(&mut *change)
+        .fetch_optional(&mut *change)
         .await
-        .map_err(unavailable)?;
-        // Another worker may have been quicker, and have seen more.
-        if digested > digest.events {
+        .map_err(unavailable)?
+        .ok_or(StoreError::Missing("run"))?;
+        // Another worker may have been quicker, and have seen more; or the events are gone, and what they amounted to
+        // with them.
+        if int(&row, 0)? > digest.events || int(&row, 1)? != WHOLE {
             return Ok(());
         }
         put_observations(&mut change, &place, &storable_observations(digest)).await?;
-        if !digest.detections.is_empty() {
+        put_anomalies(&mut change, (place.org, place.job, run), digest).await?;
+        if let Some(baseline) = &digest.baseline {
+            put_baseline(&mut change, (place.org, place.project, place.job), baseline).await?;
+        }
+        let mut found = digest.detections.clone();
+        for incident in &digest.incidents {
+            if put_incident(&mut change, place.org, incident).await? {
+                found.push(incident.detection.clone());
+            }
+        }
+        if !found.is_empty() {
             let rules = live_rules(&mut change, org).await?;
-            let detections = storable_detections(digest);
-            put_detections(&mut change, &place, &detections, &rules).await?;
+            let detections = storable_detections(found);
+            let news = put_detections(&mut change, &place, &detections, &rules).await?;
+            self.tell(&mut change, org, &news, digest.at).await?;
         }
         let mut tags = digest.tags;
         if is_news(&mut change, &place).await? {
@@ -122,6 +180,7 @@ impl SqlStore {
         .execute(&mut *change)
         .await
         .map_err(unavailable)?;
+        self.tell_outcome(&mut change, run, digest.at).await?;
         change.commit().await.map_err(unavailable)
     }
 }
@@ -136,8 +195,7 @@ fn storable_observations(digest: &Digest) -> Vec<Observation> {
     kept
 }
 
-fn storable_detections(digest: &Digest) -> Vec<NewDetection> {
-    let mut kept = digest.detections.clone();
+fn storable_detections(mut kept: Vec<NewDetection>) -> Vec<NewDetection> {
     for detection in &mut kept {
         let NewDetection {
             kind,
@@ -304,13 +362,15 @@ fn programs_text(programs: &[String]) -> String {
     serde_json::to_string(&known).unwrap_or_default()
 }
 
+/// Keeps detections; what is to be told of them: those that were not known, and that no rule hides.
 async fn put_detections(
     change: &mut Change,
     place: &Place,
     detections: &[NewDetection],
     rules: &[LiveRule],
-) -> Result<(), StoreError> {
+) -> Result<Vec<News>, StoreError> {
     let (mut shown, mut hidden) = (0, 0);
+    let mut news = Vec::new();
     for detection in detections.iter().take(JUDGED_MAX) {
         let facts = detection.facts(&place.project_name, &place.pipeline, &place.job_name);
         let rule = hiding(rules, &facts);
@@ -321,20 +381,23 @@ async fn put_detections(
         };
         if *kept < DETECTIONS_MAX {
             *kept += 1;
-            put_detection(change, place, detection, rule).await?;
+            let is_new = put_detection(change, place, detection, rule).await?;
+            if is_new && rule.is_none() {
+                news.push(News::of_detection(detection, &place.scene()));
+            }
         }
     }
-    Ok(())
+    Ok(news)
 }
 
-/// What is known of the run already stays as it was decided.
+/// What is known of the run already stays as it was decided. Whether it was not known.
 async fn put_detection(
     change: &mut Change,
     place: &Place,
     detection: &NewDetection,
     rule: Option<i64>,
-) -> Result<(), StoreError> {
-    sqlx::query(
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
         "INSERT INTO detection (org, run, kind, severity, title, subject, about, program, at, status, suppressed_by)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (run, kind, subject, program) DO NOTHING",
     )
@@ -352,7 +415,7 @@ async fn put_detection(
     .execute(&mut **change)
     .await
     .map_err(unavailable)?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }
 
 /// Whether the run went where no run of its job went before. The first run of a job is no news.

@@ -4,11 +4,14 @@ use runward_store::{
 };
 use sqlx::any::AnyRow;
 
+use crate::retention::{GONE, WHOLE};
 use crate::values::{int, storable, text, word};
 use crate::{Change, SqlStore, unavailable};
 
 /// The longest text of one field that is kept, in bytes.
 const FIELD_MAX: usize = 1024;
+/// Runs that fall silent in one change: nobody else can write to SQLite meanwhile.
+const SILENCED: i64 = 500;
 
 impl SqlStore {
     pub(crate) async fn insert_run(
@@ -17,13 +20,13 @@ impl SqlStore {
         now: Millis,
     ) -> Result<Opened, StoreError> {
         let mut change = self.begin().await?;
-        let known = sqlx::query("SELECT number, events, org, project FROM run WHERE id = $1")
+        let known = sqlx::query("SELECT number, events, aged, org, project FROM run WHERE id = $1")
             .bind(&claim.run)
             .fetch_optional(&mut *change)
             .await
             .map_err(unavailable)?;
         if let Some(row) = known {
-            let (org, project) = (OrgId(int(&row, 2)?), ProjectId(int(&row, 3)?));
+            let (org, project) = (OrgId(int(&row, 3)?), ProjectId(int(&row, 4)?));
             if org != claim.org || claim.project.is_some_and(|only| only != project) {
                 return Err(StoreError::Missing("run"));
             }
@@ -44,7 +47,7 @@ impl SqlStore {
         run: &str,
     ) -> Result<Option<Opened>, StoreError> {
         let row = sqlx::query(
-            "SELECT number, events FROM run WHERE id = $1 AND org = $2 AND ($3 = 0 OR project = $3)",
+            "SELECT number, events, aged FROM run WHERE id = $1 AND org = $2 AND ($3 = 0 OR project = $3)",
         )
         .bind(run)
         .bind(org.0)
@@ -65,9 +68,9 @@ impl SqlStore {
         // The run's row is locked by this until the end, so that batches that come at once, perhaps to different servers,
         // are counted one after the other. A run that was given up goes on when something comes of it again; one that has
         // ended stays so.
-        let mut acknowledged: i64 = sqlx::query_scalar(
+        let row = sqlx::query(
             "UPDATE run SET last_seen_at = $1, state = CASE WHEN state = 2 THEN 0 ELSE state END
-             WHERE number = $2 RETURNING events",
+             WHERE number = $2 RETURNING number, events, aged",
         )
         .bind(now)
         .bind(run)
@@ -75,6 +78,8 @@ impl SqlStore {
         .await
         .map_err(unavailable)?
         .ok_or(StoreError::Missing("run"))?;
+        // Its events may have been deleted since it was looked up; then nothing of this is kept.
+        let mut acknowledged = read_opened(&row)?.events;
         let mut inserted = 0;
         // What is acknowledged stays as it is. A batch that has nothing new is not kept, and of one that overlaps, only
         // what is new counts.
@@ -129,6 +134,25 @@ impl SqlStore {
         })
     }
 
+    pub(crate) async fn note_heartbeat(&self, run: i64, now: Millis) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        let agent: Option<i64> = sqlx::query_scalar(
+            "UPDATE run SET last_seen_at = $1, state = 0 WHERE number = $2 AND state <> 1 RETURNING agent",
+        )
+        .bind(now)
+        .bind(run)
+        .fetch_optional(&mut *change)
+        .await
+        .map_err(unavailable)?;
+        sqlx::query("UPDATE agent SET last_seen_at = $1 WHERE id = $2")
+            .bind(now)
+            .bind(agent)
+            .execute(&mut *change)
+            .await
+            .map_err(unavailable)?;
+        change.commit().await.map_err(unavailable)
+    }
+
     pub(crate) async fn select_batches(&self, run: i64) -> Result<Vec<Batch>, StoreError> {
         let rows = sqlx::query(
             "SELECT first, last, object, bytes FROM batch WHERE run = $1 ORDER BY first, last DESC",
@@ -149,17 +173,31 @@ impl SqlStore {
             .collect()
     }
 
-    pub(crate) async fn mark_silent(&self, since: Millis) -> Result<u64, StoreError> {
-        let done = sqlx::query("UPDATE run SET state = 2 WHERE state = 0 AND last_seen_at < $1")
-            .bind(since)
-            .execute(&self.write)
-            .await
-            .map_err(unavailable)?;
-        Ok(done.rows_affected())
+    pub(crate) async fn mark_silent(&self, since: Millis, now: Millis) -> Result<u64, StoreError> {
+        let mut change = self.begin().await?;
+        let rows = sqlx::query(
+            "UPDATE run SET state = 2 WHERE number IN (
+                SELECT number FROM run WHERE state = 0 AND last_seen_at < $1 ORDER BY last_seen_at LIMIT $2)
+             AND state = 0 RETURNING number",
+        )
+        .bind(since)
+        .bind(SILENCED)
+        .fetch_all(&mut *change)
+        .await
+        .map_err(unavailable)?;
+        for row in &rows {
+            self.tell_outcome(&mut change, int(row, 0)?, now).await?;
+        }
+        change.commit().await.map_err(unavailable)?;
+        Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
     }
 }
 
+/// A run that still takes something, from its number, its events and its age.
 fn read_opened(row: &AnyRow) -> Result<Opened, StoreError> {
+    if int(row, 2)? != WHOLE {
+        return Err(GONE);
+    }
     Ok(Opened {
         number: int(row, 0)?,
         events: int(row, 1)?,

@@ -10,24 +10,38 @@
 //! together from constants of this crate.
 
 mod access;
+mod anomalies;
+mod baselines;
+mod channels;
+mod deliveries;
 mod destinations;
 mod detections;
 mod digest;
 mod filter;
 mod ingest;
+mod load;
 mod members;
+mod outbox;
+mod outcomes;
 mod overview;
 mod policies;
+mod removal;
+mod retention;
 mod runs;
 mod schema;
+mod sending;
 mod store;
 mod suppressions;
+mod tidying;
 mod trust;
 mod values;
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use load::Waits;
 use runward_store::StoreError;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions as _, Executor as _, Transaction};
@@ -38,6 +52,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const READERS: u32 = 8;
 /// Connections to PostgreSQL that write.
 const WRITERS: u32 = 8;
+/// SQLite has one writer at a time.
+const SQLITE_WRITERS: u32 = 1;
 
 /// A database.
 #[derive(Clone, Debug)]
@@ -45,6 +61,7 @@ pub struct SqlStore {
     read: AnyPool,
     write: AnyPool,
     dialect: Dialect,
+    waits: Arc<Waits>,
 }
 
 /// What happens as a whole or not at all.
@@ -79,7 +96,7 @@ impl SqlStore {
                     })
                 })
         };
-        let write = pool(1)
+        let write = pool(SQLITE_WRITERS)
             .connect_with(options.clone())
             .await
             .map_err(unavailable)?;
@@ -91,6 +108,7 @@ impl SqlStore {
             read,
             write,
             dialect: Dialect::Sqlite,
+            waits: Arc::default(),
         })
     }
 
@@ -116,6 +134,7 @@ impl SqlStore {
             read,
             write,
             dialect: Dialect::Postgres,
+            waits: Arc::default(),
         })
     }
 }
@@ -128,10 +147,21 @@ impl SqlStore {
     /// (its issue 4393), and what others write there is then never committed.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
         let write = self.write.clone();
+        let since = Instant::now();
         let begun = tokio::spawn(async move { write.begin().await }).await;
+        self.waits.count(since);
         match begun {
             Ok(begun) => begun.map_err(unavailable),
             Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+}
+
+impl SqlStore {
+    pub(crate) fn writers(&self) -> u32 {
+        match self.dialect {
+            Dialect::Sqlite => SQLITE_WRITERS,
+            Dialect::Postgres => WRITERS,
         }
     }
 }
@@ -154,7 +184,16 @@ pub(crate) fn unavailable(error: sqlx::Error) -> StoreError {
     if code.as_deref() == Some(NUL) {
         return StoreError::Unkeepable;
     }
+    FAILURES.fetch_add(1, Ordering::Relaxed);
     StoreError::Unavailable(error.to_string())
+}
+
+/// All of the program's, as what fails is turned into an error by functions that know of no store.
+static FAILURES: AtomicU64 = AtomicU64::new(0);
+
+/// How often [`unavailable`] was the answer.
+pub(crate) fn failures() -> u64 {
+    FAILURES.load(Ordering::Relaxed)
 }
 
 /// A failure to insert: a name that is taken is the caller's affair, all else the database's.

@@ -1,5 +1,5 @@
 use runward_store::{
-    Cursor, OrgId, Page, PageRequest, Project, ProjectId, Run, RunFilter, StoreError, Tags,
+    Cursor, Deleted, OrgId, Page, PageRequest, Project, ProjectId, Run, RunFilter, StoreError, Tags,
 };
 use sqlx::any::AnyRow;
 
@@ -15,11 +15,12 @@ const RUN: &str = "run.number, run.id, run.project, project.name, project.provid
     run.provider_run, run.attempt, run.branch, run.commit_id, run.actor, run.cause, run.url, run.command, \
     run.requested_mode, run.effective_mode, run.tier, agent.host, run.state, run.started_at, run.last_seen_at, \
     run.duration_ms, run.exit_code, run.events, run.processes, run.connections, run.destinations, run.blocked, \
-    run.file_changes, run.detections, run.lost, run.tags";
+    run.file_changes, run.detections, run.lost, run.tags, run.events_gone_at, run.events_gone_after, \
+    run.detections_gone_at, run.detections_gone_after";
 const FROM: &str = "FROM run JOIN project ON project.id = run.project JOIN job ON job.id = run.job \
     JOIN agent ON agent.id = run.agent";
 /// How many columns [`RUN`] has.
-const WIDTH: usize = 33;
+const WIDTH: usize = 37;
 
 fn read_run(row: &AnyRow) -> Result<Run, StoreError> {
     Ok(Run {
@@ -56,7 +57,17 @@ fn read_run(row: &AnyRow) -> Result<Run, StoreError> {
         detections: int(row, 30)?,
         lost: int(row, 31)?,
         tags: Tags(int(row, 32)?),
+        events_deleted: deleted(row, 33)?,
+        detections_deleted: deleted(row, 35)?,
     })
+}
+
+/// When something was deleted, and after how many days.
+fn deleted(row: &AnyRow, from: usize) -> Result<Option<Deleted>, StoreError> {
+    let (at, after_days) = (maybe_int(row, from)?, maybe_int(row, from + 1)?);
+    Ok(at
+        .zip(after_days)
+        .map(|(at, after_days)| Deleted { at, after_days }))
 }
 
 impl SqlStore {
@@ -89,6 +100,9 @@ impl SqlStore {
         }
         for tag in filter.tags.list() {
             asked.int("run.tags & {} <> 0", tag.bit());
+        }
+        if filter.recorded {
+            asked.plain("run.aged = 0");
         }
         if let Some(since) = filter.since {
             asked.int("run.started_at >= {}", since);

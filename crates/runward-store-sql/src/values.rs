@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use runward_event::{Mode, Provider, Tier};
-use runward_store::{About, DetectionStatus, KeyScope, Role, RunState, StoreError, Visibility};
+use runward_store::{
+    About, BaselineState, ChannelKind, DeliveryState, DetectionStatus, KeyScope, MessageBody, Role,
+    RunScope, RunState, Severity, StoreError, Visibility,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -29,6 +32,14 @@ pub(crate) fn int(row: &AnyRow, at: usize) -> Result<i64, StoreError> {
 }
 
 pub(crate) fn maybe_int(row: &AnyRow, at: usize) -> Result<Option<i64>, StoreError> {
+    row.try_get(at).map_err(corrupt)
+}
+
+pub(crate) fn real(row: &AnyRow, at: usize) -> Result<f64, StoreError> {
+    row.try_get(at).map_err(corrupt)
+}
+
+pub(crate) fn bytes(row: &AnyRow, at: usize) -> Result<Vec<u8>, StoreError> {
     row.try_get(at).map_err(corrupt)
 }
 
@@ -60,6 +71,12 @@ words! {
     scope: KeyScope,
     status: DetectionStatus,
     about: About,
+    channel_kind: ChannelKind,
+    run_scope: RunScope,
+    body: MessageBody,
+    delivery_state: DeliveryState,
+    severity: Severity,
+    baseline_state: BaselineState,
 }
 
 pub(crate) fn maybe_mode(row: &AnyRow, at: usize) -> Result<Option<Mode>, StoreError> {

@@ -186,19 +186,6 @@ pub struct Agent {
     pub lost_events: i64,
 }
 
-/// A sign of life of a machine.
-#[derive(Clone, Debug)]
-pub struct AgentBeat {
-    /// See [`Agent::host`].
-    pub host: String,
-    /// See [`Agent::version`].
-    pub version: String,
-    /// See [`Agent::tier`].
-    pub tier: Option<Tier>,
-    /// See [`Agent::kernel`].
-    pub kernel: String,
-}
-
 /// A change by a person or a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {

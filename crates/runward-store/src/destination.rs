@@ -17,7 +17,17 @@ pub struct Observation {
     pub program: String,
 }
 
-/// One destination in everything that an organisation has sent.
+/// A destination that a run went to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Went {
+    /// The destination's number.
+    pub destination: i64,
+    /// What the run did there.
+    pub observation: Observation,
+}
+
+/// One destination in everything that an organisation has sent. Its sums and its first time are since it was first seen,
+/// also in runs that are no longer kept; it is forgotten with the last run that went there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// Its number.

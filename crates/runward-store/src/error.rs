@@ -14,6 +14,9 @@ pub enum StoreError {
     /// There are as many as there may be.
     #[error("there are as many {0} as there may be: end one that is no longer needed")]
     Full(&'static str),
+    /// It was there, and was deleted because its organisation keeps such things no longer. A sentence for who asked.
+    #[error("{0}")]
+    Gone(&'static str),
     /// What is there now does not let it happen. A sentence for who asked.
     #[error("{0}")]
     Conflict(String),

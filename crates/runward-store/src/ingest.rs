@@ -1,6 +1,8 @@
 use runward_event::{JobIdentity, Mode, Tier};
 
-use crate::{Millis, NewDetection, Observation, OrgId, ProjectId, Tags};
+use crate::{
+    Anomaly, BaselineChange, Millis, NewDetection, NewIncident, Observation, OrgId, ProjectId, Tags,
+};
 
 /// What a run says of itself with its first event.
 #[derive(Clone, Debug)]
@@ -65,6 +67,8 @@ pub struct Received {
 /// What a run's events amount to. It replaces what was known of the run before.
 #[derive(Clone, Debug, Default)]
 pub struct Digest {
+    /// When it was made, by the server's clock.
+    pub at: Millis,
     /// The last event that went into it.
     pub events: i64,
     /// Whether the last event of the job is among them.
@@ -89,4 +93,12 @@ pub struct Digest {
     pub observations: Vec<Observation>,
     /// What a person should look at.
     pub detections: Vec<NewDetection>,
+    /// What is not normal for the job.
+    pub anomalies: Vec<Anomaly>,
+    /// The image of the machine, and whether the machine is the provider's.
+    pub machine: (Option<String>, Option<bool>),
+    /// What it is a part of: the same things that are not normal, in other jobs at the same time.
+    pub incidents: Vec<NewIncident>,
+    /// What changes in the job's baseline by it.
+    pub baseline: Option<BaselineChange>,
 }

@@ -22,7 +22,7 @@ pub struct Overview {
     pub days: Vec<Day>,
     /// Projects that have sent anything.
     pub projects: i64,
-    /// Different jobs.
+    /// Different jobs, of which a run is kept.
     pub jobs: i64,
     /// Of these, those whose last run was in block mode.
     pub blocking_jobs: i64,
@@ -41,7 +41,7 @@ pub struct Overview {
 pub struct ProjectSummary {
     /// The project.
     pub project: Project,
-    /// Its runs.
+    /// Its runs, as far as they are kept.
     pub runs: i64,
     /// When the last one began.
     pub last_run_at: Option<Millis>,

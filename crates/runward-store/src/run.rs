@@ -1,7 +1,7 @@
 use runward_event::{Mode, Provider, Tier};
 use serde::{Deserialize, Serialize};
 
-use crate::{Millis, ProjectId};
+use crate::{Deleted, Millis, ProjectId};
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub enum Tag {
     BlockedCall,
     /// It went where no earlier run of the job went.
     NewDestination,
-    /// A source file was overwritten.
+    /// A source file was overwritten that the job does not always overwrite.
     OverwrittenFile,
     /// The job was ended because of an attack.
     Terminated,
@@ -31,6 +31,8 @@ pub enum Tag {
     Loss,
     /// The job was not watched.
     NotMonitored,
+    /// It did what is not normal for the job.
+    Anomalous,
 }
 
 /// Tags of one run, a bit each.
@@ -39,13 +41,14 @@ pub struct Tags(pub i64);
 
 impl Tag {
     /// Every tag, in the order in which they are shown.
-    pub const ALL: [Tag; 6] = [
+    pub const ALL: [Tag; 7] = [
         Tag::BlockedCall,
         Tag::NewDestination,
         Tag::OverwrittenFile,
         Tag::Terminated,
         Tag::Loss,
         Tag::NotMonitored,
+        Tag::Anomalous,
     ];
 
     /// The name in addresses and in JSON.
@@ -57,6 +60,7 @@ impl Tag {
             Tag::Terminated => "terminated",
             Tag::Loss => "loss",
             Tag::NotMonitored => "not-monitored",
+            Tag::Anomalous => "anomalous",
         }
     }
 
@@ -84,6 +88,12 @@ impl Tags {
     #[must_use]
     pub fn with(self, tag: Tag) -> Tags {
         Tags(self.0 | tag.bit())
+    }
+
+    /// Without it.
+    #[must_use]
+    pub fn without(self, tag: Tag) -> Tags {
+        Tags(self.0 & !tag.bit())
     }
 
     /// The tags, in the order in which they are shown.
@@ -161,6 +171,10 @@ pub struct Run {
     pub lost: i64,
     /// What is remarkable.
     pub tags: Tags,
+    /// That its events are there no longer, so that nothing can be made of them any more.
+    pub events_deleted: Option<Deleted>,
+    /// That it had detections, which are there no longer.
+    pub detections_deleted: Option<Deleted>,
 }
 
 /// Which runs are wanted. What is `None` says nothing.
@@ -178,6 +192,8 @@ pub struct RunFilter {
     pub state: Option<RunState>,
     /// With all of these tags.
     pub tags: Tags,
+    /// Only those whose events are still there.
+    pub recorded: bool,
     /// Not before.
     pub since: Option<Millis>,
     /// Before.

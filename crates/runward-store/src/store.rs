@@ -1,24 +1,30 @@
 use async_trait::async_trait;
 
 use crate::{
-    Agent, ApiKey, AttachedPolicy, AuditEntry, Batch, Claim, Destination, DestinationFilter,
-    Detection, DetectionFilter, DetectionStatus, Digest, JobName, KnownJob, Matcher, Millis,
-    NewApiKey, NewPolicyVersion, NewSuppression, NewUser, Opened, Org, OrgId, Overview, Page,
-    PageRequest, Policy, PolicyAttachment, PolicyScope, PolicyVersion, Project, ProjectId,
-    ProjectSummary, Received, Role, Run, RunFilter, Session, Sighting, StoreError, Suppression,
-    SuppressionPreview, SuppressionState, Trust, User, Visibility,
+    Agent, Anomaly, ApiKey, AttachedPolicy, AuditEntry, Backlog, Baseline, BaselineChange,
+    BaselineEntry, BaselineFilter, BaselineSettings, BaselineState, Batch, Claim,
+    DeletedDetections, DeletedRuns, Destination, DestinationFilter, Detection, DetectionFilter,
+    DetectionStatus, Digest, Incident, JobId, JobName, KeptBaseline, KeptLevel, KnownJob, Load,
+    Matcher, Millis, NewApiKey, NewPolicyVersion, NewSuppression, NewUser, Opened, Org, OrgId,
+    Outbox, Overdue, Overview, Page, PageRequest, Policy, PolicyAttachment, PolicyScope,
+    PolicyVersion, Project, ProjectId, ProjectSummary, Received, Retention, Role, Run, RunFilter,
+    RunPlace, SeenAnomaly, Session, Sighting, StoreError, Suppression, SuppressionPreview,
+    SuppressionState, Trust, User, Visibility, Went,
 };
 
 /// A database of the control plane.
 ///
 /// Every method is one transaction: it happens as a whole or not at all, and when it returns, it is durable.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Outbox {
     /// Brings the tables to the shape that this version needs. Harmless when they have it.
     async fn migrate(&self) -> Result<(), StoreError>;
 
     /// Asks the database for the least it can answer.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// How busy it is.
+    fn load(&self) -> Load;
 
     // Who there is.
 
@@ -112,9 +118,11 @@ pub trait Store: Send + Sync + 'static {
     // What comes in.
 
     /// Makes a run known, with its project, job and agent. [`StoreError::Missing`] when a run of this name belongs to
-    /// somebody else, or the key is for another project. Harmless when it is known.
+    /// somebody else, or the key is for another project; [`StoreError::Gone`] when its events were deleted. Harmless when
+    /// it is known.
     async fn open_run(&self, claim: &Claim, now: Millis) -> Result<Opened, StoreError>;
-    /// The run of this name, if it belongs to the organisation, and to the project if one is given.
+    /// The run of this name, if it belongs to the organisation, and to the project if one is given. [`StoreError::Gone`]
+    /// when its events were deleted.
     async fn opened(
         &self,
         org: OrgId,
@@ -122,15 +130,24 @@ pub trait Store: Send + Sync + 'static {
         run: &str,
     ) -> Result<Option<Opened>, StoreError>;
     /// Keeps where events lie. One that overlaps others is kept as well: readers take each event once.
+    /// [`StoreError::Gone`] when the run's events were deleted.
     async fn receive(&self, run: i64, batch: &Batch, now: Millis) -> Result<Received, StoreError>;
+    /// Notes that a run's agent lives. A run that was given up goes on by that; one that has ended stays as it is.
+    async fn heartbeat(&self, run: i64, now: Millis) -> Result<(), StoreError>;
     /// The objects of a run, in the order of their first events.
     async fn batches(&self, run: i64) -> Result<Vec<Batch>, StoreError>;
     /// Runs with events that are in no digest yet, the longest waiting first.
     async fn undigested(&self, limit: u32) -> Result<Vec<(i64, String)>, StoreError>;
-    /// Replaces what is known of a run by what its events amount to.
+    /// How many of these there are.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
+    /// What a run's judgement needs to know of the run.
+    async fn run_place(&self, run: i64) -> Result<Option<RunPlace>, StoreError>;
+    /// Replaces what is known of a run by what its events amount to; not if these were deleted meanwhile.
+    /// [`StoreError::Conflict`] when the job's baseline is not what the digest was made with any more: then nothing is
+    /// changed.
     async fn digest(&self, run: i64, digest: &Digest) -> Result<(), StoreError>;
-    /// Marks the runs of which nothing has come since then as silent; how many there were.
-    async fn silence(&self, since: Millis) -> Result<u64, StoreError>;
+    /// Marks runs of which nothing has come since then as silent, many at a time; how many there were.
+    async fn silence(&self, since: Millis, now: Millis) -> Result<u64, StoreError>;
 
     // What there is to see.
 
@@ -172,6 +189,8 @@ pub trait Store: Send + Sync + 'static {
         destination: i64,
         page: PageRequest,
     ) -> Result<Page<Sighting>, StoreError>;
+    /// Where a run went, so many places at most: first those where something was stopped, then by connections.
+    async fn went(&self, org: OrgId, run: i64, most: u32) -> Result<Vec<Went>, StoreError>;
     /// Detections, newest first.
     async fn detections(
         &self,
@@ -234,6 +253,123 @@ pub trait Store: Send + Sync + 'static {
     async fn tend_suppressions(&self, now: Millis) -> Result<(), StoreError>;
     /// Machines that send, the one that was heard of last first.
     async fn agents(&self, org: OrgId, now: Millis) -> Result<Vec<Agent>, StoreError>;
+
+    // Baselines.
+
+    /// The state of a job's baseline.
+    async fn kept_baseline(&self, job: JobId) -> Result<KeptBaseline, StoreError>;
+    /// What is known of some keys around a job: in its project, and in its organisation.
+    async fn around(
+        &self,
+        org: OrgId,
+        project: ProjectId,
+        keys: &[i64],
+    ) -> Result<[KeptLevel; 2], StoreError>;
+    /// Keeps what a person decided. [`StoreError::Conflict`] when the baseline is of another version by now.
+    async fn change_baseline(
+        &self,
+        org: OrgId,
+        job: JobId,
+        change: &BaselineChange,
+    ) -> Result<(), StoreError>;
+    /// What the organisation's admins have set.
+    async fn baseline_settings(&self, org: OrgId) -> Result<BaselineSettings, StoreError>;
+    /// Sets it.
+    async fn set_baseline_settings(
+        &self,
+        org: OrgId,
+        settings: &BaselineSettings,
+    ) -> Result<(), StoreError>;
+    /// Baselines, the one that changed last first.
+    async fn baselines(
+        &self,
+        org: OrgId,
+        filter: &BaselineFilter,
+        page: PageRequest,
+    ) -> Result<Page<Baseline>, StoreError>;
+    /// How many baselines there are in each state.
+    async fn baseline_counts(&self, org: OrgId) -> Result<Vec<(BaselineState, i64)>, StoreError>;
+    /// One job's baseline.
+    async fn baseline(&self, org: OrgId, job: JobId) -> Result<Option<Baseline>, StoreError>;
+    /// Its changelog, newest first. The cursor's two numbers are both that of the line.
+    async fn baseline_entries(
+        &self,
+        org: OrgId,
+        job: JobId,
+        page: PageRequest,
+    ) -> Result<Page<BaselineEntry>, StoreError>;
+    /// What was not normal in a run, the worst first.
+    async fn anomalies(&self, run: i64) -> Result<Vec<Anomaly>, StoreError>;
+    /// The newest sightings of something on the whole server since then, at most so many.
+    async fn sightings_of(
+        &self,
+        key: &str,
+        since: Millis,
+        most: u32,
+    ) -> Result<Vec<SeenAnomaly>, StoreError>;
+    /// Incidents that an organisation's jobs have a part in, newest first.
+    async fn incidents(&self, org: OrgId, page: PageRequest) -> Result<Page<Incident>, StoreError>;
+    /// Decides about all detections of a job that say this of the subject.
+    async fn settle_detections(
+        &self,
+        org: OrgId,
+        job: JobId,
+        kinds: &[&str],
+        subject: &str,
+        by: &str,
+        comment: &str,
+    ) -> Result<u64, StoreError>;
+    // How long it is kept. Steps of deleting are bounded, may be broken off at any point, and may be done by many workers
+    // at once; a clock that is asked for is the server's. The order is that of the methods: what is not there any more is
+    // said to be so first, and what leads to an object is forgotten last.
+
+    /// The terms of an organisation.
+    async fn retention(&self, org: OrgId) -> Result<Retention, StoreError>;
+    /// Changes them from what they were seen to be. [`StoreError::Conflict`] when that is not so any more.
+    async fn change_retention(
+        &self,
+        org: OrgId,
+        seen: &Retention,
+        wanted: &Retention,
+    ) -> Result<(), StoreError>;
+    /// What there is that would be deleted with such terms.
+    async fn overdue(
+        &self,
+        org: OrgId,
+        terms: &Retention,
+        now: Millis,
+    ) -> Result<Overdue, StoreError>;
+    /// Organisations in which there is something to delete.
+    async fn orgs_to_clean(&self, now: Millis) -> Result<Vec<OrgId>, StoreError>;
+    /// Takes away the events of runs that have had them for their term: from now on they count as deleted, and nothing
+    /// more of these runs is taken. Not those of a run that still goes on; and those of one that waits for its digest only
+    /// a day later. How many runs there were, `most` at most.
+    async fn cut_events(&self, org: OrgId, now: Millis, most: u32) -> Result<u64, StoreError>;
+    /// Runs whose events were taken away and whose objects are still there: number and name.
+    async fn runs_to_clear(&self, org: OrgId, most: u32) -> Result<Vec<(i64, String)>, StoreError>;
+    /// Some of the objects of such a run.
+    async fn batches_to_clear(&self, run: i64, most: u32) -> Result<Vec<Batch>, StoreError>;
+    /// Forgets these, of which the objects are deleted by now. Whether the run has more.
+    async fn cleared(&self, run: i64, batches: &[Batch]) -> Result<bool, StoreError>;
+    /// Runs of which all known objects are deleted, and whose events were taken away so long ago that no request can be
+    /// under way any more that still keeps one: what is left now was never acknowledged. Number and name.
+    async fn runs_to_sweep(
+        &self,
+        org: OrgId,
+        now: Millis,
+        most: u32,
+    ) -> Result<Vec<(i64, String)>, StoreError>;
+    /// Notes that nothing of such a run is left in the place of the objects.
+    async fn swept(&self, run: i64) -> Result<(), StoreError>;
+    /// Deletes detections of runs that have had them for their term.
+    async fn delete_detections(
+        &self,
+        org: OrgId,
+        now: Millis,
+    ) -> Result<DeletedDetections, StoreError>;
+    /// Deletes runs that have been kept for their term, with where they went, and with the jobs, machines and destinations
+    /// that no other run is of. Projects stay: who may read them and what holds for them are settings.
+    async fn delete_runs(&self, org: OrgId, now: Millis) -> Result<DeletedRuns, StoreError>;
 
     // Policies by name.
 

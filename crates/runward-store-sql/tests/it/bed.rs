@@ -109,6 +109,7 @@ pub(crate) fn batch(first: i64, last: i64) -> Batch {
 /// Destinations with how many of their calls were stopped.
 pub(crate) fn digest(events: i64, destinations: &[(&str, i64)]) -> Digest {
     Digest {
+        at: NOW,
         events,
         complete: true,
         observations: destinations

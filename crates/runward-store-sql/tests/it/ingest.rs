@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use runward_lab::test_name;
 use runward_store::{
-    About, DestinationFilter, DetectionFilter, NewDetection, RunFilter, RunState, Store as _,
-    StoreError, Tag,
+    About, Backlog, DestinationFilter, DetectionFilter, NewDetection, RunFilter, RunState,
+    Store as _, StoreError, Tag,
 };
 
 use crate::bed::{ALL, Bed, NOW, batch, claim, digest, each, name};
@@ -102,14 +102,47 @@ async fn a_run_that_says_nothing_more_is_silent_until_it_does() {
                 .0
                 .state
         };
-        assert_eq!(bed.store.silence(NOW).await.unwrap(), 0);
-        assert_eq!(bed.store.silence(NOW + 1).await.unwrap(), 1);
+        assert_eq!(bed.store.silence(NOW, NOW).await.unwrap(), 0);
+        assert_eq!(bed.store.silence(NOW + 1, NOW).await.unwrap(), 1);
         assert_eq!(state().await, RunState::Silent);
         bed.store.receive(run, &batch(1, 2), NOW + 5).await.unwrap();
         assert_eq!(state().await, RunState::Running);
         bed.store.digest(run, &digest(2, &[])).await.unwrap();
         assert_eq!(state().await, RunState::Finished);
-        assert_eq!(bed.store.silence(i64::MAX).await.unwrap(), 0);
+        assert_eq!(bed.store.silence(i64::MAX, NOW).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_heartbeat_keeps_a_run_going_until_it_has_ended() {
+    each(test_name!(), async |bed: Bed| {
+        let run = bed.run(1, |_| ()).await;
+        let seen = async || {
+            let (run, _) = bed.store.run(bed.org.id, &name(1)).await.unwrap().unwrap();
+            let agents = bed.store.agents(bed.org.id, NOW).await.unwrap();
+            (
+                run.state,
+                run.last_seen_at - NOW,
+                agents[0].last_seen_at - NOW,
+            )
+        };
+        bed.store.heartbeat(run, NOW + 10).await.unwrap();
+        assert_eq!(bed.store.silence(NOW + 10, NOW).await.unwrap(), 0);
+        assert_eq!(seen().await, (RunState::Running, 10, 10));
+        assert_eq!(bed.store.silence(NOW + 11, NOW).await.unwrap(), 1);
+        bed.store.heartbeat(run, NOW + 20).await.unwrap();
+        assert_eq!(seen().await, (RunState::Running, 20, 20));
+
+        bed.store
+            .receive(run, &batch(1, 2), NOW + 30)
+            .await
+            .unwrap();
+        bed.store.digest(run, &digest(2, &[])).await.unwrap();
+        bed.store.heartbeat(run, NOW + 40).await.unwrap();
+        assert_eq!(seen().await, (RunState::Finished, 30, 30));
+        // What is not there is no fault of the database's.
+        bed.store.heartbeat(run + 1, NOW).await.unwrap();
     })
     .await;
 }
@@ -120,6 +153,11 @@ async fn a_digest_replaces_the_one_before() {
         let run = bed.run(1, |_| ()).await;
         bed.store.receive(run, &batch(1, 10), NOW).await.unwrap();
         assert_eq!(bed.store.undigested(9).await.unwrap(), [(run, name(1))]);
+        let waiting = Backlog {
+            runs: 1,
+            oldest_seen_at: Some(NOW),
+        };
+        assert_eq!(bed.store.backlog().await.unwrap(), waiting);
         bed.store
             .digest(run, &digest(5, &[("a.example:443", 0)]))
             .await
@@ -134,6 +172,11 @@ async fn a_digest_replaces_the_one_before() {
         // One that comes late knows less.
         bed.store.digest(run, &digest(4, &[])).await.unwrap();
         assert_eq!(bed.store.undigested(9).await.unwrap(), []);
+        let none = Backlog {
+            runs: 0,
+            oldest_seen_at: None,
+        };
+        assert_eq!(bed.store.backlog().await.unwrap(), none);
         let found = bed
             .store
             .destinations(bed.org.id, &Default::default(), ALL)
@@ -314,6 +357,24 @@ async fn a_change_that_is_given_up_does_not_take_others_with_it() {
             }
         }
         bed.store.receive(run, &batch(1, 300), NOW).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn how_busy_the_database_is_can_be_seen() {
+    each(test_name!(), async |bed: Bed| {
+        let before = bed.store.load();
+        let run = bed.run(1, |_| ()).await;
+        let missing = bed.store.receive(run + 1, &batch(1, 2), NOW).await;
+        assert!(matches!(missing, Err(StoreError::Missing("run"))));
+        let after = bed.store.load();
+        assert!(after.changes >= before.changes + 2, "{after:?}");
+        assert!(after.waited > before.waited, "{after:?}");
+        for connections in [after.readers, after.writers] {
+            let open = connections.used + connections.idle;
+            assert!((1..=connections.most).contains(&open), "{after:?}");
+        }
     })
     .await;
 }

@@ -8,8 +8,12 @@
 )]
 
 mod access;
+mod baselines;
 mod bed;
 mod ingest;
 mod lists;
+mod outbox;
+mod outcomes;
 mod policies;
+mod retention;
 mod suppressions;
