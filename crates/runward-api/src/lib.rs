@@ -9,18 +9,34 @@
 //! **Architecture invariant.** This crate does no I/O. The server makes its addresses from [`ROUTES`], so that the
 //! description can't say what is not so.
 
+mod baseline;
+mod examples;
+mod notification;
+mod object;
 mod openapi;
 mod policy;
+mod retention;
 mod routes;
 mod suppression;
 mod types;
 
+pub use baseline::{
+    Anomalies, Anomaly, Baseline, BaselineChange, BaselineChanges, BaselineDecision,
+    BaselineDetail, BaselineMember, BaselineReason, BaselineSettings, BaselineSettingsChange,
+    BaselineState, BaselineVerdict, Baselines, Incident, Incidents, OpenAnomaly, Rate,
+};
+pub use notification::{
+    Channel, ChannelChange, ChannelKind, ChannelPace, ChannelRuns, Channels, CreatedChannel,
+    Deliveries, Delivery, DeliveryState, NewChannel, Severity, SigningSecret, Tried, WebhookBody,
+};
+pub use object::Object;
 pub use openapi::openapi;
 pub use policy::{
     AttachedTo, EffectivePolicy, InEffect, NewPolicy, Overridden, Policies, Policy,
     PolicyAttachment, PolicyChange, PolicyFault, PolicyScope, PolicyTrial, PolicyVersion,
     PolicyVersions, Stopped, TriedPolicy, TriedRun,
 };
+pub use retention::{Retention, RetentionChange};
 pub use routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 pub use suppression::{
     Matches, NewSuppression, Suppression, SuppressionPreview, SuppressionState, Suppressions,

@@ -2,10 +2,19 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::baseline::{
+    Anomalies, BaselineChanges, BaselineDecision, BaselineDetail, BaselineSettings,
+    BaselineSettingsChange, BaselineState, Baselines, Incidents,
+};
+use crate::notification::{
+    Channel, ChannelChange, Channels, CreatedChannel, Deliveries, DeliveryState, NewChannel,
+    SigningSecret, Tried,
+};
 use crate::policy::{
     EffectivePolicy, NewPolicy, Policies, Policy, PolicyAttachment, PolicyChange, PolicyScope,
     PolicyTrial, PolicyVersion, PolicyVersions, TriedPolicy,
 };
+use crate::retention::{Retention, RetentionChange};
 use crate::routes::{Access, Method, Operation, Parameter, ROUTES, Route};
 use crate::suppression::{Matches, NewSuppression, Suppression, SuppressionPreview, Suppressions};
 use crate::types::{
@@ -77,14 +86,19 @@ fn operation(route: &Route, problem: &Schema, schemas: &mut SchemaGenerator) -> 
         | Operation::AttachPolicy
         | Operation::CreateTrust
         | Operation::CreateRegistration
+        | Operation::CreateChannel
+        | Operation::RenewSigningSecret
         | Operation::RegisterAgent => ("201", "It was made."),
         Operation::DetachPolicy => ("204", "It was detached."),
         Operation::ArchivePolicy => ("204", "It was put away."),
         Operation::RevokeKey => ("204", "It was taken back."),
         Operation::EndSuppression => ("204", "It has ended."),
-        Operation::ChangeMember | Operation::RemoveMember | Operation::RemoveTrust => {
-            ("204", "It was done.")
-        }
+        Operation::SendAgain => ("204", "It waits to be sent."),
+        Operation::DecideBaseline => ("204", "It is decided."),
+        Operation::ChangeMember
+        | Operation::RemoveMember
+        | Operation::RemoveTrust
+        | Operation::RemoveChannel => ("204", "It was done."),
         _ => ("200", "The answer."),
     };
     let mut answer = json!({ "description": about });
@@ -148,8 +162,20 @@ fn request(operation: Operation, schemas: &mut SchemaGenerator) -> Option<(&'sta
         Operation::AttachPolicy => Some(("application/json", schema::<PolicyScope>(schemas))),
         Operation::TryPolicy => Some(("application/json", schema::<PolicyTrial>(schemas))),
         Operation::ChangeMember => Some(("application/json", schema::<MemberChange>(schemas))),
+        Operation::ChangeRetention => {
+            Some(("application/json", schema::<RetentionChange>(schemas)))
+        }
+        Operation::DecideBaseline => {
+            Some(("application/json", schema::<BaselineDecision>(schemas)))
+        }
+        Operation::ChangeBaselineSettings => Some((
+            "application/json",
+            schema::<BaselineSettingsChange>(schemas),
+        )),
         Operation::CreateTrust => Some(("application/json", schema::<NewTrust>(schemas))),
         Operation::RegisterAgent => Some(("application/json", schema::<NewAgent>(schemas))),
+        Operation::CreateChannel => Some(("application/json", schema::<NewChannel>(schemas))),
+        Operation::ChangeChannel => Some(("application/json", schema::<ChannelChange>(schemas))),
         _ => None,
     }
 }
@@ -160,7 +186,7 @@ fn response(operation: Operation, schemas: &mut SchemaGenerator) -> Option<Schem
         Operation::DescribeApi | Operation::ShowReport => {
             Schema::try_from(json!({ "type": "object" })).ok()
         }
-        Operation::SendEvents => Some(schema::<Acknowledged>(schemas)),
+        Operation::SendEvents | Operation::SendHeartbeat => Some(schema::<Acknowledged>(schemas)),
         Operation::ShowOverview => Some(schema::<Overview>(schemas)),
         Operation::ListProjects => Some(schema::<Projects>(schemas)),
         Operation::ListRuns => Some(schema::<Runs>(schemas)),
@@ -182,19 +208,37 @@ fn response(operation: Operation, schemas: &mut SchemaGenerator) -> Option<Schem
         Operation::AttachPolicy => Some(schema::<PolicyAttachment>(schemas)),
         Operation::TryPolicy => Some(schema::<TriedPolicy>(schemas)),
         Operation::ShowEffectivePolicy => Some(schema::<EffectivePolicy>(schemas)),
+        Operation::ListBaselines => Some(schema::<Baselines>(schemas)),
+        Operation::ShowBaseline => Some(schema::<BaselineDetail>(schemas)),
+        Operation::ListBaselineChanges => Some(schema::<BaselineChanges>(schemas)),
+        Operation::ShowBaselineSettings | Operation::ChangeBaselineSettings => {
+            Some(schema::<BaselineSettings>(schemas))
+        }
+        Operation::ListAnomalies => Some(schema::<Anomalies>(schemas)),
+        Operation::ListIncidents => Some(schema::<Incidents>(schemas)),
         Operation::ListAgents => Some(schema::<Agents>(schemas)),
         Operation::ListKeys => Some(schema::<ApiKeys>(schemas)),
         Operation::CreateKey | Operation::RegisterAgent => Some(schema::<CreatedApiKey>(schemas)),
         Operation::ListMembers => Some(schema::<Members>(schemas)),
+        Operation::ShowRetention | Operation::ChangeRetention => Some(schema::<Retention>(schemas)),
         Operation::ListTrust => Some(schema::<Trusts>(schemas)),
         Operation::CreateTrust => Some(schema::<Trust>(schemas)),
         Operation::CreateRegistration => Some(schema::<CreatedRegistration>(schemas)),
+        Operation::ListChannels => Some(schema::<Channels>(schemas)),
+        Operation::CreateChannel => Some(schema::<CreatedChannel>(schemas)),
+        Operation::ShowChannel | Operation::ChangeChannel => Some(schema::<Channel>(schemas)),
+        Operation::TestChannel => Some(schema::<Tried>(schemas)),
+        Operation::RenewSigningSecret => Some(schema::<SigningSecret>(schemas)),
+        Operation::ListDeliveries => Some(schema::<Deliveries>(schemas)),
         Operation::RevokeKey
         | Operation::EndSuppression
         | Operation::DetachPolicy
         | Operation::ArchivePolicy
         | Operation::ChangeMember
         | Operation::RemoveMember
+        | Operation::RemoveChannel
+        | Operation::SendAgain
+        | Operation::DecideBaseline
         | Operation::RemoveTrust => None,
     }
 }
@@ -214,7 +258,10 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
     }
     let names_a_project = matches!(
         route.operation,
-        Operation::CreateKey | Operation::TryPolicy | Operation::ShowEffectivePolicy
+        Operation::CreateKey
+            | Operation::TryPolicy
+            | Operation::ShowEffectivePolicy
+            | Operation::CreateChannel
     );
     if route.path.contains('{') || names_a_project {
         failures.push(("404", "It is not there, or belongs to somebody else."));
@@ -234,14 +281,31 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
             | Operation::AttachPolicy
             | Operation::TryPolicy
             | Operation::ChangeMember
+            | Operation::ChangeRetention
             | Operation::CreateTrust
             | Operation::RegisterAgent
+            | Operation::CreateChannel
+            | Operation::ChangeChannel
+            | Operation::DecideBaseline
+            | Operation::ChangeBaselineSettings
     ) {
         failures.push(("413", "It is too large."));
         failures.push(("415", "It is of another type."));
         failures.push(("422", "It can be read, and can't be taken."));
     }
-    if route.operation == Operation::CreateSuppression {
+    if matches!(
+        route.operation,
+        Operation::SendEvents | Operation::ShowReport
+    ) {
+        failures.push((
+            "410",
+            "The events of this run were deleted, as the organisation's settings say.",
+        ));
+    }
+    if matches!(
+        route.operation,
+        Operation::CreateSuppression | Operation::CreateChannel
+    ) {
         failures.push(("409", "There are as many as there may be."));
     }
     if matches!(
@@ -250,11 +314,18 @@ fn failures(route: &Route) -> Vec<(&'static str, &'static str)> {
             | Operation::ChangePolicy
             | Operation::AttachPolicy
             | Operation::ArchivePolicy
+            | Operation::ChangeRetention
     ) {
         failures.push(("409", "What is there now does not let it happen."));
     }
     if matches!(route.operation, Operation::RemoveMember) {
         failures.push(("422", "The organisation would be without an admin."));
+    }
+    if route.operation == Operation::RenewSigningSecret {
+        failures.push(("422", "Only messages to webhooks are signed."));
+    }
+    if route.operation == Operation::SendAgain {
+        failures.push(("409", "Its channel was removed."));
     }
     if route.operation == Operation::CreateTrust {
         failures.push(("409", "It is there already."));
@@ -268,20 +339,36 @@ fn parameters(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let in_path = in_path.map(|name| {
-        let schema = match name {
-            "run" => json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" }),
-            _ => json!({ "type": "integer", "format": "int64", "minimum": 1 }),
+        let (schema, about) = match name {
+            "run" => (
+                json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" }),
+                "The run's name: 32 hexadecimal digits.",
+            ),
+            _ => (
+                json!({ "type": "integer", "format": "int64", "minimum": 1 }),
+                match name {
+                    "version" => "The version's number.",
+                    "attachment" => "The attachment's number.",
+                    _ => "Its number.",
+                },
+            ),
         };
-        json!({ "name": name, "in": "path", "required": true, "schema": schema })
+        json!({
+            "name": name,
+            "in": "path",
+            "required": true,
+            "description": about,
+            "schema": schema,
+        })
     });
     let in_query = route
         .query
         .iter()
-        .map(|parameter| query(parameter, schemas));
+        .map(|parameter| query(route.operation, parameter, schemas));
     in_path.chain(in_query).collect()
 }
 
-fn query(parameter: &Parameter, schemas: &mut SchemaGenerator) -> Value {
+fn query(operation: Operation, parameter: &Parameter, schemas: &mut SchemaGenerator) -> Value {
     let mut schema = json!({ "type": parameter.kind });
     if parameter.kind == "integer" {
         schema["format"] = json!("int64");
@@ -296,6 +383,12 @@ fn query(parameter: &Parameter, schemas: &mut SchemaGenerator) -> Value {
             schema["maximum"] = json!(366);
         }
         "first" => schema["minimum"] = json!(1),
+        "state" if operation == Operation::ListDeliveries => {
+            schema = self::schema::<DeliveryState>(schemas).to_value();
+        }
+        "state" if operation == Operation::ListBaselines => {
+            schema = self::schema::<BaselineState>(schemas).to_value();
+        }
         "state" => schema["enum"] = json!(["live", "expired", "ended"]),
         "after" => schema["pattern"] = json!("^-?[0-9]{1,18}-[0-9]{1,18}$"),
         "status" => schema = self::schema::<DetectionStatus>(schemas).to_value(),
@@ -324,5 +417,27 @@ mod tests {
             assert!(document.pointer(pointer).is_some(), "{pointer}");
         }
         assert!(document["paths"].as_object().unwrap().len() > 10);
+    }
+
+    #[test]
+    fn every_body_has_an_example() {
+        let document = openapi();
+        let paths = document["paths"].as_object().unwrap();
+        let operations = paths
+            .values()
+            .flat_map(|path| path.as_object().unwrap().values());
+        let bodies = operations
+            .filter_map(|operation| operation.pointer("/requestBody/content/application~1json"));
+        let mut count = 0;
+        for body in bodies {
+            let reference = body["schema"]["$ref"].as_str().unwrap();
+            let schema = document.pointer(reference.trim_start_matches('#')).unwrap();
+            assert!(
+                schema["examples"][0].is_object(),
+                "{reference}: it has its place in src/examples.rs"
+            );
+            count += 1;
+        }
+        assert!(count > 5);
     }
 }

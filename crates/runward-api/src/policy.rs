@@ -4,6 +4,9 @@ use runward_event::Mode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::examples;
+use crate::object::object;
+
 /// One fault of a policy's text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyFault {
@@ -23,6 +26,7 @@ pub struct PolicyFault {
 /// What a policy holds for: the organisation without any field, a project, a pipeline of it, or a job of that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::scope())]
 pub struct PolicyScope {
     /// The project's number.
     #[serde(default)]
@@ -94,6 +98,7 @@ pub struct Policies {
 /// A policy that is to be kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::policy())]
 pub struct NewPolicy {
     /// Its name, which no other policy has.
     #[schemars(length(min = 1, max = 100))]
@@ -110,6 +115,7 @@ pub struct NewPolicy {
 /// A change of a policy, which makes a new version of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::change())]
 pub struct PolicyChange {
     /// The version that was edited. When it is not the newest any more, nothing is changed, and the answer is 409.
     pub version: i64,
@@ -203,12 +209,13 @@ pub enum AttachedTo {
 /// A text to try on what runs did. Nothing is kept of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::trial())]
 pub struct PolicyTrial {
     /// The policy file.
     #[schemars(length(min = 1, max = 65536))]
     pub text: String,
     /// Whose runs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub scope: PolicyScope,
     /// How many of them, the newest: 1 to 50; 10 unless given.
     #[serde(default)]
@@ -227,6 +234,9 @@ pub struct TriedPolicy {
     pub omitted_runs: u64,
     /// What would have been stopped, most connections first; at most 200 rows.
     pub stopped: Vec<Stopped>,
+    /// Destinations that are not listed there, because there are too many; behind 20,000 of them, each connection counts
+    /// as one.
+    pub unlisted: u64,
 }
 
 /// A run that a policy was tried on.
@@ -238,6 +248,9 @@ pub struct TriedRun {
     pub connections: u64,
     /// Those of them that would have been stopped.
     pub stopped: u64,
+    /// Connections that were counted and not recorded one by one, because there were too many: it is not known what the
+    /// policy would say of them.
+    pub not_judged: u64,
 }
 
 /// What a policy would have stopped to one destination.

@@ -1,7 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Detection;
+use crate::object::object;
+use crate::{Detection, examples};
 
 /// Which detections a rule hides: those that have every field that is named here, with a value that fits the pattern.
 ///
@@ -9,6 +10,7 @@ use crate::Detection;
 /// value has to fit. At least one field must ask for something.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(example = examples::matches())]
 pub struct Matches {
     /// The project's full name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,11 +99,13 @@ pub struct Suppressions {
 /// A rule that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::suppression())]
 pub struct NewSuppression {
     /// What people will call it.
     #[schemars(length(min = 1, max = 100))]
     pub name: String,
     /// What it hides.
+    #[serde(deserialize_with = "object")]
     pub matches: Matches,
     /// Why.
     #[schemars(length(min = 1, max = 1000))]

@@ -2,6 +2,7 @@ use runward_event::{Mode, Provider, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::examples;
 use crate::policy::PolicyFault;
 
 /// A failed request (RFC 9457).
@@ -19,11 +20,13 @@ pub struct Problem {
     pub faults: Vec<PolicyFault>,
 }
 
-/// The answer to a batch of events.
+/// The answer to a batch of events, and to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acknowledged {
     /// All events up to this number are kept, without gaps; what comes after it has to be sent.
     pub acknowledged: i64,
+    /// When nothing comes of the run for so long, not even a heartbeat, it is given up.
+    pub silent_after_seconds: u64,
 }
 
 /// How far a run has come.
@@ -46,7 +49,7 @@ pub enum Tag {
     BlockedCall,
     /// It went where no earlier run of the job went.
     NewDestination,
-    /// A source file was overwritten.
+    /// A source file was overwritten that the job does not always overwrite.
     OverwrittenFile,
     /// The job was ended because of an attack.
     Terminated,
@@ -54,6 +57,8 @@ pub enum Tag {
     Loss,
     /// The job was not watched.
     NotMonitored,
+    /// It did what is not normal for the job.
+    Anomalous,
 }
 
 /// One watched run of a job.
@@ -121,6 +126,10 @@ pub struct Run {
     pub lost: i64,
     /// What is remarkable.
     pub tags: Vec<Tag>,
+    /// When its events were deleted, so that there is no report of it any more.
+    pub events_deleted_at_ms: Option<i64>,
+    /// When the detections that it had were deleted.
+    pub detections_deleted_at_ms: Option<i64>,
 }
 
 /// Runs, newest first.
@@ -132,7 +141,8 @@ pub struct Runs {
     pub next: Option<String>,
 }
 
-/// One destination in everything that the organisation has sent.
+/// One destination in everything that the organisation has sent. Its sums are since it was first seen, also in runs that
+/// are no longer kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Destination {
     /// Its number.
@@ -233,6 +243,7 @@ pub enum Verdict {
 /// What is decided about a detection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::decision())]
 pub struct Decision {
     /// What has become of it.
     pub status: Verdict,
@@ -262,7 +273,7 @@ pub struct Project {
     pub name: String,
     /// Who may read its runs.
     pub visibility: Visibility,
-    /// Its runs.
+    /// Its runs, as far as they are kept.
     pub runs: i64,
     /// When the last one began.
     pub last_run_at_ms: Option<i64>,
@@ -301,7 +312,7 @@ pub struct Overview {
     pub days: Vec<Day>,
     /// Projects that have sent anything.
     pub projects: i64,
-    /// Different jobs.
+    /// Different jobs, of which a run is kept.
     pub jobs: i64,
     /// Of these, those whose last run was in block mode.
     pub blocking_jobs: i64,
@@ -390,6 +401,7 @@ pub struct ApiKeys {
 /// A key that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::key())]
 pub struct NewApiKey {
     /// What people will call it.
     #[schemars(length(min = 1, max = 100))]
@@ -443,6 +455,7 @@ pub struct Members {
 /// What is to become of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::member())]
 pub struct MemberChange {
     /// What the person may do from now on.
     pub role: Role,
@@ -471,6 +484,7 @@ pub struct Trusts {
 /// Whom the organisation is to trust.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::trust())]
 pub struct NewTrust {
     /// Who signs the tokens: one of the server's setting `ci-issuers`.
     pub issuer: String,
@@ -491,6 +505,7 @@ pub struct CreatedRegistration {
 /// A machine that wants a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples::agent())]
 pub struct NewAgent {
     /// The machine's name.
     #[schemars(length(min = 1, max = 100))]

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 use std::{env, io};
 
 use runward_event::{
-    Body, Connect, ConnectionId, Event, FORMAT_VERSION, FileChange, JobEnd, JobIdentity, JobStart,
-    Mode, ProcessExec, ProcessExit, ProcessId, Protocol, Provider, Status, Tier, Time, write_line,
+    Body, Connect, ConnectionId, Event, FORMAT_VERSION, FileChange, JobContext, JobEnd,
+    JobIdentity, JobStart, Mode, ProcessExec, ProcessExit, ProcessId, Protocol, Provider, Status,
+    Tier, Time, write_line,
 };
 use serde_json::{Value, json};
 
@@ -92,6 +93,7 @@ fn start(run: u64) -> Body {
             branch: Some("main".to_owned()),
             ..JobIdentity::default()
         },
+        context: JobContext::default(),
         args: vec!["make".to_owned(), "all".to_owned()],
         cwd: "/builds/app".to_owned(),
         workspace: "/builds/app".to_owned(),

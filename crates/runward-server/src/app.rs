@@ -14,7 +14,10 @@ use crate::auth::{Attempts, Fetch, Issuer, JobIssuer, Provider};
 use crate::config::Config;
 use crate::digest::fold;
 use crate::ingest::Intake;
+use crate::metrics::Metrics;
+use crate::notify::Teller;
 use crate::objects::Objects;
+use crate::pages::deleted_when;
 use crate::problem::Problem;
 use crate::rates::Rates;
 
@@ -32,6 +35,7 @@ pub(crate) struct App(Arc<Parts>);
 
 struct Parts {
     config: Config,
+    metrics: Arc<Metrics>,
     store: Arc<dyn Store>,
     objects: Objects,
     attempts: Attempts,
@@ -41,6 +45,7 @@ struct Parts {
     folding: Semaphore,
     provider: Option<Provider>,
     job_issuers: Vec<JobIssuer>,
+    teller: Teller,
     /// What the first person sets the server up with; none once there are people.
     setup: Mutex<Option<String>>,
     /// Newest last; a run's number, how many of its events are in it, and the report.
@@ -60,15 +65,22 @@ impl App {
             settings: settings.clone(),
             issuer: Issuer::new(&settings.address, &fetch),
         });
+        let metrics = Metrics::default();
+        let intake = Intake::new(metrics.ingest.turned_away.clone());
+        let rates = Rates::new(metrics.slowed.clone());
+        let objects = objects.counting(metrics.objects.clone());
+        let metrics = metrics.watching(&store, intake.watched());
         Ok(App(Arc::new(Parts {
             job_issuers: job_issuers.collect(),
+            teller: Teller::new(&config)?,
             provider,
             config,
+            metrics: Arc::new(metrics),
             store,
             objects,
             attempts: Attempts::default(),
-            intake: Intake::default(),
-            rates: Rates::default(),
+            intake,
+            rates,
             folding: Semaphore::new(FOLDING_MAX),
             setup: Mutex::default(),
             reports: Mutex::default(),
@@ -77,6 +89,10 @@ impl App {
 
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -113,6 +129,11 @@ impl App {
     /// Who signs tokens of jobs.
     pub(crate) fn job_issuers(&self) -> &[JobIssuer] {
         &self.0.job_issuers
+    }
+
+    /// What tells people.
+    pub(crate) fn teller(&self) -> &Teller {
+        &self.0.teller
     }
 
     /// From now on, whoever has this token may make the first person.
@@ -153,6 +174,12 @@ impl App {
 
     /// The report of a run, made of its events.
     pub(crate) async fn report(&self, run: &Run) -> Result<Arc<Report>, Problem> {
+        if let Some(deleted) = run.events_deleted {
+            let when = deleted_when(deleted);
+            return Err(Problem::gone(format!(
+                "the events of this run were deleted {when}"
+            )));
+        }
         if let Some(report) = self.known_report(run) {
             return Ok(report);
         }

@@ -1,6 +1,7 @@
 //! What the server is told: by options, by variables, and by one file; in that order of strength.
 
 mod identity;
+mod notify;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,8 +13,11 @@ use serde::Deserialize;
 
 use crate::objects::{Addressing, Bucket, Secret};
 
+use crate::telemetry::Format;
 use identity::IdentityOptions;
 pub(crate) use identity::{CiIssuer, Identity, Oidc, is_issuer};
+use notify::NotifyOptions;
+pub(crate) use notify::{Notify, Smtp, SmtpTls};
 
 /// Options that every role takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -71,9 +75,28 @@ pub(crate) struct Options {
     /// Where to listen [default: 127.0.0.1:8430]
     #[arg(long, value_name = "ADDRESS", env = "RUNWARD_LISTEN", global = true)]
     pub(crate) listen: Option<String>,
+    /// Where to tell Prometheus metrics, apart from all else [default: nowhere]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "RUNWARD_METRICS_LISTEN",
+        global = true
+    )]
+    pub(crate) metrics_listen: Option<String>,
     /// The address that browsers and agents know this server by [default: http:// and where it listens]
     #[arg(long, value_name = "URL", env = "RUNWARD_PUBLIC_URL", global = true)]
     pub(crate) public_url: Option<String>,
+    /// A collector of OpenTelemetry traces, by OTLP over HTTP, such as http://localhost:4318 [default: none]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        global = true
+    )]
+    pub(crate) otlp: Option<String>,
+    /// How lines of the log look: text or json [default: text]
+    #[arg(long, value_name = "FORMAT", env = "RUNWARD_LOG_FORMAT", global = true)]
+    pub(crate) log_format: Option<String>,
     /// After how many seconds without a sign a run is given up [default: 300]
     #[arg(
         long,
@@ -87,6 +110,8 @@ pub(crate) struct Options {
     pub(crate) drain: Option<u64>,
     #[command(flatten)]
     pub(crate) identity: IdentityOptions,
+    #[command(flatten)]
+    pub(crate) notify: NotifyOptions,
 }
 
 /// The file; its names are those of the options.
@@ -101,11 +126,16 @@ struct FileOptions {
     objects_addressing: Option<String>,
     objects_credentials: Option<PathBuf>,
     listen: Option<String>,
+    metrics_listen: Option<String>,
     public_url: Option<String>,
+    otlp: Option<String>,
+    log_format: Option<String>,
     silent_after: Option<u64>,
     drain: Option<u64>,
     #[serde(flatten)]
     identity: IdentityOptions,
+    #[serde(flatten)]
+    notify: NotifyOptions,
     /// What is none of these.
     #[serde(flatten)]
     unknown: BTreeMap<String, toml::Value>,
@@ -120,11 +150,17 @@ pub(crate) struct Config {
     /// None for a folder in the folder.
     pub(crate) objects: Option<Bucket>,
     pub(crate) listen: SocketAddr,
+    /// None where metrics are told to nobody.
+    pub(crate) metrics_listen: Option<SocketAddr>,
     /// Without a `/` at its end.
     pub(crate) public_url: String,
+    /// Where traces go; none where they are not wanted.
+    pub(crate) otlp: Option<String>,
+    pub(crate) log_format: Format,
     pub(crate) silent_after: Duration,
     pub(crate) drain: Duration,
     pub(crate) identity: Identity,
+    pub(crate) notify: Notify,
 }
 
 /// Everything that is wrong with the settings, a sentence each.
@@ -148,12 +184,16 @@ impl Config {
         };
         let listen = options.listen.clone().or(file.listen);
         let listen = listen.as_deref().unwrap_or("127.0.0.1:8430");
-        let listen: SocketAddr = listen.parse().unwrap_or_else(|_| {
-            errors.push(format!(
-                "listen: `{listen}` is not an address with a port, such as 127.0.0.1:8430"
-            ));
-            SocketAddr::from(([127, 0, 0, 1], 0))
-        });
+        let listen = address("listen", listen, 8430, &mut errors);
+        let metrics_listen = options.metrics_listen.clone().or(file.metrics_listen);
+        let metrics_listen =
+            metrics_listen.map(|at| address("metrics-listen", &at, 9430, &mut errors));
+        if metrics_listen == Some(listen) {
+            errors.push(
+                "metrics-listen: it is where everybody comes in; name an address that only the scraper reaches"
+                    .to_owned(),
+            );
+        }
         let public_url = options.public_url.clone().or(file.public_url);
         let public_url = public_url.unwrap_or_else(|| format!("http://{listen}"));
         if !is_origin(&public_url) {
@@ -161,6 +201,24 @@ impl Config {
                 "public-url: `{public_url}` is not an address such as https://runward.example.com, without a path"
             ));
         }
+        let otlp = options.otlp.clone().or(file.otlp);
+        // A variable that is there and empty is how containers say that there is none.
+        let otlp = otlp.filter(|url| !url.is_empty());
+        if otlp.as_ref().is_some_and(|url| !is_endpoint(url)) {
+            errors.push(
+                "otlp: the address is not one such as http://localhost:4318; what is secret goes into OTEL_EXPORTER_OTLP_HEADERS"
+                    .to_owned(),
+            );
+        }
+        let log_format = options.log_format.clone().or(file.log_format);
+        let log_format = log_format.map(|word| Format::parse(&word).ok_or(word));
+        let log_format = log_format.unwrap_or(Ok(Format::default()));
+        let log_format = log_format.unwrap_or_else(|word| {
+            errors.push(format!(
+                "log-format: it is `text` or `json`, and not `{word}`"
+            ));
+            Format::default()
+        });
         let seconds = |name: &str, given: Option<u64>, usual: u64, errors: &mut Vec<String>| {
             let seconds = given.unwrap_or(usual);
             if !(1..=86_400).contains(&seconds) {
@@ -175,6 +233,8 @@ impl Config {
         let drain = seconds("drain", options.drain.or(file.drain), 20, &mut errors);
         let identity = options.identity.clone().or(file.identity);
         let identity = identity.parse(&read, &mut errors);
+        let notify = options.notify.clone().or(file.notify);
+        let notify = notify.parse(&read, &mut errors);
         let data = options.data.clone().or(file.data);
         let database = options.database.clone().or(file.database);
         let is_postgres = |address: &String| {
@@ -209,10 +269,14 @@ impl Config {
             objects,
             data: data.unwrap_or_else(|| PathBuf::from("/var/lib/runward")),
             listen,
+            metrics_listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
+            otlp,
+            log_format,
             silent_after,
             drain,
             identity,
+            notify,
         })
     }
 
@@ -304,6 +368,17 @@ impl ObjectOptions {
     }
 }
 
+/// Reads an address with a port; `port` is for the example in the error.
+fn address(name: &str, text: &str, port: u16, errors: &mut Vec<String>) -> SocketAddr {
+    text.parse().unwrap_or_else(|_| {
+        errors.push(format!(
+            "{name}: `{text}` is not an address with a port, such as 127.0.0.1:{port}"
+        ));
+        // It comes to nothing, and is unlike any other one.
+        SocketAddr::from(([0, 0, 0, 0], port))
+    })
+}
+
 fn read_file(
     path: &Path,
     read: &impl Fn(&Path) -> std::io::Result<String>,
@@ -331,6 +406,14 @@ fn is_origin(url: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
     })
+}
+
+/// Whether it is an origin with perhaps a path, and without what a secret could be in.
+fn is_endpoint(url: &str) -> bool {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    is_origin(&format!("{scheme}://{host}")) && path.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -365,8 +448,10 @@ mod tests {
         let options = Options {
             config: Some("a".into()),
             listen: Some("here".to_owned()),
+            metrics_listen: Some("there".to_owned()),
             public_url: Some("ftp://x".to_owned()),
             drain: Some(0),
+            log_format: Some("xml".to_owned()),
             ..Options::default()
         };
         let errors = config(&options, "lisen = 3").unwrap_err();
@@ -375,7 +460,65 @@ mod tests {
             .iter()
             .filter_map(|error| error.split(':').next())
             .collect();
-        assert_eq!(places, ["config", "listen", "public-url", "drain"]);
+        assert_eq!(
+            places,
+            [
+                "config",
+                "listen",
+                "metrics-listen",
+                "public-url",
+                "log-format",
+                "drain"
+            ]
+        );
+    }
+
+    #[test]
+    fn metrics_are_told_at_an_address_of_their_own_or_not_at_all() {
+        let told_at = |at: Option<&str>| {
+            let options = Options {
+                metrics_listen: at.map(str::to_owned),
+                ..Options::default()
+            };
+            config(&options, "").map(|config| config.metrics_listen)
+        };
+        assert_eq!(told_at(None).unwrap(), None);
+        let own = "127.0.0.1:9430";
+        assert_eq!(told_at(Some(own)).unwrap(), own.parse().ok());
+        assert!(told_at(Some("127.0.0.1:8430")).is_err());
+    }
+
+    #[test]
+    fn a_collector_is_an_address_without_secrets() {
+        let parsed = |url: &str| {
+            let options = Options {
+                otlp: Some(url.to_owned()),
+                ..Options::default()
+            };
+            config(&options, "").map(|config| config.otlp)
+        };
+        assert_eq!(parsed("").unwrap(), None);
+        for good in [
+            "http://localhost:4318",
+            "https://collector.example.com/otlp/",
+            "http://[::1]:4318",
+        ] {
+            assert_eq!(parsed(good).unwrap().as_deref(), Some(good));
+        }
+        for bad in [
+            "localhost:4318",
+            "grpc://localhost:4317",
+            "http://user:word@localhost",
+            "http://localhost/?key=secret",
+            "http://",
+        ] {
+            let errors = parsed(bad).unwrap_err().to_string();
+            assert!(
+                errors.starts_with("otlp: ")
+                    && !["word", "key="].iter().any(|part| errors.contains(part)),
+                "{errors}"
+            );
+        }
     }
 
     #[test]

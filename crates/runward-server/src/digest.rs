@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use runward_event::{Mode, parse_line};
 use runward_report::{Report, ReportBuilder};
-use runward_store::{About, Batch, Digest, NewDetection, Observation, Tag, Tags};
+use runward_store::{About, Batch, Digest, Millis, NewDetection, Observation, Tag, Tags};
 
 use crate::app::millis;
 use crate::objects::{ObjectError, Objects};
@@ -88,7 +88,7 @@ fn take(builder: &mut ReportBuilder, packed: &[u8], mut next: u64) -> u64 {
 }
 
 /// What a report amounts to.
-pub(crate) fn digest(folded: &Folded) -> Digest {
+pub(crate) fn digest(folded: &Folded, now: Millis) -> Digest {
     let report = &folded.report;
     let counts = &report.counts;
     let lost: u64 = report.lost_events.values().sum();
@@ -109,6 +109,7 @@ pub(crate) fn digest(folded: &Folded) -> Digest {
         }
     }
     Digest {
+        at: now,
         events: int(folded.events),
         complete: report.complete,
         duration_ms: report
@@ -124,6 +125,7 @@ pub(crate) fn digest(folded: &Folded) -> Digest {
         tags,
         observations: observations(report),
         detections: report.detections.iter().map(detection).collect(),
+        ..Digest::default()
     }
 }
 

@@ -17,14 +17,19 @@ mod auth;
 mod config;
 mod digest;
 mod ingest;
+mod learn;
 mod listen;
+mod metrics;
+mod notify;
 mod objects;
 mod pages;
 mod policy;
 mod problem;
 mod query;
 mod rates;
+mod retention;
 mod serve;
+mod telemetry;
 mod trial;
 mod web;
 mod what_if;
@@ -42,6 +47,7 @@ use runward_store_sql::SqlStore;
 use crate::app::App;
 use crate::config::{Config, Options};
 use crate::objects::Objects;
+use crate::telemetry::Traces;
 
 /// See the fleet: the control plane of Runward.
 #[derive(Debug, Parser)]
@@ -68,14 +74,17 @@ enum Role {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("RUNWARD_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
-        )
-        .with_writer(std::io::stderr)
-        .init();
-    match run(&cli) {
+    let config = Config::new(&cli.options, |path| std::fs::read_to_string(path));
+    let traces = traces(&cli.role, config.as_ref().ok());
+    let format = config.as_ref().map(|config| config.log_format);
+    telemetry::start(
+        format.unwrap_or_default(),
+        traces.as_ref().ok().and_then(Option::as_ref),
+    );
+    match config
+        .map_err(Into::into)
+        .and_then(|config| run(&cli, config, traces?))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -84,13 +93,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
-    let config = Config::new(&cli.options, |path| std::fs::read_to_string(path))?;
+/// Traces of what runs for long, if they are wanted.
+fn traces(role: &Role, config: Option<&Config>) -> anyhow::Result<Option<Traces>> {
+    let endpoint = config.and_then(|config| config.otlp.as_deref());
+    match role {
+        Role::Serve | Role::Worker => endpoint.map(Traces::start).transpose(),
+        Role::Migrate | Role::Admin(_) => Ok(None),
+    }
+}
+
+fn run(cli: &Cli, config: Config, traces: Option<Traces>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("can't start the threads of the server")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let app = open(config).await?;
         if matches!(cli.role, Role::Serve | Role::Worker) {
             tokio::spawn(look_for_objects(app.clone()));
@@ -101,7 +118,11 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Role::Migrate => Ok(()),
             Role::Admin(act) => admin::act(&app, act).await,
         }
-    })
+    });
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    ended
 }
 
 /// Opens what the server keeps, and brings it to this version's shape.

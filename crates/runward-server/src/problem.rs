@@ -74,6 +74,11 @@ impl Problem {
         }
     }
 
+    /// It was there, and was deleted on purpose.
+    pub(crate) fn gone(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::GONE, "gone", detail)
+    }
+
     pub(crate) fn no_key() -> Problem {
         Problem::new(
             StatusCode::UNAUTHORIZED,
@@ -117,6 +122,7 @@ impl From<StoreError> for Problem {
             StoreError::Full(_) => {
                 Problem::new(StatusCode::CONFLICT, "too many", error.to_string())
             }
+            StoreError::Gone(why) => Problem::gone(why),
             StoreError::Conflict(why) => {
                 Problem::new(StatusCode::CONFLICT, "not as things are", why)
             }

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use runward_store::{ApiKey, KeyScope};
 
+use crate::metrics::Counters;
 use crate::problem::Problem;
 
 /// Requests a second with a key that reads or changes, and how many may come at once.
@@ -24,36 +25,40 @@ pub(crate) struct Rates {
     asking: DefaultKeyedRateLimiter<i64>,
     sending: DefaultKeyedRateLimiter<i64>,
     guessing: DefaultKeyedRateLimiter<IpAddr>,
+    /// Requests that were refused, by the name of the rate.
+    refused: Counters<1>,
 }
 
-impl Default for Rates {
-    fn default() -> Rates {
+impl Rates {
+    pub(crate) fn new(refused: Counters<1>) -> Rates {
         Rates {
             asking: RateLimiter::keyed(quota(ASKING)),
             sending: RateLimiter::keyed(quota(SENDING)),
             guessing: RateLimiter::keyed(quota(GUESSING)),
+            refused,
         }
     }
-}
 
-impl Rates {
     /// Counts a request with a key.
     pub(crate) fn asks(&self, key: &ApiKey) -> Result<(), Problem> {
-        let rate = match key.scope {
-            KeyScope::Ingest => &self.sending,
-            KeyScope::Read | KeyScope::Admin => &self.asking,
+        let (rate, name) = match key.scope {
+            KeyScope::Ingest => (&self.sending, "sending"),
+            KeyScope::Read | KeyScope::Admin => (&self.asking, "asking"),
         };
-        rate.check_key(&key.id).map_err(|_| too_often())
+        let checked = rate.check_key(&key.id);
+        checked.map_err(|_| self.too_often(name))
     }
 
     /// Counts a batch that a job sends by a token; `share` is below zero, where no key's number is.
     pub(crate) fn sends(&self, share: i64) -> Result<(), Problem> {
-        self.sending.check_key(&share).map_err(|_| too_often())
+        let checked = self.sending.check_key(&share);
+        checked.map_err(|_| self.too_often("sending"))
     }
 
     /// Counts a request of a person with a session; people are counted below zero, too.
     pub(crate) fn person(&self, user: i64) -> Result<(), Problem> {
-        self.asking.check_key(&-user).map_err(|_| too_often())
+        let checked = self.asking.check_key(&-user);
+        checked.map_err(|_| self.too_often("asking"))
     }
 
     /// Counts a request without a valid key.
@@ -62,7 +67,16 @@ impl Rates {
             self.guessing.retain_recent();
         }
         let checked = self.guessing.check_key(&neighbourhood(client));
-        checked.map_err(|_| too_often())
+        checked.map_err(|_| self.too_often("guessing"))
+    }
+
+    fn too_often(&self, name: &'static str) -> Problem {
+        self.refused.get_or_create(&[("limit", name)]).inc();
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many requests",
+            "ask less often; the answer's `retry-after` says when it goes on",
+        )
     }
 }
 
@@ -79,21 +93,13 @@ fn neighbourhood(client: IpAddr) -> IpAddr {
     }
 }
 
-fn too_often() -> Problem {
-    Problem::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too many requests",
-        "ask less often; the answer's `retry-after` says when it goes on",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn who_guesses_is_slowed_down_and_nobody_else() {
-        let rates = Rates::default();
+        let rates = Rates::new(Counters::default());
         let guesses = |client: &str| {
             let client = client.parse().unwrap();
             (0..1000).filter(|_| rates.guesses(client).is_ok()).count()

@@ -1,21 +1,29 @@
 //! The server's life: it listens, drains when it is told to end, and ends.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::admin::first_org;
 use crate::app::App;
 use crate::auth::Token;
 use crate::listen::listen;
+use crate::metrics;
+use crate::notify::send_messages;
+use crate::retention::keep_to_terms;
+use crate::telemetry;
 use crate::worker::work;
 
 /// What every answer says to browsers. Nothing comes from elsewhere, nothing stands in line, nobody frames it.
@@ -31,7 +39,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Every address of the server.
+/// Every address of the server but that of its metrics.
 pub(crate) fn router(app: App) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
@@ -42,7 +50,9 @@ pub(crate) fn router(app: App) -> Router {
         let value = HeaderValue::from_static(value);
         router = router.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
-    router.with_state(app)
+    let count = from_fn_with_state(app.clone(), metrics::count);
+    let trace = from_fn(telemetry::trace);
+    router.layer(count).layer(trace).with_state(app)
 }
 
 async fn ready(State(app): State<App>) -> Response {
@@ -67,7 +77,8 @@ pub(crate) async fn serve(app: App) -> anyhow::Result<()> {
     })?;
     welcome(&app).await?;
     let (end, ends) = watch::channel(false);
-    let worker = tokio::spawn(work(app.clone(), ends.clone()));
+    tell_metrics(&app, ends.clone()).await?;
+    let mut workers = workers(&app, &ends);
     tracing::info!(address = %config.listen, public = config.public_url, "listening");
     let server = tokio::spawn(listen(listener, router(app), ends, config.drain));
     told_to_end().await?;
@@ -76,8 +87,18 @@ pub(crate) async fn serve(app: App) -> anyhow::Result<()> {
     if !server.await.unwrap_or(false) {
         tracing::warn!("some requests took too long and were broken off");
     }
-    let _ = worker.await;
+    while workers.join_next().await.is_some() {}
     Ok(())
+}
+
+/// What goes on without anybody asking, each on its own: deleting what is old may have to wait for a store that is slow,
+/// and nothing else should.
+fn workers(app: &App, ends: &watch::Receiver<bool>) -> JoinSet<()> {
+    let mut workers = JoinSet::new();
+    workers.spawn(work(app.clone(), ends.clone()));
+    workers.spawn(keep_to_terms(app.clone(), ends.clone()));
+    workers.spawn(send_messages(app.clone(), ends.clone()));
+    workers
 }
 
 /// Says how to log in for the first time, as long as nobody can.
@@ -103,11 +124,34 @@ async fn welcome(app: &App) -> anyhow::Result<()> {
 
 /// Works without answering anybody.
 pub(crate) async fn work_only(app: App) -> anyhow::Result<()> {
+    let public = &app.config().public_url;
+    if public.starts_with("http://127.0.0.1") {
+        tracing::warn!(
+            public,
+            "links in notifications that this worker sends lead there: give it the --public-url of the servers"
+        );
+    }
     let (end, ends) = watch::channel(false);
-    let worker = tokio::spawn(work(app, ends));
+    tell_metrics(&app, ends.clone()).await?;
+    let mut workers = workers(&app, &ends);
     told_to_end().await?;
     let _ = end.send(true);
-    let _ = worker.await;
+    while workers.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Answers scrapes at an address of their own, so that nobody reads metrics who only reaches the pages.
+async fn tell_metrics(app: &App, ends: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let Some(address) = app.config().metrics_listen else {
+        return Ok(());
+    };
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("can't listen on {address}: name another address with --metrics-listen")
+    })?;
+    tracing::info!(%address, "telling metrics");
+    let router = metrics::router(Arc::clone(app.metrics()));
+    // Nobody waits for it: a scrape that is under way at the end is tried again.
+    tokio::spawn(listen(listener, router, ends, app.config().drain));
     Ok(())
 }
 

@@ -66,6 +66,10 @@ pub(crate) async fn suggested(
         after: None,
         limit: most.clamp(1, RUNS_MAX),
     };
+    let filter = RunFilter {
+        recorded: true,
+        ..filter
+    };
     let runs = app.store().runs(org, &filter, page).await?.rows;
     let (runs, _) = affordable(runs);
     let count = runs.len();
@@ -134,6 +138,7 @@ async fn of_scope(
         project: scope.project(),
         pipeline: scope.pipeline().map(str::to_owned),
         job: scope.job().map(str::to_owned),
+        recorded: true,
         ..RunFilter::default()
     };
     let page = PageRequest { after: None, limit };

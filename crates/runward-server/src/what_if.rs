@@ -107,8 +107,7 @@ pub(crate) fn tried(report: &Report, policy: String) -> WhatIf {
     if policy.len() > TEXT_MAX {
         return WhatIf {
             error: Some("the text is too long: a policy has at most 64 KiB".to_owned()),
-            policy: String::new(),
-            rows: Vec::new(),
+            ..WhatIf::default()
         };
     }
     let read = read(&policy).and_then(|source| combine(vec![source]));
@@ -116,8 +115,11 @@ pub(crate) fn tried(report: &Report, policy: String) -> WhatIf {
         Ok(read) => {
             let mut trial = Trial::new(Matcher::new(read));
             trial.judge(report);
+            let (rows, unlisted) = trial.rows();
             WhatIf {
-                rows: trial.rows(),
+                rows,
+                unlisted,
+                unjudged: report.omitted.network_events,
                 policy,
                 error: None,
             }
@@ -125,7 +127,7 @@ pub(crate) fn tried(report: &Report, policy: String) -> WhatIf {
         Err(errors) => WhatIf {
             error: Some(sentences(&errors)),
             policy,
-            rows: Vec::new(),
+            ..WhatIf::default()
         },
     }
 }
@@ -165,6 +167,8 @@ pub(crate) struct Trial {
     judged: usize,
     /// By destination, with the last record that it was in.
     rows: BTreeMap<String, (usize, WhatIfRow)>,
+    /// Connections to stop that came when there were too many destinations to keep.
+    unkept: usize,
 }
 
 /// What a trial found.
@@ -176,6 +180,9 @@ pub(crate) struct Tried {
     pub(crate) omitted: u64,
     /// What would have been stopped, most connections first.
     pub(crate) rows: Vec<WhatIfRow>,
+    /// Destinations that are not listed there, because there are too many; behind [`KEPT`] of them, each connection
+    /// counts as one.
+    pub(crate) unlisted: u64,
 }
 
 /// A run on which a policy was tried.
@@ -186,6 +193,8 @@ pub(crate) struct TriedRun {
     pub(crate) connections: u64,
     /// Those of them that would have been stopped.
     pub(crate) stopped: u64,
+    /// Connections that its report counts and does not list: nobody knows what the policy would say of them.
+    pub(crate) unjudged: u64,
 }
 
 impl Trial {
@@ -195,6 +204,7 @@ impl Trial {
             runs: Vec::new(),
             judged: 0,
             rows: BTreeMap::new(),
+            unkept: 0,
         }
     }
 
@@ -204,22 +214,27 @@ impl Trial {
             run,
             connections: u64::try_from(report.network_events.len()).unwrap_or(u64::MAX),
             stopped,
+            unjudged: report.omitted.network_events,
         });
     }
 
     pub(crate) fn finish(self) -> Tried {
+        let (rows, unlisted) = self.rows();
         Tried {
-            rows: self.rows(),
+            rows,
+            unlisted,
             runs: self.runs,
             omitted: 0,
         }
     }
 
-    fn rows(&self) -> Vec<WhatIfRow> {
+    /// The rows that are listed, and how many are not.
+    fn rows(&self) -> (Vec<WhatIfRow>, u64) {
         let mut rows: Vec<WhatIfRow> = self.rows.values().map(|(_, row)| row.clone()).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.connections));
+        let unlisted = self.unkept + rows.len().saturating_sub(ROWS);
         rows.truncate(ROWS);
-        rows
+        (rows, u64::try_from(unlisted).unwrap_or(u64::MAX))
     }
 
     /// Judges the connections of one record; how many would have been stopped.
@@ -237,6 +252,7 @@ impl Trial {
 
     fn stop(&mut self, event: &NetworkRow, reason: String) {
         if self.rows.len() >= KEPT && !self.rows.contains_key(&event.destination) {
+            self.unkept += 1;
             return;
         }
         let row = WhatIfRow {

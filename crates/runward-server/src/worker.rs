@@ -5,11 +5,15 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
+use runward_store::StoreError;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::app::{App, now};
 use crate::digest::{digest, fold};
+use crate::learn;
+use crate::metrics::Outcome;
 use crate::problem::Problem;
 
 /// How often it is looked whether there is something to do.
@@ -22,8 +26,9 @@ const DIGESTS: usize = 8;
 /// A run that goes on is digested again when so many times has passed what the last time took: a long run costs a
 /// bounded share of the machine.
 const REST: u32 = 20;
-/// But it rests no longer than this: the time may have gone by waiting for a store, and its end may have come meanwhile.
-const REST_MAX: Duration = Duration::from_secs(15);
+/// But it rests no longer than this: what is not normal is to be told within five seconds, and the time may have gone by
+/// waiting for a store.
+const REST_MAX: Duration = Duration::from_secs(3);
 /// How long a run rests that could not be digested, so that it does not stand in the way of others.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// How long the digest of one run may take. A database or a store that has gone without a word is then asked anew.
@@ -44,15 +49,22 @@ pub(crate) async fn work(app: App, mut ends: watch::Receiver<bool>) {
             () = tokio::time::sleep(pause) => {}
         }
         pause = TICK;
+        let began = Instant::now();
         let turned = tokio::select! {
             _ = ends.changed() => return,
             turned = turn(&app, &mut resting, &order) => turned,
         };
+        let counts = &app.metrics().work;
         match turned {
-            Ok(Turn::Done) => {}
-            Ok(Turn::MoreToDo) => pause = Duration::ZERO,
+            Ok(turn) => {
+                counts.turned(began.elapsed(), now());
+                if let Turn::MoreToDo = turn {
+                    pause = Duration::ZERO;
+                }
+            }
             // It is tried again with the next tick; the store has said what is wrong.
             Err(problem) => {
+                counts.failed("turn");
                 tracing::warn!(detail = problem.detail(), "a turn of work failed");
             }
         }
@@ -69,25 +81,59 @@ async fn turn(
     resting: &mut HashMap<i64, Instant>,
     order: &RandomState,
 ) -> Result<Turn, Problem> {
+    let counts = &app.metrics().work;
     let patience = i64::try_from(app.config().silent_after.as_millis()).unwrap_or(i64::MAX);
     let tended = timeout(TEND_MAX, async {
-        app.store().silence(now() - patience).await?;
+        app.store().silence(now() - patience, now()).await?;
         app.store().tend_suppressions(now()).await
     });
     // What goes wrong here must not keep runs from being digested.
     match tended.await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "silent runs and rules could not be tended"),
-        Err(_) => tracing::warn!("tending silent runs and rules took too long"),
+        Ok(Err(error)) => {
+            counts.failed("tending");
+            tracing::warn!(%error, "silent runs and rules could not be tended");
+        }
+        Err(_) => {
+            counts.failed("tending");
+            tracing::warn!("tending silent runs and rules took too long");
+        }
     }
+    counts.found(&app.store().backlog().await?, now());
     resting.retain(|_, until| *until > Instant::now());
     let undigested = app.store().undigested(RUNS).await?;
     let mut runs: Vec<i64> = undigested.into_iter().map(|(run, _)| run).collect();
     runs.retain(|run| !resting.contains_key(run));
     runs.sort_by_cached_key(|run| order.hash_one(run));
+    let span = match runs.as_slice() {
+        [] => Span::none(),
+        _ => info_span!("worker.turn"),
+    };
+    digest_runs(app, &runs, resting).instrument(span).await;
+    Ok(if runs.len() > DIGESTS {
+        Turn::MoreToDo
+    } else {
+        Turn::Done
+    })
+}
+
+async fn digest_runs(app: &App, runs: &[i64], resting: &mut HashMap<i64, Instant>) {
+    let counts = &app.metrics().work;
     for &run in runs.iter().take(DIGESTS) {
         let began = Instant::now();
-        let rest = match timeout(DIGEST_MAX, digest_run(app, run)).await {
+        let span = info_span!("worker.digest", runward.run = run);
+        let digested = timeout(DIGEST_MAX, digest_run(app, run))
+            .instrument(span)
+            .await;
+        counts.digested(
+            match &digested {
+                Ok(Ok(_)) => Outcome::Done,
+                Ok(Err(_)) => Outcome::Failed,
+                Err(_) => Outcome::TookTooLong,
+            },
+            began.elapsed(),
+        );
+        let rest = match digested {
             Ok(Ok(Digested::Over)) => None,
             Ok(Ok(Digested::GoesOn)) => Some((began.elapsed() * REST).clamp(TICK, REST_MAX)),
             // One run that can't be digested does not stand in the way of the others.
@@ -108,12 +154,10 @@ async fn turn(
             resting.insert(run, Instant::now() + rest);
         }
     }
-    Ok(if runs.len() > DIGESTS {
-        Turn::MoreToDo
-    } else {
-        Turn::Done
-    })
 }
+
+/// How often a run is judged before it has to wait for its next turn.
+const TRIES: usize = 8;
 
 enum Digested {
     Over,
@@ -123,11 +167,27 @@ enum Digested {
 async fn digest_run(app: &App, run: i64) -> Result<Digested, Problem> {
     let batches = app.store().batches(run).await?;
     let folded = fold(app.objects(), &batches).await?;
-    let digest = digest(&folded);
-    app.store().digest(run, &digest).await?;
-    Ok(if digest.complete {
-        Digested::Over
-    } else {
-        Digested::GoesOn
-    })
+    let own = digest(&folded, now());
+    // Where another run of the job was learned in the meantime, nothing was kept, and this one is judged again.
+    for _ in 0..TRIES {
+        let mut digest = own.clone();
+        if let Some(place) = app.store().run_place(run).await? {
+            learn::judge(app, &place, &folded.report, &mut digest).await?;
+        }
+        match app.store().digest(run, &digest).await {
+            Err(StoreError::Conflict(_)) => continue,
+            other => other?,
+        }
+        if !digest.detections.is_empty() || !digest.incidents.is_empty() || digest.complete {
+            app.teller().wake();
+        }
+        return Ok(if digest.complete {
+            Digested::Over
+        } else {
+            Digested::GoesOn
+        });
+    }
+    Err(Problem::unavailable(
+        "other runs of the job were learned all the time",
+    ))
 }

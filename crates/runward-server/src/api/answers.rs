@@ -158,6 +158,7 @@ pub(super) async fn runs(
         tags: tag
             .transpose()?
             .map_or(Tags::default(), |tag| Tags::default().with(tag)),
+        recorded: false,
         since: query.since_ms,
         until: query.until_ms,
         text: query.q,
@@ -207,6 +208,8 @@ fn told_run(run: Run) -> api::Run {
         detections: run.detections,
         lost: run.lost,
         tags: run.tags.list().into_iter().map(told_tag).collect(),
+        events_deleted_at_ms: run.events_deleted.map(|deleted| deleted.at),
+        detections_deleted_at_ms: run.detections_deleted.map(|deleted| deleted.at),
     }
 }
 
@@ -218,11 +221,12 @@ fn told_tag(tag: Tag) -> api::Tag {
         Tag::Terminated => api::Tag::Terminated,
         Tag::Loss => api::Tag::Loss,
         Tag::NotMonitored => api::Tag::NotMonitored,
+        Tag::Anomalous => api::Tag::Anomalous,
     }
 }
 
 /// A run that the key may see.
-async fn seen(app: &App, key: &Caller, id: &str) -> Result<Run, Problem> {
+pub(super) async fn seen(app: &App, key: &Caller, id: &str) -> Result<Run, Problem> {
     let found = app.store().run(key.org, id).await?;
     let found = found.filter(|(run, _)| key.project.is_none_or(|only| only == run.project));
     found

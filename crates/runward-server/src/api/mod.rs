@@ -1,17 +1,21 @@
 //! The HTTP API: what `runward_api` says, answered.
 
 mod answers;
+mod baselines;
 mod caller;
 mod identity;
+mod notifications;
 mod policies;
+mod retention;
 mod suppressions;
 
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, delete, get, patch, post};
-use runward_api::{Method, Operation, ROUTES};
+use runward_api::{Method, Object, Operation, ROUTES};
+use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::ingest;
@@ -47,6 +51,7 @@ fn operation(operation: Operation) -> Answers {
     match operation {
         Operation::DescribeApi => Answers::Get(get(answers::describe)),
         Operation::SendEvents => Answers::Post(post(ingest::receive)),
+        Operation::SendHeartbeat => Answers::Post(post(ingest::heartbeat)),
         Operation::ShowOverview => Answers::Get(get(answers::overview)),
         Operation::ListProjects => Answers::Get(get(answers::projects)),
         Operation::ListRuns => Answers::Get(get(answers::runs)),
@@ -73,16 +78,37 @@ fn operation(operation: Operation) -> Answers {
         Operation::ArchivePolicy => Answers::Delete(delete(policies::archive)),
         Operation::ListAgents => Answers::Get(get(answers::agents)),
         Operation::ListKeys => Answers::Get(get(answers::keys)),
+        Operation::ListBaselines => Answers::Get(get(baselines::list)),
+        Operation::ShowBaseline => Answers::Get(get(baselines::show)),
+        Operation::ListBaselineChanges => Answers::Get(get(baselines::changes)),
+        Operation::DecideBaseline => Answers::Post(post(baselines::decide).layer(small())),
+        Operation::ShowBaselineSettings => Answers::Get(get(baselines::show_settings)),
+        Operation::ChangeBaselineSettings => {
+            Answers::Patch(patch(baselines::change_settings).layer(small()))
+        }
+        Operation::ListAnomalies => Answers::Get(get(baselines::anomalies)),
+        Operation::ListIncidents => Answers::Get(get(baselines::incidents)),
         Operation::CreateKey => Answers::Post(post(answers::create_key).layer(small())),
         Operation::RevokeKey => Answers::Delete(delete(answers::revoke_key)),
         Operation::ListMembers => Answers::Get(get(identity::members)),
         Operation::ChangeMember => Answers::Patch(patch(identity::change_member).layer(small())),
         Operation::RemoveMember => Answers::Delete(delete(identity::remove_member)),
+        Operation::ShowRetention => Answers::Get(get(retention::show)),
+        Operation::ChangeRetention => Answers::Patch(patch(retention::change).layer(small())),
         Operation::ListTrust => Answers::Get(get(identity::trusts)),
         Operation::CreateTrust => Answers::Post(post(identity::create_trust).layer(small())),
         Operation::RemoveTrust => Answers::Delete(delete(identity::remove_trust)),
         Operation::CreateRegistration => Answers::Post(post(identity::create_registration)),
         Operation::RegisterAgent => Answers::Post(post(identity::register_agent).layer(small())),
+        Operation::ListChannels => Answers::Get(get(notifications::list)),
+        Operation::CreateChannel => Answers::Post(post(notifications::create).layer(small())),
+        Operation::ShowChannel => Answers::Get(get(notifications::show)),
+        Operation::ChangeChannel => Answers::Patch(patch(notifications::change).layer(small())),
+        Operation::RemoveChannel => Answers::Delete(delete(notifications::remove)),
+        Operation::TestChannel => Answers::Post(post(notifications::test)),
+        Operation::RenewSigningSecret => Answers::Post(post(notifications::renew)),
+        Operation::ListDeliveries => Answers::Get(get(notifications::deliveries)),
+        Operation::SendAgain => Answers::Post(post(notifications::send_again)),
     }
 }
 
@@ -97,7 +123,7 @@ fn on(method: Method, answers: Answers) -> MethodRouter<App> {
     }
 }
 
-/// A parameter, a query or a body, whose faults are told as problems.
+/// A parameter or a query, whose faults are told as problems.
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(Problem))]
 pub(crate) struct Path<T>(pub(crate) T);
@@ -106,9 +132,17 @@ pub(crate) struct Path<T>(pub(crate) T);
 #[from_request(via(axum::extract::Query), rejection(Problem))]
 pub(crate) struct Query<T>(pub(crate) T);
 
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(Problem))]
+/// A body, which is an object; and an answer.
 pub(crate) struct Json<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Json<T>, Problem> {
+        let axum::Json(Object(body)) = axum::Json::from_request(request, state).await?;
+        Ok(Json(body))
+    }
+}
 
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Problem {

@@ -207,6 +207,15 @@ pub(super) async fn version(
 }
 
 fn scope(project: Option<i64>, asked: &api::PolicyScope) -> Result<PolicyScope, Problem> {
+    // A script whose variable is not set must not let a policy hold for everything.
+    if [&asked.pipeline, &asked.job]
+        .iter()
+        .any(|name| name.as_deref() == Some(""))
+    {
+        return Err(Problem::not_possible(
+            "a name is empty: leave the field out where all are meant",
+        ));
+    }
     policy::scope(project, asked.pipeline.as_deref(), asked.job.as_deref())
         .map_err(Problem::not_possible)
 }
@@ -270,6 +279,7 @@ pub(super) async fn attempt(
         run: tried.run.id,
         connections: tried.connections,
         stopped: tried.stopped,
+        not_judged: tried.unjudged,
     });
     let stopped = tried.rows.into_iter().map(|row| api::Stopped {
         destination: row.destination,
@@ -284,6 +294,7 @@ pub(super) async fn attempt(
         runs: runs.collect(),
         omitted_runs: tried.omitted,
         stopped: stopped.collect(),
+        unlisted: tried.unlisted,
     }))
 }
 

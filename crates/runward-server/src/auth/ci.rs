@@ -85,38 +85,22 @@ impl Job {
     }
 }
 
-/// Whom a job's records belong to. More than one organisation may trust it: then the token has to be made for one of
-/// them, because otherwise one could take what is meant for another.
-pub(crate) fn owner(
-    job: &Job,
-    trusts: &[Trust],
-    meant_for: Option<OrgId>,
-) -> Result<OrgId, NoOwner> {
-    let mut trusting: Vec<OrgId> = trusts
+/// Whom a job's records belong to: the organisation that its token is made for, if it trusts the project. Whoever else
+/// trusts it gets nothing, because otherwise one organisation could take what is meant for another.
+pub(crate) fn owner(job: &Job, trusts: &[Trust], meant_for: OrgId) -> Result<OrgId, NoOwner> {
+    let trusted = trusts
         .iter()
-        .filter(|trust| covers(&trust.pattern, &job.project))
-        .map(|trust| trust.org)
-        .filter(|org| meant_for.is_none_or(|wanted| wanted == *org))
-        .collect();
-    trusting.sort();
-    trusting.dedup();
-    match trusting.as_slice() {
-        [] => Err(NoOwner::Nobody),
-        [one] => Ok(*one),
-        _ => Err(NoOwner::Several),
-    }
+        .any(|trust| trust.org == meant_for && covers(&trust.pattern, &job.project));
+    trusted.then_some(meant_for).ok_or(NoOwner)
 }
 
-/// Why a job's records belong to nobody.
+/// A job's records belong to nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoOwner {
-    #[error("no organisation here trusts this project's tokens: an admin can say so in Settings")]
-    Nobody,
-    #[error(
-        "more than one organisation trusts this project's tokens: end the token's audience with /o/ and one's name"
-    )]
-    Several,
-}
+#[error(
+    "the organisation that the token is made for does not trust this project's tokens: an admin can say so in \
+     Settings; for another organisation, end the token's audience with /o/ and its name"
+)]
+pub(crate) struct NoOwner;
 
 /// Whether a text can be a pattern: a project's full name, or `group/*`.
 pub(crate) fn is_pattern(text: &str) -> bool {
@@ -392,11 +376,11 @@ mod tests {
             trust(1, "acme/app"),
             trust(2, "other/*"),
         ];
-        assert_eq!(owner(&job, &one, None), Ok(OrgId(1)));
-        assert_eq!(owner(&job, &one, Some(OrgId(2))), Err(NoOwner::Nobody));
-        assert_eq!(owner(&job, &[], None), Err(NoOwner::Nobody));
+        assert_eq!(owner(&job, &one, OrgId(1)), Ok(OrgId(1)));
+        assert_eq!(owner(&job, &one, OrgId(2)), Err(NoOwner));
+        assert_eq!(owner(&job, &[], OrgId(1)), Err(NoOwner));
         let both = [trust(1, "acme/*"), trust(2, "acme/app")];
-        assert_eq!(owner(&job, &both, None), Err(NoOwner::Several));
-        assert_eq!(owner(&job, &both, Some(OrgId(1))), Ok(OrgId(1)));
+        assert_eq!(owner(&job, &both, OrgId(1)), Ok(OrgId(1)));
+        assert_eq!(owner(&job, &both, OrgId(2)), Ok(OrgId(2)));
     }
 }

@@ -67,7 +67,8 @@ async fn job(app: &App, token: &str) -> Result<Sender, Problem> {
     let known = app.job_issuers().iter();
     let mut known = known.filter(|known| known.settings.address == token.issuer());
     let issuer = known.next().ok_or_else(|| untrusted(TokenError::Issuer))?;
-    // The audience may name the organisation, for projects that several trust.
+    // The audience names the organisation. Without a name it means the one that was there first, so that nobody who
+    // comes later gets what used to be somebody else's.
     let here = &app.config().public_url;
     let orgs = app.store().orgs().await?;
     let named = orgs.iter().map(|org| format!("{here}/o/{}", org.slug));
@@ -75,7 +76,11 @@ async fn job(app: &App, token: &str) -> Result<Sender, Problem> {
     let verified = issuer.issuer.verified(token, &audiences, now()).await;
     let (claims, audience) = verified.map_err(untrusted)?;
     let place = audiences.iter().position(|known| *known == audience);
-    let meant_for = place.and_then(|place| orgs.get(place)).map(|org| org.id);
+    let named = place.and_then(|place| orgs.get(place)).map(|org| org.id);
+    let first = orgs.iter().map(|org| org.id).min();
+    let meant_for = named
+        .or(first)
+        .ok_or_else(|| untrusted(TokenError::Audience))?;
     let job = Job::new(issuer.settings.provider, &claims)
         .ok_or_else(|| untrusted(TokenError::Malformed))?;
     let trusts = app.store().trusts_of(&issuer.settings.address).await?;

@@ -306,7 +306,7 @@ pub(crate) fn is_issuer(url: &str) -> bool {
     })
 }
 
-fn network(text: &str) -> Option<IpNet> {
+pub(super) fn network(text: &str) -> Option<IpNet> {
     let text = text.trim();
     text.parse::<IpNet>()
         .ok()

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
+use prometheus_client::metrics::counter::Counter;
+use runward_store::OrgId;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::batch::{self, BatchError, Events};
+use crate::auth::Sender;
+use crate::metrics::Room;
 use crate::problem::Problem;
 
 /// Bytes of one batch as it is sent.
@@ -18,8 +22,10 @@ const PACKED_MAX: usize = 16 << 20;
 const ROOM: usize = (64 << 20) / UNIT;
 const UNIT: usize = 1 << 10;
 /// What of it the batches with one key may take, so that nobody who stalls stands in the way of others.
-const SHARE: usize = PACKED_MAX / UNIT;
-/// Keys whose shares are remembered before those that take nothing are forgotten.
+const KEY_SHARE: usize = PACKED_MAX / UNIT;
+/// And those of one organisation, however many keys it has: there is always room for another one's.
+const ORG_SHARE: usize = ROOM / 4 * 3;
+/// Holders whose shares are remembered before those that take nothing are forgotten.
 const SHARES_MAX: usize = 1000;
 /// How long a batch waits for room before its agent is asked to come again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,34 +36,52 @@ const SEND_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Intake {
     room: Arc<Semaphore>,
-    /// By the key's number; alive as long as a batch is.
-    shares: Mutex<HashMap<i64, Weak<Semaphore>>>,
+    /// Alive as long as a batch is.
+    shares: Mutex<HashMap<Holder, Weak<Semaphore>>>,
     /// One batch at a time for each processor: more would not be quicker.
     readers: Arc<Semaphore>,
+    /// Batches for which there was no room in time.
+    turned_away: Counter,
+}
+
+/// Who has a share of the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    /// A key, as [`Sender::share`] numbers it.
+    Key(i64),
+    Org(OrgId),
 }
 
 /// A batch as it came, and the room that it takes.
 pub(crate) struct Packed {
     pub(crate) bytes: Bytes,
-    _room: [OwnedSemaphorePermit; 2],
+    _room: [OwnedSemaphorePermit; 3],
 }
 
-impl Default for Intake {
-    fn default() -> Intake {
+impl Intake {
+    pub(crate) fn new(turned_away: Counter) -> Intake {
         let processors = available_parallelism().map_or(1, usize::from);
         Intake {
             room: Arc::new(Semaphore::new(ROOM)),
             shares: Mutex::default(),
             readers: Arc::new(Semaphore::new(processors)),
+            turned_away,
         }
     }
-}
 
-impl Intake {
+    /// For whoever wants to know how full it is.
+    pub(crate) fn watched(&self) -> Room {
+        Room {
+            free: Arc::clone(&self.room),
+            units: ROOM,
+            unit_bytes: UNIT,
+        }
+    }
+
     /// Receives a batch, once there is room for it.
     pub(crate) async fn body(
         &self,
-        key: i64,
+        sender: &Sender,
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Packed, Problem> {
@@ -69,8 +93,9 @@ impl Intake {
             return Err(too_large());
         }
         let units = u32::try_from(length.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX);
-        let room = tokio::time::timeout(PATIENCE, self.room(key, units)).await;
+        let room = tokio::time::timeout(PATIENCE, self.room(sender, units)).await;
         let Ok(Ok(room)) = room else {
+            self.turned_away.inc();
             return Err(Problem::unavailable(
                 "too many batches come in at once; send this one again later",
             ));
@@ -87,23 +112,30 @@ impl Intake {
         }
     }
 
-    /// First the key's own share: who waits for that takes nothing from others.
-    async fn room(&self, key: i64, units: u32) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
-        let share = self.share(key).acquire_many_owned(units).await?;
+    /// First the sender's own shares, the smallest one before: who waits for that takes nothing from others.
+    async fn room(
+        &self,
+        sender: &Sender,
+        units: u32,
+    ) -> Result<[OwnedSemaphorePermit; 3], AcquireError> {
+        let key = self.share(Holder::Key(sender.share), KEY_SHARE);
+        let key = key.acquire_many_owned(units).await?;
+        let org = self.share(Holder::Org(sender.org), ORG_SHARE);
+        let org = org.acquire_many_owned(units).await?;
         let room = Arc::clone(&self.room).acquire_many_owned(units).await?;
-        Ok([share, room])
+        Ok([key, org, room])
     }
 
-    fn share(&self, key: i64) -> Arc<Semaphore> {
+    fn share(&self, holder: Holder, size: usize) -> Arc<Semaphore> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = shares.get(&key).and_then(Weak::upgrade) {
+        if let Some(share) = shares.get(&holder).and_then(Weak::upgrade) {
             return share;
         }
         if shares.len() >= SHARES_MAX {
             shares.retain(|_, share| share.strong_count() > 0);
         }
-        let share = Arc::new(Semaphore::new(SHARE));
-        shares.insert(key, Arc::downgrade(&share));
+        let share = Arc::new(Semaphore::new(size));
+        shares.insert(holder, Arc::downgrade(&share));
         share
     }
 

@@ -7,11 +7,12 @@ use axum::body::Body as Incoming;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use runward_api::Acknowledged;
-use runward_event::{Body, Event, JobStart, Provider};
+use runward_event::{Body, Event, FORMAT_VERSION, JobStart, OLDEST_FORMAT, Provider};
 use runward_report::text::command_line;
-use runward_store::{Batch, Claim, Millis, Opened};
+use runward_store::{Batch, Claim, Millis, Opened, OrgId, Received};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use tracing::{Instrument as _, info_span};
 
 use crate::api::{Json, Path, Query};
 use crate::app::{App, millis, now};
@@ -49,16 +50,39 @@ pub(crate) async fn receive(
     Query(query): Query<BatchQuery>,
     body: Incoming,
 ) -> Result<Json<Acknowledged>, Problem> {
-    if !is_run_id(&run) {
-        return Err(Problem::bad(
-            "a run's name is 32 hexadecimal digits in small letters",
-        ));
+    let taken = take(&app, &sender, &headers, &run, &query, body).await;
+    let counts = &app.metrics().ingest;
+    match &taken {
+        Ok((batch, received)) => counts.took(batch, received),
+        Err(problem) => counts.refused(problem.status()),
     }
+    let (_, received) = taken?;
+    Ok(acknowledged(&app, received.acknowledged))
+}
+
+async fn take(
+    app: &App,
+    sender: &Sender,
+    headers: &HeaderMap,
+    run: &str,
+    query: &BatchQuery,
+    body: Incoming,
+) -> Result<(Batch, Received), Problem> {
+    check_run_id(run)?;
     if query.first == 0 {
         return Err(Problem::bad("events are counted from 1"));
     }
-    let packed = app.intake().body(sender.share, &headers, body).await?;
-    let (packed, events) = app.intake().read(packed, query.first).await?;
+    let packed = app.intake().body(sender, headers, body);
+    let packed = packed.instrument(info_span!("ingest.receive")).await?;
+    let read = info_span!(
+        "ingest.read",
+        runward.batch.bytes = i64::try_from(packed.bytes.len()).unwrap_or(i64::MAX)
+    );
+    let (packed, events) = app
+        .intake()
+        .read(packed, query.first)
+        .instrument(read)
+        .await?;
     if events.last > RUN_EVENTS_MAX {
         return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -66,11 +90,11 @@ pub(crate) async fn receive(
             format!("a run has at most {RUN_EVENTS_MAX} events here; what was acknowledged stays"),
         ));
     }
-    let opened = open(&app, &sender, &run, &query.host, &events).await?;
+    let opened = open(app, sender, run, &query.host, &events).await?;
     let batch = Batch {
         first: i64::try_from(query.first).map_err(|_| Problem::bad("the number is too large"))?,
         last: i64::try_from(events.last).map_err(|_| Problem::bad("the number is too large"))?,
-        object: object_key(&sender, &run, query.first, events.last, &packed.bytes),
+        object: object_key(sender, run, query.first, events.last, &packed.bytes),
         bytes: i64::try_from(packed.bytes.len()).unwrap_or(i64::MAX),
     };
     if batch.last > opened.events {
@@ -79,9 +103,33 @@ pub(crate) async fn receive(
             .await?;
     }
     let received = app.store().receive(opened.number, &batch, now()).await?;
-    Ok(Json(Acknowledged {
-        acknowledged: received.acknowledged,
-    }))
+    Ok((batch, received))
+}
+
+/// `POST /api/v1/runs/{run}/heartbeat`: the run's agent lives, and has nothing to send.
+pub(crate) async fn heartbeat(
+    State(app): State<App>,
+    sender: Sender,
+    Path(run): Path<String>,
+) -> Result<Json<Acknowledged>, Problem> {
+    check_run_id(&run)?;
+    let opened = known(&app, &sender, &run).await?;
+    own(&app, &sender, &run).await?;
+    app.store().heartbeat(opened.number, now()).await?;
+    app.metrics().ingest.heartbeats.inc();
+    Ok(acknowledged(&app, opened.events))
+}
+
+fn acknowledged(app: &App, acknowledged: i64) -> Json<Acknowledged> {
+    Json(Acknowledged {
+        acknowledged,
+        silent_after_seconds: app.config().silent_after.as_secs(),
+    })
+}
+
+async fn known(app: &App, sender: &Sender, run: &str) -> Result<Opened, Problem> {
+    let opened = app.store().opened(sender.org, sender.project, run).await?;
+    opened.ok_or_else(|| Problem::missing("run; send its first events first"))
 }
 
 async fn open(
@@ -100,10 +148,7 @@ async fn open(
             let claim = claim(sender, run, host, start, millis(*time))?;
             app.store().open_run(&claim, now()).await?
         }
-        _ => {
-            let opened = app.store().opened(sender.org, sender.project, run).await?;
-            opened.ok_or_else(|| Problem::missing("run; send its first events first"))?
-        }
+        _ => known(app, sender, run).await?,
     };
     own(app, sender, run).await?;
     Ok(opened)
@@ -144,13 +189,7 @@ fn claim(
             detail,
         )
     };
-    if start.format != runward_event::FORMAT_VERSION {
-        return Err(unreadable(format!(
-            "this server reads events of format {}, and these are of format {}: update the older one",
-            runward_event::FORMAT_VERSION,
-            start.format
-        )));
-    }
+    check_format(start.format).map_err(unreadable)?;
     if !(EARLIEST..now() + AHEAD_MAX).contains(&started_at) {
         return Err(unreadable(
             "the job's clock is more than a day ahead, or before 2020: set the machine's clock"
@@ -193,11 +232,29 @@ fn claim(
     })
 }
 
-fn is_run_id(run: &str) -> bool {
-    run.len() == 32
-        && run
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// A server takes what agents of its own version send, and what those of the version before it do: it is updated first.
+fn check_format(format: u32) -> Result<(), String> {
+    if (OLDEST_FORMAT..=FORMAT_VERSION).contains(&format) {
+        return Ok(());
+    }
+    let what = if format > FORMAT_VERSION {
+        "this server is older than the runward that recorded it: update the server, then send the record again"
+    } else {
+        "the runward that recorded it is too old for this server: update it on the machines where jobs run"
+    };
+    Err(format!(
+        "the record is of format {format}, and formats {OLDEST_FORMAT} to {FORMAT_VERSION} are taken; {what}"
+    ))
+}
+
+fn check_run_id(run: &str) -> Result<(), Problem> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if run.len() == 32 && run.bytes().all(is_digit) {
+        return Ok(());
+    }
+    Err(Problem::bad(
+        "a run's name is 32 hexadecimal digits in small letters",
+    ))
 }
 
 /// Where a batch is kept. With its content in the name, nothing that is kept can be overwritten by something else.
@@ -209,7 +266,12 @@ fn object_key(sender: &Sender, run: &str, first: u64, last: u64, packed: &[u8]) 
         .map(|byte| format!("{byte:02x}"))
         .collect();
     format!(
-        "events/{}/{run}/{first:012}-{last:012}-{hash}.ndjson.zst",
-        sender.org.0
+        "{}/{first:012}-{last:012}-{hash}.ndjson.zst",
+        object_folder(sender.org, run)
     )
+}
+
+/// What the names of all objects of a run begin with. An object is only kept of a run that is known by then.
+pub(crate) fn object_folder(org: OrgId, run: &str) -> String {
+    format!("events/{}/{run}", org.0)
 }

@@ -10,8 +10,9 @@ use super::number::{count, counted};
 use super::pill::{Pill, mode_name, weakened};
 use super::shell::{Section, Shell};
 
-/// An agent with a job sends about once a second; after so long without a word something is wrong.
-const QUIET: Millis = 10 * 60 * 1000;
+/// An agent with a job is heard of twice a minute, also when the job is quiet; after so long without a word something is
+/// wrong.
+const QUIET: Millis = 2 * 60 * 1000;
 
 /// `/o/{org}/agents`.
 #[derive(Template)]

@@ -16,6 +16,7 @@ use super::query::{self, Pairs};
 use super::run::Actor;
 use super::shell::{Section, Shell};
 use super::suppressions::hidden_detections;
+use crate::learn;
 
 /// Rows of one page.
 const ROWS: u32 = 50;
@@ -121,6 +122,7 @@ impl DetectionsQuery {
 #[template(path = "detections.html")]
 pub(crate) struct DetectionsPage {
     shell: Shell,
+    incidents_href: String,
     statuses: Vec<Facet>,
     kinds: Vec<Facet>,
     /// What else the list is limited to, and the list without that limit.
@@ -189,6 +191,7 @@ impl DetectionsPage {
         let shell = shell.titled("Detections", Section::Detections);
         let address = query.address(&shell);
         DetectionsPage {
+            incidents_href: shell.at(&["incidents"]).to_string(),
             statuses: statuses(&shell, query, counts),
             kinds: kinds(&shell, query, counts),
             limits: limits(&shell, query),
@@ -325,7 +328,8 @@ pub(crate) struct DetectionRow {
     /// The severity as a name in the style sheet.
     pub(crate) severity_name: &'static str,
     pub(crate) title: Text,
-    pub(crate) subject: Text,
+    /// What it is about, unless the title has said all of that.
+    pub(crate) subject: Option<Text>,
     pub(crate) program: Text,
     pub(crate) project: Text,
     pub(crate) pipeline: Text,
@@ -339,6 +343,8 @@ pub(crate) struct DetectionRow {
     /// The rule that hides it, and where it is.
     pub(crate) hidden_by: Option<(Text, String)>,
     pub(crate) run_href: String,
+    /// The rows of the run that it stands on.
+    pub(crate) evidence_href: Option<String>,
     pub(crate) action: String,
     pub(crate) suppress_href: String,
     /// Who did it, where the run's report is at hand.
@@ -353,7 +359,9 @@ impl DetectionRow {
             severity: Pill::severity(&d.severity),
             severity_name: severity_name(&d.severity),
             title: Text::new(&d.title, 320),
-            subject: Text::new(&d.subject, 160),
+            subject: Some(&d.subject)
+                .filter(|subject| !subject.is_empty() && **subject != d.title)
+                .map(|subject| Text::new(subject, 160)),
             program: Text::program(&d.program, 40),
             project: Text::new(&d.project_name, 48),
             pipeline: Text::new(&d.pipeline, 48),
@@ -369,6 +377,7 @@ impl DetectionRow {
                 (Text::new(&by.name, 100), rule.to_string())
             }),
             run_href: shell.at(&["runs", &d.run, "detections"]).to_string(),
+            evidence_href: evidence(shell, d).map(|address| address.to_string()),
             action: shell.at(&["detections", &d.id.to_string()]).to_string(),
             suppress_href: suppress_address(shell, d).to_string(),
             actor: None,
@@ -381,6 +390,22 @@ impl DetectionRow {
         self.actor = actor;
         self
     }
+}
+
+/// Whether a detection is about a call that is not normal for the job.
+pub(crate) fn is_call(kind: &str) -> bool {
+    matches!(kind, learn::CALL | learn::VOLUME)
+}
+
+/// The rows of the run that a detection stands on: connections to its destination, or changes of its file.
+fn evidence(shell: &Shell, d: &Detection) -> Option<Address> {
+    let (tab, text) = match d.about {
+        About::Destination => ("network", d.subject.split(':').next()?),
+        About::File => ("files", d.subject.as_str()),
+        About::Secret | About::Machine => return None,
+    };
+    let short: String = text.chars().take(query::TEXT).collect();
+    (!short.is_empty()).then(|| shell.at(&["runs", &d.run, tab]).with("q", &short))
 }
 
 /// The form of a rule as narrow as what is known of this detection: what a person takes away makes it wider.

@@ -12,6 +12,7 @@ mod address;
 mod agents;
 mod assets;
 mod baseline;
+mod channel;
 mod chart;
 mod confirm;
 mod destinations;
@@ -19,7 +20,9 @@ mod detections;
 pub(crate) mod entry;
 mod failure;
 mod hostile;
+mod incidents;
 mod moment;
+mod notifications;
 mod number;
 mod overview;
 mod pager;
@@ -27,6 +30,8 @@ mod pill;
 mod policies;
 mod projects;
 mod query;
+mod reference;
+mod retention;
 mod run;
 mod run_row;
 mod runs;
@@ -41,7 +46,10 @@ mod tests;
 
 pub(crate) use agents::AgentsPage;
 pub(crate) use assets::ASSETS;
-pub(crate) use baseline::BaselinePage;
+pub(crate) use baseline::{
+    BaselinePage, BaselineParts, BaselinesPage, BaselinesQuery, entries_page,
+};
+pub(crate) use channel::{ChannelForm, ChannelPage, ChannelParts, FormParts, NewChannelPage};
 pub(crate) use confirm::{ConfirmPage, ConfirmedPage};
 pub(crate) use destinations::{
     DestinationPage, DestinationQuery, DestinationsPage, DestinationsQuery,
@@ -49,15 +57,19 @@ pub(crate) use destinations::{
 pub(crate) use detections::{DetectionsPage, DetectionsQuery};
 pub(crate) use entry::{LoginPage, SetupPage, own_address};
 pub(crate) use failure::ErrorPage;
+pub(crate) use incidents::{IncidentsPage, incidents_page};
+pub(crate) use notifications::{NotificationsPage, NotificationsParts, NotificationsQuery};
 pub(crate) use overview::OverviewPage;
 pub(crate) use policies::{
     Answer, NewPolicyPage, PoliciesPage, PolicyPage, PolicyQuery, PolicySource, Start, Typed,
     VersionPage,
 };
 pub(crate) use projects::ProjectsPage;
+pub(crate) use reference::ReferencePage;
+pub(crate) use retention::{RetentionTyped, seen};
 pub(crate) use run::{
-    DetectionsTab, FilesTab, HttpsTab, NetworkTab, PolicyTab, ProcessesJson, ProcessesTab,
-    RowsQuery, RunSource, StepsTab, SummaryTab, WhatIf, WhatIfRow,
+    DetectionsTab, FilesTab, GoneTab, HttpsTab, NetworkTab, PolicyTab, ProcessesJson, ProcessesTab,
+    RowsQuery, RunSource, StepsTab, SummaryTab, WhatIf, WhatIfRow, deleted_when,
 };
 pub(crate) use runs::{RunsPage, RunsQuery};
 pub(crate) use settings::{

@@ -4,7 +4,10 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use runward_event::{Mode, Status, Tier};
 use runward_report::text::clipped;
-use runward_store::{DetectionStatus, KeyScope, Role, RunState, SuppressionState, Tag, Visibility};
+use runward_store::{
+    BaselineState, DeliveryState, DetectionStatus, KeyScope, Role, RunState, SuppressionState, Tag,
+    Visibility,
+};
 
 /// A word with a colour, and a sentence for those who want to know more.
 #[derive(Clone, Debug, PartialEq, Eq, Template)]
@@ -78,7 +81,7 @@ impl Pill {
             Tag::OverwrittenFile => Pill::new(
                 "alarm",
                 "source code overwritten",
-                "A source file was overwritten.",
+                "A source file was overwritten that the job does not always overwrite.",
             ),
             Tag::Terminated => Pill::new(
                 "alarm",
@@ -91,6 +94,11 @@ impl Pill {
                 "Events were lost: the record has holes.",
             ),
             Tag::NotMonitored => Pill::new("warn", "not monitored", "The job was not watched."),
+            Tag::Anomalous => Pill::new(
+                "alarm",
+                "anomalous",
+                "It did what is not normal for the job.",
+            ),
         }
     }
 
@@ -132,11 +140,69 @@ impl Pill {
         }
     }
 
+    /// Whether somebody was told of something that is not normal.
+    pub(crate) fn disposition(disposition: &str) -> Pill {
+        match disposition {
+            "alert" => Pill::new("alarm", "alert", "Somebody was told."),
+            "known" => Pill::new(
+                "warn",
+                "known",
+                "Somebody was told of the same thing before.",
+            ),
+            _ => Pill::new("plain", "news", "New, and to be expected: nobody was told."),
+        }
+    }
+
+    pub(crate) fn baseline(state: BaselineState) -> Pill {
+        match state {
+            BaselineState::Creating => Pill::new(
+                "plain",
+                "creating",
+                "Too few runs: what is new becomes normal, and alerts nobody.",
+            ),
+            BaselineState::Stable => Pill::new(
+                "good",
+                "stable",
+                "It raises no more false alerts than was asked for.",
+            ),
+            BaselineState::Unstable => Pill::new(
+                "warn",
+                "unstable",
+                "It may raise more false alerts than was asked for. It alerts all the same.",
+            ),
+        }
+    }
+
     pub(crate) fn suppression(state: SuppressionState) -> Pill {
         match state {
             SuppressionState::Live => Pill::new("good", "live", "It hides what fits it."),
             SuppressionState::Expired => Pill::new("quiet", "expired", "Its last day is over."),
             SuppressionState::Ended => Pill::new("quiet", "ended", "Somebody ended it."),
+        }
+    }
+
+    /// How it goes with a channel.
+    pub(crate) fn channel(on: bool, failing: bool, delivered: bool) -> Pill {
+        match (on, failing, delivered) {
+            (false, _, _) => Pill::new("quiet", "off", "It is told nothing."),
+            (true, true, _) => Pill::new("alarm", "failing", "The last message did not arrive."),
+            (true, false, true) => Pill::new("good", "works", "The last message arrived."),
+            (true, false, false) => Pill::new("plain", "on", "Nothing was sent to it yet."),
+        }
+    }
+
+    /// What has become of a message, or of a test, which is not tried again.
+    pub(crate) fn delivery(state: DeliveryState, test: bool) -> Pill {
+        match (state, test) {
+            (DeliveryState::Waiting, _) => {
+                Pill::new("info", "waiting", "It is tried at the time that is named.")
+            }
+            (DeliveryState::Delivered, true) => Pill::new("good", "test taken", ""),
+            (DeliveryState::Delivered, false) => Pill::new("good", "delivered", ""),
+            (DeliveryState::Dead, true) => Pill::new("warn", "test failed", ""),
+            (DeliveryState::Dead, false) => {
+                Pill::new("alarm", "given up", "It is not tried any more.")
+            }
         }
     }
 

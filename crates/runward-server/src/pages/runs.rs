@@ -129,6 +129,7 @@ impl RunsQuery {
             branch: self.branch.clone(),
             state: self.state,
             tags: self.tags,
+            recorded: false,
             since,
             until: until.filter(|_| self.within.is_none()),
             text: self.text.clone(),

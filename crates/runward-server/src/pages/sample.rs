@@ -1,5 +1,8 @@
 //! Data for tests and previews: an ordinary fleet, and one whose every text is hostile.
 
+pub(crate) mod baseline;
+pub(crate) mod notifications;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,10 +18,11 @@ use runward_report::{
     Statuses,
 };
 use runward_store::{
-    About, Agent, ApiKey, AttachedPolicy, AuditEntry, Day, Destination, Detection, DetectionStatus,
-    Field, HiddenBy, KeyScope, KnownJob, Matcher, Millis, Observation, OrgId, Overview, Policy,
-    PolicyAttachment, PolicyScope, PolicyVersion, Project, ProjectId, ProjectSummary, Role, Run,
-    RunState, Sighting, Suppression, Tag, Tags, Trust, User, Visibility,
+    About, Agent, ApiKey, AttachedPolicy, AuditEntry, Day, Deleted, Destination, Detection,
+    DetectionStatus, Field, HiddenBy, KeyScope, KnownJob, Matcher, Millis, Observation, OrgId,
+    Overview, Policy, PolicyAttachment, PolicyScope, PolicyVersion, Project, ProjectId,
+    ProjectSummary, Role, Run, RunState, Sighting, Suppression, Tag, Tags, Trust, User, Visibility,
+    Went,
 };
 
 /// 2026-08-01 09:30:12 UTC.
@@ -337,7 +341,46 @@ pub(super) fn run(kind: Kind) -> Run {
         tags: Tags::default()
             .with(Tag::BlockedCall)
             .with(Tag::OverwrittenFile),
+        events_deleted: None,
+        detections_deleted: None,
     }
+}
+
+/// A run that has been kept for so long that only its row is left.
+pub(super) fn old_run(kind: Kind) -> Run {
+    Run {
+        started_at: NOW - 101 * DAY,
+        last_seen_at: NOW - 101 * DAY,
+        detections: 0,
+        events_deleted: Some(Deleted {
+            at: NOW - 71 * DAY,
+            after_days: 30,
+        }),
+        detections_deleted: Some(Deleted {
+            at: NOW - 11 * DAY,
+            after_days: 90,
+        }),
+        ..run(kind)
+    }
+}
+
+/// Where a run went, as the store knows it.
+pub(super) fn went(kind: Kind) -> Vec<Went> {
+    let place = |destination, name: &str, blocked| Went {
+        destination,
+        observation: Observation {
+            destination: kind.text(name),
+            connections: 7,
+            blocked,
+            bytes_sent: 52_310,
+            bytes_received: 9_204_512,
+            program: kind.text("/usr/bin/curl"),
+        },
+    };
+    vec![
+        place(1, "collect.telemetry.example:443", 3),
+        place(2, "registry.packages.example:443", 0),
+    ]
 }
 
 /// A run that is under way, in a weaker mode than was asked for, with holes in its record.

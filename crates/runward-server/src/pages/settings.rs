@@ -2,8 +2,8 @@
 
 use askama::Template;
 use runward_store::{
-    ApiKey, AuditEntry, Cursor, Millis, Page, PageRequest, ProjectSummary, Role, Trust, User,
-    Visibility,
+    ApiKey, AuditEntry, Cursor, Millis, Page, PageRequest, ProjectSummary, Retention, Role, Trust,
+    User, Visibility,
 };
 
 use super::hostile::Text;
@@ -11,6 +11,7 @@ use super::moment::Moment;
 use super::pager::Older;
 use super::pill::Pill;
 use super::query::{self, Pairs};
+use super::retention::{RetentionSection, RetentionTyped};
 use super::runs::{Choice, project_choices};
 use super::shell::{Section, Shell};
 
@@ -97,6 +98,9 @@ pub(crate) struct SettingsParts<'a> {
     /// Whom jobs' tokens can be trusted of.
     pub(crate) issuers: &'a [&'a str],
     pub(crate) sign_on: Option<SingleSignOn<'a>>,
+    pub(crate) retention: &'a Retention,
+    /// Right after terms were sent that are not saved, and then only.
+    pub(crate) typed_retention: Option<RetentionTyped>,
     pub(crate) audit: &'a Page<AuditEntry>,
 }
 
@@ -104,11 +108,13 @@ pub(crate) struct SettingsParts<'a> {
 ///
 /// Its forms: `settings/keys` (name, scope, project), `settings/keys/{id}` (action=revoke), `settings/members` (login,
 /// password, role), `settings/members/{id}` (action=admin|auditor|remove), `settings/registrations`, `settings/trust`
-/// (issuer, pattern), `settings/trust/{id}`, `settings/projects/{id}` (visibility); each with csrf.
+/// (issuer, pattern), `settings/trust/{id}`, `settings/projects/{id}` (visibility), and that of [`RetentionSection`]; each
+/// with csrf.
 #[derive(Template)]
 #[template(path = "settings.html")]
 pub(crate) struct SettingsPage {
     shell: Shell,
+    notifications_href: String,
     created: Option<CreatedKey>,
     registered: Option<Registered>,
     registrations_action: String,
@@ -116,6 +122,7 @@ pub(crate) struct SettingsPage {
     trusts_action: String,
     issuers: Vec<String>,
     sign_on: Option<SignOnRows>,
+    retention: RetentionSection,
     keys: Vec<KeyRow>,
     keys_action: String,
     project_choices: Vec<Choice>,
@@ -194,6 +201,7 @@ impl SettingsPage {
         let shell = shell.titled("Settings", Section::Settings);
         let address = shell.at(&["settings"]);
         SettingsPage {
+            notifications_href: shell.at(&["settings", "notifications"]).to_string(),
             created: parts.created,
             registered: parts.registered,
             registrations_action: shell.at(&["settings", "registrations"]).to_string(),
@@ -209,6 +217,7 @@ impl SettingsPage {
                 .map(|&issuer| issuer.to_owned())
                 .collect(),
             sign_on: parts.sign_on.map(SignOnRows::new),
+            retention: RetentionSection::new(&shell, parts.retention, parts.typed_retention),
             scopes: SCOPES,
             roles: ROLES,
             keys: parts

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use askama::Template as _;
-use runward_store::{Cursor, DetectionStatus, Millis, Overview, Page, Policy, Run};
+use runward_store::{
+    Channel, ChannelKind, Cursor, Delivery, DetectionStatus, Millis, Overdue, Overview, Page,
+    Policy, Retention, Run,
+};
 
 use super::sample::{self, Kind, NOW};
 use super::*;
@@ -60,8 +63,12 @@ fn run_pages(kind: Kind, run: &Run, id: &str) -> Vec<Sample> {
     let mut run = run.clone();
     id.clone_into(&mut run.id);
     let policies = sample::attached_policies(kind);
+    let anomalies = sample::baseline::anomalies(kind);
     let source = RunSource {
         policies: &policies,
+        anomalies: &anomalies,
+        job: None,
+        told_files: None,
         run: &run,
         project: &project,
         report: &report,
@@ -79,6 +86,8 @@ fn run_pages(kind: Kind, run: &Run, id: &str) -> Vec<Sample> {
     let what_if = WhatIf {
         policy: recommended.clone(),
         error: None,
+        unlisted: 2,
+        unjudged: 1,
         rows: vec![WhatIfRow {
             destination: if kind == Kind::Hostile {
                 sample::hostile("d")
@@ -99,7 +108,7 @@ fn run_pages(kind: Kind, run: &Run, id: &str) -> Vec<Sample> {
     let broken = WhatIf {
         policy: "allow everything".to_owned(),
         error: Some("line 1: 'allow everything' is not an endpoint".to_owned()),
-        rows: Vec::new(),
+        ..WhatIf::default()
     };
     let detections = rows(sample::detections(kind), true);
     let counts = sample::detection_counts(kind);
@@ -166,6 +175,47 @@ fn run_pages(kind: Kind, run: &Run, id: &str) -> Vec<Sample> {
     ]
 }
 
+/// Pages of a run whose events and detections were deleted.
+fn gone_pages(kind: Kind) -> Vec<Sample> {
+    let report = runward_report::Report::default();
+    let project = sample::project(kind);
+    let run = sample::old_run(kind);
+    let source = RunSource {
+        policies: &sample::attached_policies(kind),
+        anomalies: &[],
+        job: None,
+        told_files: None,
+        run: &run,
+        project: &project,
+        report: &report,
+        now: NOW,
+    };
+    let page = |path: &str, html: askama::Result<String>| Sample {
+        address: format!("gone-run/{path}"),
+        html: html.unwrap(),
+    };
+    let mut pages = vec![
+        page(
+            "summary",
+            GoneTab::summary(shell(kind), &source, &sample::went(kind)).render(),
+        ),
+        page(
+            "summary-nowhere",
+            GoneTab::summary(shell(kind), &source, &[]).render(),
+        ),
+        page(
+            "detections",
+            DetectionsTab::new(shell(kind), &source, &rows(Vec::new(), false), &[]).render(),
+        ),
+    ];
+    for tab in ["network", "https", "files", "processes", "policy", "steps"] {
+        let html = GoneTab::named(shell(kind), &source, tab).unwrap().render();
+        pages.push(page(tab, html));
+    }
+    assert!(GoneTab::named(shell(kind), &source, "none").is_none());
+    pages
+}
+
 /// Pages of a run of which nothing is known but that it began.
 fn empty_run_pages() -> Vec<Sample> {
     let report = runward_report::Report::default();
@@ -186,6 +236,9 @@ fn empty_run_pages() -> Vec<Sample> {
     };
     let source = RunSource {
         policies: &[],
+        anomalies: &[],
+        job: None,
+        told_files: None,
         run: &run,
         project: &project,
         report: &report,
@@ -232,7 +285,7 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
     let destinations_query = DestinationsQuery::parse(&pairs(kind, &[("q", "example")]));
     let detections_query =
         DetectionsQuery::parse(&pairs(kind, &[("kind", "agent-tampered"), ("run", RUN)]));
-    let settings = |created: Option<CreatedKey>| {
+    let settings = |created: Option<CreatedKey>, typed_retention: Option<RetentionTyped>| {
         SettingsPage::new(
             s().telling(Some(Notice::done("The member was added."))),
             &SettingsQuery::default(),
@@ -254,6 +307,8 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
                     allowed_groups: &[],
                     allowed_domains: &["northwind.example".to_owned()],
                 }),
+                retention: &Retention::default(),
+                typed_retention,
                 audit: &rows(sample::audit(kind), true),
             },
             NOW,
@@ -275,6 +330,21 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
             error,
         )
         .render()
+    };
+    let shorter = RetentionTyped {
+        terms: ["7", "90", ""].map(|days| match kind {
+            Kind::Ordinary => days.to_owned(),
+            Kind::Hostile => sample::hostile(days),
+        }),
+        losses: Some((
+            Overdue {
+                events: 1_204,
+                detections: 17,
+                undecided: 2,
+                runs: 0,
+            },
+            "7-90-".to_owned(),
+        )),
     };
     let created = CreatedKey {
         name: "nightly".to_owned(),
@@ -378,16 +448,57 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
             )
             .render(),
         ),
-        page("/baseline", BaselinePage::new(s()).render()),
+        page("/incidents", incidents(kind)),
+        page("/baseline", baselines(kind)),
+        page("/baseline/7", baseline(kind)),
         page(
             "/agents",
             AgentsPage::new(s(), &sample::agents(kind), NOW).render(),
         ),
-        page("/settings", settings(None)),
-        page("/settings-created", settings(Some(created))),
+        page("/settings", settings(None, None)),
+        page("/settings-created", settings(Some(created), None)),
+        page("/settings-shorter", settings(None, Some(shorter))),
         page("/confirm", confirm(None, Some("The password is wrong."))),
         page("/confirm-provider", confirm(Some("id.example"), None)),
     ]
+}
+
+fn incidents(kind: Kind) -> askama::Result<String> {
+    let page = rows(sample::baseline::incidents(kind), true);
+    IncidentsPage::new(shell(kind), runward_store::OrgId(1), &page, None, NOW).render()
+}
+
+fn baselines(kind: Kind) -> askama::Result<String> {
+    let counts = [
+        (runward_store::BaselineState::Stable, 1),
+        (runward_store::BaselineState::Unstable, 2),
+    ];
+    BaselinesPage::new(
+        shell(kind),
+        &BaselinesQuery::parse(&pairs(kind, &[("project", "7")])),
+        &rows(sample::baseline::baselines(kind), true),
+        &counts,
+        &runward_store::BaselineSettings::default(),
+        NOW,
+    )
+    .render()
+}
+
+fn baseline(kind: Kind) -> askama::Result<String> {
+    let row = &sample::baseline::baselines(kind)[0];
+    let parts = BaselineParts {
+        row,
+        state: &sample::baseline::state(kind),
+        rates: [
+            "about once in 40 runs (between 30 and 60)".to_owned(),
+            "about once in 240 runs (between 110 and 900)".to_owned(),
+        ],
+        members: &sample::baseline::members(kind),
+        open: &sample::baseline::open(kind),
+        entries: &rows(sample::baseline::entries(kind), true),
+        given_up: (2, 0),
+    };
+    BaselinePage::new(shell(kind), &parts, entries_page(&[]), NOW).render()
 }
 
 /// The pages of suppression rules. The form's addresses say that they hold what was typed.
@@ -469,6 +580,116 @@ fn rule_pages(kind: Kind) -> Vec<Sample> {
     ]
 }
 
+/// The pages of notifications. The form's addresses say that they hold what was typed.
+fn notification_pages(kind: Kind, admin: bool) -> Vec<Sample> {
+    const HOUR: Millis = 3_600_000;
+    let channels = sample::notifications::channels(kind);
+    let deliveries = sample::notifications::deliveries(kind);
+    let projects = sample::projects(kind);
+    let kinds = ["agent-tampered", "outbound-call-blocked"].map(str::to_owned);
+    let s = || Shell {
+        admin,
+        ..shell(kind)
+    };
+    let rights = if admin { "" } else { "-read" };
+    let page = |path: &str, html: askama::Result<String>| Sample {
+        address: format!("o/northwind/settings/notifications{path}{rights}"),
+        html: html.unwrap(),
+    };
+    let list = |query: &[(&str, &str)], channels: &[Channel], deliveries: Vec<Delivery>| {
+        let query = NotificationsQuery::parse(&pairs(Kind::Ordinary, query));
+        let parts = NotificationsParts {
+            channels,
+            projects: &projects,
+            deliveries: &rows(deliveries, true),
+            hour: HOUR,
+        };
+        NotificationsPage::new(s(), &query, &parts, NOW).render()
+    };
+    let faults = [
+        (
+            "name",
+            "a channel needs a name, by which people will know it",
+        ),
+        ("url", "messages are sent over TLS only"),
+        ("kinds", "name at least one kind, or take all"),
+        ("quiet_hours", "this is between 0 and 720 hours"),
+        (
+            "pace",
+            "a webhook without envelope gets each notification by itself",
+        ),
+    ]
+    .map(|(at, why)| runward_store::Fault {
+        at,
+        why: why.to_owned(),
+    });
+    let typed = ChannelForm::parse(&pairs(
+        kind,
+        &[
+            ("name", "On call"),
+            ("url", "http://hooks.example/"),
+            ("kinds", "some"),
+            ("project", "1"),
+            ("quiet", "-1"),
+        ],
+    ));
+    let parts = |of, form, faults| FormParts {
+        kind: of,
+        form,
+        faults,
+        kinds: &kinds,
+        projects: &projects,
+        has_mail: false,
+    };
+    let empty = ChannelForm::empty(ChannelKind::Email);
+    let new = |of, form, faults| NewChannelPage::form(s(), &parts(of, form, faults)).render();
+    let one = |channel: &Channel, signing: Option<String>| {
+        let form = ChannelForm::of(channel, HOUR);
+        let parts = ChannelParts {
+            channel,
+            form: FormParts {
+                kind: channel.kept.kind,
+                form: &form,
+                faults: &[],
+                kinds: &kinds,
+                projects: &projects,
+                has_mail: false,
+            },
+            signing,
+        };
+        ChannelPage::new(s(), parts, NOW).render()
+    };
+    let mut all = vec![
+        page("", list(&[], &channels, deliveries.clone())),
+        page(
+            "-of-one",
+            list(
+                &[("channel", "2"), ("state", "dead")],
+                &channels,
+                deliveries,
+            ),
+        ),
+        page("-none", list(&[], &[], Vec::new())),
+        page("/new", NewChannelPage::choose(s(), false).render()),
+        page("/new-tried", new(ChannelKind::Webhook, &typed, &faults)),
+        page("/new-mail", new(ChannelKind::Email, &empty, &[])),
+        page("/new-app", new(ChannelKind::SlackBot, &empty, &[])),
+        page("/new-check", new(ChannelKind::GithubCheck, &empty, &[])),
+        page("/new-collector", new(ChannelKind::OtlpLogs, &empty, &[])),
+        page("/new-bucket", new(ChannelKind::S3, &empty, &[])),
+        page("/new-log", new(ChannelKind::Syslog, &empty, &[])),
+        page(
+            "/5-made",
+            one(&channels[4], Some("whsec_example".to_owned())),
+        ),
+    ];
+    let pages = channels
+        .iter()
+        .map(|channel| page(&format!("/{}", channel.id), one(channel, None)));
+    all.extend(pages);
+    all
+}
+
 /// The pages of named policies. Where a text is as somebody typed it, the address says so.
 fn policy_pages(kind: Kind, admin: bool) -> Vec<Sample> {
     let (policies, attachments) = (sample::policies(kind), sample::attachments(kind));
@@ -531,11 +752,13 @@ fn policy_pages(kind: Kind, admin: bool) -> Vec<Sample> {
             .map(|run| TriedRun {
                 connections: 412,
                 stopped: u64::try_from(run.blocked).unwrap(),
+                unjudged: u64::try_from(run.blocked).unwrap() * 7,
                 run,
             })
             .collect(),
         omitted: 2,
         rows: (0..3).map(row).collect(),
+        unlisted: 1,
     };
     let tried = Answer::Tried(runward_event::Mode::Block, faults.clone(), tried);
     let fine = Answer::Fine(runward_event::Mode::Audit, Vec::new());
@@ -679,7 +902,7 @@ fn bare_pages(kind: Kind) -> Vec<Sample> {
         page("o/empty/suppressions-all", SuppressionsPage::new(s(), &SuppressionsQuery::parse(&[("state".to_owned(), "all".to_owned())]), &rows(sample::suppressions(Kind::Ordinary), false), 12, NOW).render()),
         page("o/empty/suppressions/new", SuppressionFormPage::new(s(), &SuppressionForm::default(), &[], None, (&[], 0), NOW).render()),
         page("o/empty/agents", AgentsPage::new(s(), &[], NOW).render()),
-        page("o/empty/settings", SettingsPage::new(s(), &SettingsQuery::default(), SettingsParts { keys: &sample::keys(kind), created: None, registered: None, users: &[], viewer: 1, projects: &none, trusts: &[], issuers: &[], sign_on: None, audit: &rows(Vec::new(), false) }, NOW).render()),
+        page("o/empty/settings", SettingsPage::new(s(), &SettingsQuery::default(), SettingsParts { keys: &sample::keys(kind), created: None, registered: None, users: &[], viewer: 1, projects: &none, trusts: &[], issuers: &[], sign_on: None, retention: &Retention::default(), typed_retention: None, audit: &rows(Vec::new(), false) }, NOW).render()),
         page("login", LoginPage::new("csrf", "", "/o/northwind/runs", None).with_provider(Some("id.example")).render()),
         page("confirmed", ConfirmedPage::new().render()),
         page("login-failed", LoginPage::new("csrf", &typed("admin@northwind.example"), &typed("//evil.example"), Some(&typed("This login or password is not right."))).render()),
@@ -692,6 +915,8 @@ fn bare_pages(kind: Kind) -> Vec<Sample> {
 fn pages(kind: Kind) -> Vec<Sample> {
     let mut pages = fleet_pages(kind);
     pages.extend(rule_pages(kind));
+    pages.extend(notification_pages(kind, true));
+    pages.extend(notification_pages(kind, false));
     pages.extend(bare_pages(kind));
     pages.extend(policy_pages(kind, true));
     pages.extend(policy_pages(kind, false));
@@ -706,6 +931,7 @@ fn pages(kind: Kind) -> Vec<Sample> {
         &sample::silent_run(kind),
         "00000000000000000000000000000004",
     ));
+    pages.extend(gone_pages(kind));
     pages.extend(empty_run_pages());
     pages
 }
@@ -973,6 +1199,9 @@ fn who_is_not_logged_in_sees_no_navigation_and_no_form() {
     );
     let source = RunSource {
         policies: &[],
+        anomalies: &[],
+        job: None,
+        told_files: None,
         run: &run,
         project: &project,
         report: &report,
@@ -1084,6 +1313,46 @@ fn who_may_only_read_finds_nothing_to_change_a_policy_with() {
 }
 
 #[test]
+fn who_may_only_read_finds_nothing_to_change_a_channel_with() {
+    for Sample { address, html } in notification_pages(Kind::Ordinary, false) {
+        let tags = tags(&html);
+        let posts = tags
+            .iter()
+            .filter(|tag| tag.attribute("method") == Some("post"));
+        let posts: Vec<_> = posts.filter_map(|tag| tag.attribute("action")).collect();
+        assert_eq!(posts, ["/logout"], "{address}");
+    }
+}
+
+#[test]
+fn a_page_of_a_channel_never_repeats_a_secret() {
+    let secret = "https://hooks.example/services/hush-hush";
+    let pairs = [
+        ("name", "x"),
+        ("url", secret),
+        ("token", "xoxb-hush-hush"),
+        ("app_key", "hush-hush"),
+        ("header", "x: hush-hush"),
+        ("key_id", "hush-hush"),
+        ("secret_key", "hush-hush"),
+    ];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let form = ChannelForm::parse(&pairs);
+    for kind in ChannelKind::ALL {
+        let parts = FormParts {
+            kind,
+            form: &form,
+            faults: &[],
+            kinds: &[],
+            projects: &[],
+            has_mail: true,
+        };
+        let html = NewChannelPage::form(shell(Kind::Ordinary), &parts);
+        assert!(!html.render().unwrap().contains("hush-hush"), "{kind:?}");
+    }
+}
+
+#[test]
 fn a_run_whose_mode_was_weakened_says_so_on_every_page() {
     let run = sample::troubled_run(Kind::Ordinary);
     for Sample { address, html } in run_pages(Kind::Ordinary, &run, RUN) {
@@ -1110,6 +1379,70 @@ fn a_silent_run_says_that_its_record_is_incomplete() {
     {
         assert!(html.contains("The record is incomplete."), "{address}");
         assert!(html.contains("This job was not watched."), "{address}");
+    }
+}
+
+#[test]
+fn a_run_whose_events_were_deleted_says_so_on_every_page() {
+    for page in gone_pages(Kind::Ordinary) {
+        for said in [
+            "The events of this run were deleted",
+            "on 2026-05-22, as the organisation&#39;s settings said to do after 30 days",
+        ] {
+            assert!(page.html.contains(said), "{}: {said}", page.address);
+        }
+    }
+    let page = |name: &str| {
+        let mut pages = gone_pages(Kind::Ordinary).into_iter();
+        pages
+            .find(|page| page.address.ends_with(name))
+            .unwrap()
+            .html
+    };
+    let summary = page("/summary");
+    for said in [
+        "14 processes",
+        "3 blocked calls",
+        "collect.telemetry.example:443",
+        "and 4 more",
+    ] {
+        assert!(summary.contains(said), "{said}: {summary}");
+    }
+    let found = page("/detections");
+    assert!(
+        found.contains(
+            "deleted on 2026-07-21, as the organisation&#39;s settings said to do after 90 days"
+        ),
+        "{found}"
+    );
+    assert!(!found.contains("Nothing that Runward looks for happened"));
+    assert!(page("/network").contains("Nothing is left to show here"));
+}
+
+#[test]
+fn what_shorter_terms_delete_is_said_before_they_are_saved() {
+    let find = |name: &str| {
+        let mut pages = fleet_pages(Kind::Ordinary).into_iter();
+        pages
+            .find(|page| page.address.ends_with(name))
+            .unwrap()
+            .html
+    };
+    let plain = find("/settings");
+    assert!(
+        plain.contains("name=\"seen\" value=\"30-400-400\""),
+        "{plain}"
+    );
+    assert!(!plain.contains("name=\"sure\""));
+    let asked = find("/settings-shorter");
+    for said in [
+        "the events of 1,204 runs",
+        "17 detections, of which nobody has decided about 2",
+        "name=\"sure\" value=\"7-90-\"",
+        "name=\"seen\" value=\"30-400-400\"",
+        "name=\"events\" type=\"number\" min=\"1\" max=\"36500\" value=\"7\"",
+    ] {
+        assert!(asked.contains(said), "{said}: {asked}");
     }
 }
 
@@ -1321,6 +1654,9 @@ fn previews_are_written_where_somebody_asks_for_them() {
     );
     let source = RunSource {
         policies: &[],
+        anomalies: &[],
+        job: None,
+        told_files: None,
         run: &run,
         project: &project,
         report: &large,

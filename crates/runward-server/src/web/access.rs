@@ -62,6 +62,7 @@ impl IntoResponse for PageError {
 fn advice(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "Check the address, or log in as somebody who may see it.",
+        StatusCode::GONE => "What was kept of the run stands on its page.",
         StatusCode::SERVICE_UNAVAILABLE => "Try again in a moment.",
         StatusCode::FORBIDDEN => "Ask an admin of the organisation.",
         _ => "Go back, and try it another way.",
@@ -206,7 +207,7 @@ fn login_first(parts: &Parts) -> PageError {
     PageError::Login(next.unwrap_or_else(|| "/".to_owned()))
 }
 
-fn shell_of(org: &Org, person: Option<&Person>) -> Shell {
+pub(super) fn shell_of(org: &Org, person: Option<&Person>) -> Shell {
     let shell = Shell::of(&org.slug, &org.name);
     match person {
         Some(person) => {

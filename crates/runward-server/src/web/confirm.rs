@@ -12,6 +12,7 @@ use serde::de::value::{Error, MapDeserializer};
 use super::access::{Member, PageError};
 use crate::app::{App, now};
 use crate::auth::{Client, is_password};
+use crate::metrics::{Login, Way};
 use crate::pages::ConfirmPage;
 use crate::problem::Problem;
 
@@ -97,12 +98,16 @@ async fn ask(
     now: Millis,
 ) -> Result<Asked, PageError> {
     let user = &member.person.session.user;
+    let count = |login| app.metrics().login(Way::Password, login);
     if !app.attempts().may_try(&user.login, client, now) {
+        count(Login::Slowed);
         return Ok(Asked::TooOften);
     }
     if !is_password(password.to_owned(), user.password_hash.clone()).await {
+        count(Login::Failed);
         return Ok(Asked::Wrong);
     }
+    count(Login::Succeeded);
     app.attempts().succeeded(&user.login, client);
     let session = member.person.token.hash();
     app.store().reauthenticated(&session, now).await?;

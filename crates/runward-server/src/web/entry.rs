@@ -11,6 +11,7 @@ use super::access::{PageError, shown};
 use crate::admin::{add_user, first_org};
 use crate::app::{App, now};
 use crate::auth::{Client, Cookie, Person, Token, Viewer, is_password};
+use crate::metrics::{Login, Way};
 use crate::pages::{LoginPage, SetupPage, own_address};
 use crate::problem::Problem;
 
@@ -79,7 +80,9 @@ pub(crate) async fn login(
             "Log in on this server's own page.",
         ));
     }
+    let count = |login| app.metrics().login(Way::Password, login);
     if !app.attempts().may_try(&form.login, client, now()) {
+        count(Login::Slowed);
         return Ok(refused(
             StatusCode::TOO_MANY_REQUESTS,
             "There were too many attempts. Wait a quarter of an hour.",
@@ -89,12 +92,14 @@ pub(crate) async fn login(
     let hash = user.as_ref().and_then(|user| user.password_hash.clone());
     let fits = is_password(form.password.clone(), hash).await;
     let (Some(user), true) = (user, fits) else {
+        count(Login::Failed);
         return Ok(refused(
             StatusCode::UNAUTHORIZED,
             "The login or the password is wrong.",
         ));
     };
     app.attempts().succeeded(&form.login, client);
+    count(Login::Succeeded);
     let next = own_address(&form.next).unwrap_or("/").to_owned();
     enter(&app, &user, &next, None).await
 }

@@ -2,21 +2,28 @@
 
 mod access;
 mod assets;
+mod baselines;
 mod confirm;
 mod entry;
+mod notifications;
 mod oidc;
 mod organisation;
 mod policies;
+mod reference;
+mod retention;
 mod run;
 mod settings;
 mod suppressions;
+mod table;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
 
 use crate::app::App;
 pub(crate) use settings::REGISTRATION;
+use table::{ADDRESSES, Method, Page};
 
 /// Bytes of a form that anybody may send.
 const LOGIN_MAX: usize = 16 << 10;
@@ -25,75 +32,90 @@ const FORM_MAX: usize = 256 << 10;
 
 /// Every page.
 pub(crate) fn router() -> Router<App> {
-    Router::new()
-        .route("/", get(entry::home))
-        .route(
-            "/login",
-            get(entry::login_page)
-                .post(entry::login)
-                .layer(DefaultBodyLimit::max(LOGIN_MAX)),
-        )
-        .route("/login/oidc", get(oidc::begin))
-        .route("/login/oidc/callback", get(oidc::callback))
-        .route("/login/confirmed", get(oidc::confirmed))
-        .route("/logout", post(entry::logout))
-        .route(
-            "/setup",
-            get(entry::setup_page)
-                .post(entry::setup)
-                .layer(DefaultBodyLimit::max(LOGIN_MAX)),
-        )
-        .route("/assets/{name}", get(assets::asset))
-        .route("/runs/{run}", get(run::forward))
-        .route("/o/{org}", get(organisation::overview))
-        .route("/o/{org}/projects", get(organisation::projects))
-        .route("/o/{org}/runs", get(organisation::runs))
-        .route("/o/{org}/destinations", get(organisation::destinations))
-        .route(
-            "/o/{org}/destinations.csv",
-            get(organisation::destinations_csv),
-        )
-        .route(
-            "/o/{org}/destinations.json",
-            get(organisation::destinations_json),
-        )
-        .route("/o/{org}/destinations/{id}", get(organisation::destination))
-        .route("/o/{org}/detections", get(organisation::detections))
-        .route("/o/{org}/detections/{id}", post(organisation::decide))
-        .route(
-            "/o/{org}/suppressions",
-            get(suppressions::list).post(suppressions::make),
-        )
-        .route("/o/{org}/suppressions/new", get(suppressions::form))
-        .route(
-            "/o/{org}/suppressions/{id}",
-            get(suppressions::rule).post(suppressions::end),
-        )
-        .route("/o/{org}/baseline", get(organisation::baseline))
-        .merge(policies::router())
-        .route("/o/{org}/agents", get(organisation::agents))
-        .route("/o/{org}/settings", get(settings::page))
-        .route("/o/{org}/settings/keys", post(settings::create_key))
-        .route("/o/{org}/settings/keys/{id}", post(settings::revoke_key))
-        .route("/o/{org}/settings/members", post(settings::add_member))
-        .route(
-            "/o/{org}/settings/members/{id}",
-            post(settings::change_member),
-        )
-        .route(
-            "/o/{org}/settings/registrations",
-            post(settings::create_registration),
-        )
-        .route("/o/{org}/settings/trust", post(settings::add_trust))
-        .route("/o/{org}/settings/trust/{id}", post(settings::remove_trust))
-        .route(
-            "/o/{org}/settings/projects/{id}",
-            post(settings::set_visibility),
-        )
-        .route("/o/{org}/runs/{run}", get(run::summary))
-        .route(
-            "/o/{org}/runs/{run}/{tab}",
-            get(run::tab).post(run::what_if),
-        )
+    ADDRESSES
+        .iter()
+        .fold(Router::new(), |router, address| {
+            router.route(address.path, answers(address.page, address.method))
+        })
         .layer(DefaultBodyLimit::max(FORM_MAX))
+}
+
+fn answers(page: Page, method: Method) -> MethodRouter<App> {
+    let by = By(match method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+    });
+    let small = DefaultBodyLimit::max(LOGIN_MAX);
+    match page {
+        Page::Home => by.on(entry::home),
+        Page::Login => by.on(entry::login_page),
+        Page::LogIn => by.on(entry::login).layer(small),
+        Page::BeginSingleSignOn => by.on(oidc::begin),
+        Page::FinishSingleSignOn => by.on(oidc::callback),
+        Page::ConfirmedSingleSignOn => by.on(oidc::confirmed),
+        Page::LogOut => by.on(entry::logout),
+        Page::Setup => by.on(entry::setup_page),
+        Page::SetUp => by.on(entry::setup).layer(small),
+        Page::Asset => by.on(assets::asset),
+        Page::ApiReference => by.on(reference::page),
+        Page::ForwardRun => by.on(run::forward),
+        Page::Overview => by.on(organisation::overview),
+        Page::Projects => by.on(organisation::projects),
+        Page::Runs => by.on(organisation::runs),
+        Page::Destinations => by.on(organisation::destinations),
+        Page::DestinationsCsv => by.on(organisation::destinations_csv),
+        Page::DestinationsJson => by.on(organisation::destinations_json),
+        Page::Destination => by.on(organisation::destination),
+        Page::Detections => by.on(organisation::detections),
+        Page::DecideDetection => by.on(organisation::decide),
+        Page::Suppressions => by.on(suppressions::list),
+        Page::NewSuppression => by.on(suppressions::form),
+        Page::CreateSuppression => by.on(suppressions::make),
+        Page::Suppression => by.on(suppressions::rule),
+        Page::EndSuppression => by.on(suppressions::end),
+        Page::Incidents => by.on(baselines::incidents),
+        Page::Baselines => by.on(baselines::list),
+        Page::SetBaselines => by.on(baselines::set),
+        Page::Baseline => by.on(baselines::one),
+        Page::DecideBaseline => by.on(baselines::decide),
+        Page::Policies => by.on(policies::list),
+        Page::NewPolicy => by.on(policies::begin),
+        Page::CreatePolicy => by.on(policies::create),
+        Page::Policy => by.on(policies::show),
+        Page::ChangePolicy => by.on(policies::change),
+        Page::PolicyVersion => by.on(policies::version),
+        Page::AttachPolicy => by.on(policies::attach),
+        Page::DetachPolicy => by.on(policies::detach),
+        Page::ArchivePolicy => by.on(policies::archive),
+        Page::Agents => by.on(organisation::agents),
+        Page::Settings => by.on(settings::page),
+        Page::CreateKey => by.on(settings::create_key),
+        Page::RevokeKey => by.on(settings::revoke_key),
+        Page::AddMember => by.on(settings::add_member),
+        Page::ChangeMember => by.on(settings::change_member),
+        Page::CreateRegistration => by.on(settings::create_registration),
+        Page::ChangeRetention => by.on(retention::change),
+        Page::AddTrust => by.on(settings::add_trust),
+        Page::RemoveTrust => by.on(settings::remove_trust),
+        Page::SetVisibility => by.on(settings::set_visibility),
+        Page::Notifications => by.on(notifications::list),
+        Page::NewChannel => by.on(notifications::form),
+        Page::CreateChannel => by.on(notifications::make),
+        Page::Channel => by.on(notifications::channel),
+        Page::ChangeChannel => by.on(notifications::change),
+        Page::SendAgain => by.on(notifications::send_again),
+        Page::RunSummary => by.on(run::summary),
+        Page::RunTab => by.on(run::tab),
+        Page::TryPolicyOnRun => by.on(run::what_if),
+    }
+}
+
+/// Routes the method that the table says, so that the functions and it can't differ.
+#[derive(Clone, Copy)]
+struct By(MethodFilter);
+
+impl By {
+    fn on<H: Handler<T, App>, T: 'static>(self, handler: H) -> MethodRouter<App> {
+        on(self.0, handler)
+    }
 }

@@ -11,6 +11,7 @@ use super::entry::enter;
 use crate::admin::first_org;
 use crate::app::{App, now};
 use crate::auth::{Begun, Cookie, Identified, LoginError, Person, Provider, Token, Viewer};
+use crate::metrics::{Login, Way};
 use crate::pages::{ConfirmedPage, LoginPage, own_address};
 use crate::problem::Problem;
 
@@ -102,6 +103,7 @@ fn refused(app: &App, next: &str, error: &LoginError) -> Response {
         LoginError::Bad(_) => StatusCode::UNAUTHORIZED,
     };
     tracing::info!(%error, "a login by the identity provider failed");
+    app.metrics().login(Way::Provider, Login::Failed);
     let page = LoginPage::new("", "", next, Some(&error.to_string()));
     (status, shown(&page.with_provider(app.provider_name()))).into_response()
 }
@@ -174,6 +176,7 @@ async fn come_in(
             }
         },
     };
+    app.metrics().login(Way::Provider, Login::Succeeded);
     // A provider that does not say when it asked may not have asked at all.
     enter(app, &user, next, Some(who.authenticated_at.unwrap_or(0))).await
 }

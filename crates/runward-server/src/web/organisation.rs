@@ -12,9 +12,8 @@ use serde::Deserialize;
 use super::access::{Member, PageError, shown};
 use crate::app::{App, now};
 use crate::pages::{
-    AgentsPage, BaselinePage, DestinationPage, DestinationQuery, DestinationsPage,
-    DestinationsQuery, DetectionsPage, DetectionsQuery, OverviewPage, ProjectsPage, RunsPage,
-    RunsQuery,
+    AgentsPage, DestinationPage, DestinationQuery, DestinationsPage, DestinationsQuery,
+    DetectionsPage, DetectionsQuery, OverviewPage, ProjectsPage, RunsPage, RunsQuery,
 };
 use crate::problem::Problem;
 
@@ -271,10 +270,6 @@ pub(crate) async fn decide(
         .audit(org, now(), member.who(), act, &id.to_string())
         .await?;
     Ok(Redirect::to(&format!("/o/{}/detections", member.org.slug)).into_response())
-}
-
-pub(crate) async fn baseline(member: Member) -> Response {
-    shown(&BaselinePage::new(member.shell()))
 }
 
 pub(crate) async fn agents(State(app): State<App>, member: Member) -> Result<Response, PageError> {

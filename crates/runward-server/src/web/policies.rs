@@ -1,15 +1,15 @@
 //! The pages of named policies.
 
+use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
-use axum::{Form, Router};
-use runward_store::{NewPolicyVersion, Policy, PolicyScope, RunFilter, StoreError};
+use runward_store::{JobId, NewPolicyVersion, Policy, PolicyScope, RunFilter, StoreError};
 use serde::Deserialize;
 
 use super::access::{Member, PageError, shown};
 use super::organisation::Pairs;
 use crate::app::{App, now};
+use crate::learn::{self, Subject};
 use crate::pages::{
     Answer, NewPolicyPage, Notice, PoliciesPage, PolicyPage, PolicyQuery, PolicySource, Start,
     Typed, VersionPage,
@@ -22,21 +22,7 @@ use crate::what_if::recommended;
 /// Runs that are looked through unless somebody says how many.
 const RUNS: u32 = 10;
 
-pub(super) fn router() -> Router<App> {
-    Router::new()
-        .route("/o/{org}/policies", get(list))
-        .route("/o/{org}/policies/new", get(begin).post(create))
-        .route("/o/{org}/policies/{id}", get(show).post(change))
-        .route("/o/{org}/policies/{id}/versions/{number}", get(version))
-        .route("/o/{org}/policies/{id}/attachments", post(attach))
-        .route(
-            "/o/{org}/policies/{id}/attachments/{attachment}",
-            post(detach),
-        )
-        .route("/o/{org}/policies/{id}/archive", post(archive))
-}
-
-async fn list(
+pub(super) async fn list(
     State(app): State<App>,
     member: Member,
     Query(pairs): Pairs,
@@ -59,7 +45,7 @@ async fn list(
 
 /// What a form with a policy's text says.
 #[derive(Deserialize)]
-struct TextForm {
+pub(super) struct TextForm {
     csrf: String,
     action: String,
     #[serde(default)]
@@ -131,8 +117,9 @@ impl TextForm {
 }
 
 #[derive(Deserialize)]
-struct StartQuery {
+pub(super) struct StartQuery {
     run: Option<String>,
+    baseline: Option<String>,
     project: Option<String>,
     #[serde(default)]
     pipeline: String,
@@ -141,7 +128,7 @@ struct StartQuery {
     runs: Option<String>,
 }
 
-async fn begin(
+pub(super) async fn begin(
     State(app): State<App>,
     member: Member,
     Query(query): Query<StartQuery>,
@@ -150,6 +137,8 @@ async fn begin(
     let mut start = Start::default();
     if let Some(run) = &query.run {
         of_run(&app, &member, run, &mut typed, &mut start).await?;
+    } else if let Some(job) = &query.baseline {
+        of_baseline(&app, &member, job, &mut typed, &mut start).await?;
     } else if query.project.is_some() {
         of_runs(&app, &member, &query, &mut typed, &mut start).await?;
     }
@@ -176,6 +165,38 @@ async fn of_run(
     start.said = Some(
         "The text allows what one run did and nothing else. Read it before you keep it: a policy made from a bad run \
          allows what was bad."
+            .to_owned(),
+    );
+    Ok(())
+}
+
+/// Begins with what is normal for a job.
+async fn of_baseline(
+    app: &App,
+    member: &Member,
+    job: &str,
+    typed: &mut Typed,
+    start: &mut Start,
+) -> Result<(), PageError> {
+    let org = member.org.id;
+    let row = match job.parse() {
+        Ok(job) => app.store().baseline(org, JobId(job)).await?,
+        Err(_) => None,
+    };
+    let Some(row) = row else {
+        return Err(PageError::missing(member.shell()));
+    };
+    let Some(subject) = Subject::of(app, org, row.project, row.job).await? else {
+        return Err(Problem::unavailable("this baseline can't be read").into());
+    };
+    typed.text = learn::policy(&subject.baseline);
+    typed.whose = row.project.0.to_string();
+    start.project = Some(row.project.0);
+    start.pipeline = row.pipeline;
+    start.job = row.job_name;
+    start.said = Some(
+        "The text allows what is normal for the job and nothing else. A * of a policy is wider than the pattern that \
+         was learned."
             .to_owned(),
     );
     Ok(())
@@ -241,7 +262,7 @@ async fn show_new(
     Ok(shown(&page))
 }
 
-async fn create(
+pub(super) async fn create(
     State(app): State<App>,
     member: Member,
     Form(form): Form<TextForm>,
@@ -337,7 +358,7 @@ async fn show_one(
     Ok(shown(&page))
 }
 
-async fn show(
+pub(super) async fn show(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(String, String)>,
@@ -355,7 +376,7 @@ async fn show(
     show_one(&app, &member, &policy, said).await
 }
 
-async fn change(
+pub(super) async fn change(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(String, String)>,
@@ -408,11 +429,11 @@ async fn change(
 }
 
 #[derive(Deserialize)]
-struct VersionQuery {
+pub(super) struct VersionQuery {
     against: Option<String>,
 }
 
-async fn version(
+pub(super) async fn version(
     State(app): State<App>,
     member: Member,
     Path((_, id, number)): Path<(String, String, String)>,
@@ -440,7 +461,7 @@ async fn version(
 }
 
 #[derive(Deserialize)]
-struct AttachForm {
+pub(super) struct AttachForm {
     csrf: String,
     #[serde(default)]
     project: String,
@@ -450,7 +471,7 @@ struct AttachForm {
     job: String,
 }
 
-async fn attach(
+pub(super) async fn attach(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(String, String)>,
@@ -497,11 +518,11 @@ async fn attach(
 }
 
 #[derive(Deserialize)]
-struct PlainForm {
+pub(super) struct PlainForm {
     csrf: String,
 }
 
-async fn detach(
+pub(super) async fn detach(
     State(app): State<App>,
     member: Member,
     Path((_, id, attachment)): Path<(String, String, i64)>,
@@ -521,7 +542,7 @@ async fn detach(
     Ok(to(&member, policy.id, "detached"))
 }
 
-async fn archive(
+pub(super) async fn archive(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(String, String)>,

@@ -7,15 +7,16 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use runward_report::Report;
-use runward_store::{AttachedPolicy, DetectionFilter, JobName, PageRequest};
+use runward_store::{Anomaly, AttachedPolicy, DetectionFilter, JobId, JobName, PageRequest};
 use serde::Deserialize;
 
 use super::access::{PageError, Seen, shown};
 use super::organisation::Pairs;
 use crate::app::{App, now};
 use crate::auth::Viewer;
+use crate::learn::OVERWRITTEN;
 use crate::pages::{
-    DetectionsTab, FilesTab, HttpsTab, NetworkTab, PolicyTab, ProcessesJson, ProcessesTab,
+    DetectionsTab, FilesTab, GoneTab, HttpsTab, NetworkTab, PolicyTab, ProcessesJson, ProcessesTab,
     RowsQuery, RunSource, StepsTab, SummaryTab,
 };
 use crate::problem::Problem;
@@ -23,6 +24,8 @@ use crate::what_if::{recommended, tried};
 
 /// Detections that a run's page lists.
 const DETECTIONS: u32 = 200;
+/// Destinations that it lists where it has nothing but what the store knows.
+const DESTINATIONS: u32 = 200;
 
 /// `GET /runs/{run}`: what agents print, without knowing the organisation's name.
 pub(crate) async fn forward(
@@ -52,13 +55,65 @@ pub(crate) async fn summary(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let policies = named_policies(&app, &seen).await?;
-    let state = state_of(&seen, &policies);
+    let judged = Judged::of(&app, &seen).await?;
+    let state = state_of(&seen, &policies, &judged);
     if is_known(&state, &headers) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
+    if seen.run.events_deleted.is_some() {
+        let went = app
+            .store()
+            .went(seen.org.id, seen.run.number, DESTINATIONS)
+            .await?;
+        let report = Arc::default();
+        let page = GoneTab::summary(seen.shell(), &source(&seen, &report, &policies), &went);
+        return Ok(tagged(&state, shown(&page)));
+    }
     let report = app.report(&seen.run).await?;
-    let page = SummaryTab::new(seen.shell(), &source(&seen, &report, &policies));
+    let source = RunSource {
+        anomalies: &judged.anomalies,
+        job: judged.job,
+        told_files: judged.told_files.as_deref(),
+        ..source(&seen, &report, &policies)
+    };
+    let page = SummaryTab::new(seen.shell(), &source);
     Ok(tagged(&state, shown(&page)))
+}
+
+/// What the baseline of the run's job has said of the run.
+struct Judged {
+    anomalies: Vec<Anomaly>,
+    /// The job, for those who may see its baseline.
+    job: Option<JobId>,
+    /// See [`RunSource::told_files`].
+    told_files: Option<Vec<String>>,
+}
+
+impl Judged {
+    async fn of(app: &App, seen: &Seen) -> Result<Judged, PageError> {
+        let store = app.store();
+        let anomalies = store.anomalies(seen.run.number).await?;
+        let place = match seen.person {
+            Some(_) => store.run_place(seen.run.number).await?,
+            None => None,
+        };
+        let filter = DetectionFilter {
+            run: Some(seen.run.id.clone()),
+            kind: Some(OVERWRITTEN.to_owned()),
+            ..DetectionFilter::default()
+        };
+        let page = PageRequest {
+            after: None,
+            limit: DETECTIONS,
+        };
+        let told = store.detections(seen.org.id, &filter, page).await?;
+        let files = told.rows.into_iter().map(|detection| detection.subject);
+        Ok(Judged {
+            anomalies,
+            job: place.map(|place| place.job),
+            told_files: told.next.is_none().then(|| files.collect()),
+        })
+    }
 }
 
 /// The named policies that are attached where the run's job lies; what the organisation has is for its members.
@@ -76,7 +131,7 @@ async fn named_policies(app: &App, seen: &Seen) -> Result<Vec<AttachedPolicy>, P
 }
 
 /// Names a state of a run's pages: a browser that has a page of this state need not load it again.
-fn state_of(seen: &Seen, policies: &[AttachedPolicy]) -> String {
+fn state_of(seen: &Seen, policies: &[AttachedPolicy], judged: &Judged) -> String {
     let run = &seen.run;
     let viewer = seen.person.is_some();
     let policies: Vec<String> = policies
@@ -84,10 +139,13 @@ fn state_of(seen: &Seen, policies: &[AttachedPolicy]) -> String {
         .map(|found| format!("{}.{}", found.attachment.id, found.policy.newest.number))
         .collect();
     format!(
-        "W/\"{}-{:?}-{}-{viewer}-{}\"",
+        "W/\"{}-{:?}-{}-{}-{}{}-{viewer}-{}\"",
         run.events,
         run.state,
         run.detections,
+        judged.anomalies.len(),
+        u8::from(run.events_deleted.is_some()),
+        u8::from(run.detections_deleted.is_some()),
         policies.join("-")
     )
 }
@@ -114,6 +172,9 @@ fn source<'a>(
         project: &seen.project,
         report,
         policies,
+        anomalies: &[],
+        job: None,
+        told_files: None,
         now: now(),
     }
 }
@@ -126,13 +187,28 @@ pub(crate) async fn tab(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let policies = named_policies(&app, &seen).await?;
-    let state = state_of(&seen, &policies);
+    let judged = Judged::of(&app, &seen).await?;
+    let state = state_of(&seen, &policies, &judged);
     if is_known(&state, &headers) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
-    let report = app.report(&seen.run).await?;
-    let source = source(&seen, &report, &policies);
     let shell = seen.shell();
+    let is_gone = seen.run.events_deleted.is_some();
+    // Data of what is gone is told as a problem, and pages of it say so themselves.
+    let report = if is_gone && tab != "processes.json" {
+        Arc::default()
+    } else {
+        app.report(&seen.run).await?
+    };
+    let source = RunSource {
+        anomalies: &judged.anomalies,
+        ..source(&seen, &report, &policies)
+    };
+    if is_gone && tab != "detections" {
+        let page = GoneTab::named(shell, &source, &tab);
+        let page = page.ok_or_else(|| PageError::missing(seen.shell()))?;
+        return Ok(tagged(&state, shown(&page)));
+    }
     let rows = RowsQuery::parse(&pairs);
     let response = match tab.as_str() {
         "network" => shown(&NetworkTab::new(shell, &source, &rows)),

@@ -13,7 +13,8 @@ use crate::admin::add_user;
 use crate::app::{App, now};
 use crate::auth::{NewKey, is_pattern};
 use crate::pages::{
-    CreatedKey, Notice, Registered, SettingsPage, SettingsParts, SettingsQuery, SingleSignOn,
+    CreatedKey, Notice, Registered, RetentionTyped, SettingsPage, SettingsParts, SettingsQuery,
+    SingleSignOn,
 };
 use crate::problem::Problem;
 
@@ -36,10 +37,22 @@ pub(crate) async fn page(
 
 /// What the page says once.
 #[derive(Default)]
-struct News {
+pub(super) struct News {
     notice: Option<Notice>,
     created: Option<CreatedKey>,
     registered: Option<Registered>,
+    retention: Option<RetentionTyped>,
+}
+
+impl News {
+    /// About terms that were not saved.
+    pub(super) fn retention(notice: Option<Notice>, typed: RetentionTyped) -> News {
+        News {
+            notice,
+            retention: Some(typed),
+            ..News::default()
+        }
+    }
 }
 
 impl From<Notice> for News {
@@ -51,7 +64,11 @@ impl From<Notice> for News {
     }
 }
 
-async fn told(app: &App, member: &Member, news: impl Into<News>) -> Result<Response, PageError> {
+pub(super) async fn told(
+    app: &App,
+    member: &Member,
+    news: impl Into<News>,
+) -> Result<Response, PageError> {
     show(app, member, &SettingsQuery::default(), news.into()).await
 }
 
@@ -67,6 +84,7 @@ async fn show(
     let projects = app.store().projects(org).await?;
     let audit = app.store().audit_log(org, query.audit_page()).await?;
     let trusts = app.store().trusts(org).await?;
+    let retention = app.store().retention(org).await?;
     let issuers: Vec<&str> = app
         .job_issuers()
         .iter()
@@ -82,6 +100,8 @@ async fn show(
         trusts: &trusts,
         issuers: &issuers,
         sign_on: sign_on(app),
+        retention: &retention,
+        typed_retention: news.retention,
         audit: &audit,
     };
     let shell = member.shell().telling(news.notice);

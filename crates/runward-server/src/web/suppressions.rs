@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::access::{Member, PageError, shown};
 use super::organisation::Pairs;
 use crate::app::{App, now};
+use crate::learn;
 use crate::pages::{
     SuppressionForm, SuppressionFormPage, SuppressionPage, SuppressionsPage, SuppressionsQuery,
 };
@@ -145,6 +146,7 @@ async fn show(
     let mut kinds: Vec<String> = runward_detect::all()
         .iter()
         .map(|detection| detection.id().to_owned())
+        .chain(learn::KINDS.map(str::to_owned))
         .chain(counts.iter().map(|(kind, _, _)| kind.clone()))
         .collect();
     kinds.sort();

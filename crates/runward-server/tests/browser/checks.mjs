@@ -44,9 +44,15 @@ async function keyboard(page) {
   const expected = await page.evaluate(() => {
     document.activeElement?.blur();
     const control = "a[href], button, input, select, textarea, summary";
+    // Of radio buttons of one name Tab reaches the one that is set; arrows reach the others.
+    const reached = (element) => {
+      if (element.type !== "radio" || element.checked) return true;
+      const alike = document.getElementsByName(element.name);
+      return ![...alike].some((other) => other.type === "radio" && other.form === element.form && other.checked);
+    };
     const lacking = new Set(
       [...document.querySelectorAll(`${control}, [tabindex]`)].filter(
-        (element) => (element.tabIndex >= 0 || element.matches(control)) && !element.disabled && element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length > 0,
+        (element) => (element.tabIndex >= 0 || element.matches(control)) && !element.disabled && reached(element) && element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length > 0,
       ),
     );
     const say = (element) => element.outerHTML.slice(0, 120).replaceAll(/\s+/gu, " ");
@@ -65,13 +71,17 @@ async function keyboard(page) {
       }
       return null;
     };
+    const ring = (element) => {
+      const style = getComputedStyle(element);
+      return style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
+    };
     const focused = (event) => {
       const element = event.target;
       if (!lacking.delete(element)) return;
-      const style = getComputedStyle(element);
-      const width = style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
-      if (width < 1) return wrong.push(`the focus can't be seen on ${say(element)}`);
-      const by = cut(element, width + parseFloat(style.outlineOffset));
+      // A frame around the element may draw the ring for it.
+      const ringed = [element, element.parentElement].find((at) => ring(at) >= 1);
+      if (!ringed) return wrong.push(`the focus can't be seen on ${say(element)}`);
+      const by = cut(ringed, ring(ringed) + parseFloat(getComputedStyle(ringed).outlineOffset));
       if (by) wrong.push(`the ring of the focus is cut on ${say(element)} by ${say(by)}`);
     };
     document.addEventListener("focusin", focused);

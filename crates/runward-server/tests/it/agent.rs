@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use runward_agent::{Upload, UploadError};
 use runward_event::write_line;
@@ -114,4 +114,65 @@ fn a_server_that_is_away_until_after_the_job_gets_all_of_it_by_upload() {
     let uploaded = sending.join().unwrap();
     assert_eq!(uploaded.events, spool.lines.len() as u64);
     assert!(spool.is_whole(&server, &key, &uploaded.run));
+}
+
+#[test]
+fn a_quiet_job_goes_on_and_one_whose_agent_died_is_given_up() {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let patience = PATIENCE.as_secs().to_string();
+    let server = Server::with(&["--silent-after".to_owned(), patience]);
+    let key = server.key("admin");
+    let mut spool = Spool::new(3);
+    let following = upload(&server, &key).follow(spool.open()).unwrap();
+    spool.write_until(20);
+    let run = || {
+        let answer = server.ask("GET", "/api/v1/runs", &key, "");
+        let all: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        all["runs"][0].clone()
+    };
+    let is = |state: &str| run()["state"] == state;
+    assert!(within(|| run()["events"] == 20));
+    let quiet = Instant::now();
+    while quiet.elapsed() < 3 * PATIENCE {
+        assert!(is("running"), "{}", run());
+        thread::sleep(Duration::from_millis(200));
+    }
+    // Nobody speaks for the job any more.
+    drop(following);
+    assert!(within(|| is("silent")), "{}", run());
+    assert!(quiet.elapsed() > 4 * PATIENCE);
+
+    let following = upload(&server, &key).follow(spool.open()).unwrap();
+    assert!(within(|| is("running")), "{}", run());
+    spool.write_all();
+    let uploaded = following.finish().unwrap();
+    assert!(spool.is_whole(&server, &key, &uploaded.run));
+}
+
+#[test]
+fn a_heartbeat_is_taken_of_known_runs_of_the_sender_only() {
+    let server = Server::start();
+    let key = server.key("ingest");
+    let record = Recorded::default();
+    let run = "0123456789abcdef0123456789abcdef";
+    let beat = |run: &str, key: &str| {
+        server.ask("POST", &format!("/api/v1/runs/{run}/heartbeat"), key, "")
+    };
+    assert_eq!(beat(run, &key).status, 404);
+    let sent = server.events(&key, run, 1, &record.packed(1, 3));
+    for answer in [&sent, &beat(run, &key), &beat(run, &key)] {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(said["acknowledged"], 3);
+        assert_eq!(said["silent_after_seconds"], 300);
+    }
+    for (run, key, status) in [
+        (run, server.stranger().as_str(), 404),
+        (run, &server.key("read"), 401),
+        (run, "", 401),
+        ("../../keys", &key, 404),
+        ("RUN", &key, 400),
+    ] {
+        assert_eq!(beat(run, key).status, status, "{run} {key}");
+    }
 }

@@ -9,6 +9,9 @@ const RUN: &str = "0123456789abcdef0123456789abcdef";
 const RULE: &str =
     r#"{"name":"ours","reason":"it is meant","matches":{"host":"*.example","project":"group/*"}}"#;
 
+/// A channel that leads nowhere: the server does not call its own machine.
+const CHANNEL: &str = r#"{"name":"ops","kind":"webhook","url":"https://localhost/in"}"#;
+
 /// A server with one run.
 fn filled() -> Server {
     let server = Server::start();
@@ -55,8 +58,16 @@ fn ask(server: &Server, route: &Route, who: &Who<'_>, id: i64) -> (u16, String) 
         Operation::TryPolicy => ("", "{\"text\":\"egress-policy: block\"}"),
         Operation::ShowEffectivePolicy => ("?provider=gitlab&project=group/app", ""),
         Operation::ChangeMember => ("", "{\"role\":\"auditor\"}"),
+        Operation::ChangeRetention => ("", "{\"events_days\":20}"),
         Operation::CreateTrust => ("", pattern.as_str()),
         Operation::RegisterAgent => ("", "{\"host\":\"runner\"}"),
+        Operation::CreateChannel => ("", CHANNEL),
+        Operation::ChangeChannel => ("", "{\"name\":\"renamed\"}"),
+        Operation::DecideBaseline => (
+            "",
+            "{\"key\":\"place|never.example:443\",\"verdict\":\"accept\"}",
+        ),
+        Operation::ChangeBaselineSettings => ("", "{\"min_runs\":50,\"min_days\":null}"),
         _ => ("", ""),
     };
     let address = format!("{path}{query}");
@@ -97,6 +108,14 @@ fn target(server: &Server, operation: Operation, admin: &str, count: i64) -> i64
             last["id"].as_i64().unwrap()
         }
         Operation::CreateTrust => count,
+        Operation::RemoveChannel
+        | Operation::ShowChannel
+        | Operation::ChangeChannel
+        | Operation::TestChannel
+        | Operation::RenewSigningSecret => {
+            let made = make("/api/v1/notifications/channels", CHANNEL);
+            id(&made, "/channel/id")
+        }
         _ => 1,
     }
 }
@@ -111,13 +130,18 @@ fn good(operation: Operation) -> u16 {
         | Operation::CreatePolicy
         | Operation::AttachPolicy
         | Operation::CreateTrust
+        | Operation::CreateChannel
+        | Operation::RenewSigningSecret
         | Operation::CreateRegistration => 201,
+        // No message was given up, and nothing new has this name.
+        Operation::SendAgain | Operation::DecideBaseline => 404,
         Operation::RevokeKey
         | Operation::EndSuppression
         | Operation::DetachPolicy
         | Operation::ArchivePolicy
         | Operation::ChangeMember
         | Operation::RemoveMember
+        | Operation::RemoveChannel
         | Operation::RemoveTrust => 204,
         _ => 200,
     }
@@ -170,7 +194,8 @@ fn every_address_is_for_those_that_it_says() {
     for route in ROUTES {
         let (status, body) = ask(&server, route, &Who::Key(&stranger), 1);
         let expected = match route.operation {
-            Operation::ShowRun
+            Operation::SendHeartbeat
+            | Operation::ShowRun
             | Operation::ShowReport
             | Operation::DecideDetection
             | Operation::ShowSuppression
@@ -185,6 +210,16 @@ fn every_address_is_for_those_that_it_says() {
             | Operation::RevokeKey
             | Operation::ChangeMember
             | Operation::RemoveMember
+            | Operation::ShowChannel
+            | Operation::ChangeChannel
+            | Operation::RemoveChannel
+            | Operation::TestChannel
+            | Operation::RenewSigningSecret
+            | Operation::SendAgain
+            | Operation::ShowBaseline
+            | Operation::ListBaselineChanges
+            | Operation::DecideBaseline
+            | Operation::ListAnomalies
             | Operation::RemoveTrust => 404,
             Operation::RegisterAgent => 401,
             operation => good(operation),

@@ -62,7 +62,7 @@ impl Ground {
         }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let program = env!("CARGO_BIN_EXE_runward-server");
         let mut words = self.through.iter().map(String::as_str).chain([program]);
         let mut command = Command::new(words.next().unwrap());
@@ -145,6 +145,13 @@ impl Server {
 
     pub(crate) fn stop(&mut self) {
         self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Tells the server to end, and waits until it has.
+    pub(crate) fn end(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap();
     }
 
@@ -254,7 +261,15 @@ impl Server {
 
     /// Makes a person and logs in; answers the cookie.
     pub(crate) fn person(&self, login: &str, role: &str) -> String {
-        self.admin(&["user", login, "--role", role], "correct horse battery\n");
+        self.person_of(login, role, "main")
+    }
+
+    /// The same in another organisation.
+    pub(crate) fn person_of(&self, login: &str, role: &str, org: &str) -> String {
+        self.admin(
+            &["user", login, "--role", role, "--org", org],
+            "correct horse battery\n",
+        );
         let login = login.replace('@', "%40");
         let form = format!("login={login}&password=correct+horse+battery&next=/");
         let answer = self.form("/login", "", &form);

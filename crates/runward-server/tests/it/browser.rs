@@ -10,12 +10,18 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use runward_lab::{skip, test_name};
+use runward_lab::{Authority, skip, test_name};
 use serde_json::{Value, json};
 
-use crate::bed::Server;
+use crate::addresses::{ADDRESSES, Method, Page};
+use crate::baseline::{self, Deeds, Known, NEW_CALL};
+use crate::bed::{Server, within};
 use crate::fleet::{self, Job};
+use crate::hook::{Behaviour, Hook};
 use crate::installed;
+use crate::notify::Told;
+use crate::record::Recorded;
+use crate::retention::{self, Database};
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 /// What browsers of Chromium's family are called.
@@ -28,6 +34,7 @@ const PROCESSES: u64 = 20_000;
 
 const ATTACKED: &str = "a77ac4ed000000000000000000000001";
 const HOSTILE: &str = "40571e00000000000000000000000002";
+const OLD: &str = "01d00000000000000000000000000003";
 
 /// A server, what plays stories, and the keys to both.
 struct Stage {
@@ -88,6 +95,56 @@ impl Stage {
             .page_with("/o/main/destinations", &cookie, last_destination);
     }
 
+    /// Makes what people make: a policy with a history, put to use, one that is put away, and a rule.
+    fn settle(&self) {
+        let key = self.server.key("admin");
+        for (method, path, body) in [
+            (
+                "POST",
+                "policies",
+                r#"{"name":"web builds","text":"egress-policy: audit","note":"to begin with"}"#,
+            ),
+            (
+                "PATCH",
+                "policies/1",
+                r#"{"version":1,"text":"egress-policy: block\nallowed-endpoints:\n  - registry.example:443\n"}"#,
+            ),
+            ("POST", "policies/1/attachments", "{}"),
+            (
+                "POST",
+                "policies",
+                r#"{"name":"old","text":"egress-policy: audit"}"#,
+            ),
+            ("DELETE", "policies/2", ""),
+            (
+                "POST",
+                "notifications/channels",
+                r#"{"name":"security","kind":"webhook","url":"https://localhost/in"}"#,
+            ),
+            (
+                "POST",
+                "suppressions",
+                r#"{"name":"known","reason":"the mirror is ours","matches":{"host":"mirror.example"}}"#,
+            ),
+        ] {
+            let answer = self
+                .server
+                .ask(method, &format!("/api/v1/{path}"), &key, body);
+            assert!(answer.status < 300, "{path}: {answer:?}");
+        }
+    }
+
+    /// Makes a run so old that its events are deleted.
+    fn without_events(&self, run: &str) {
+        let key = self.server.key("read");
+        retention::finished(&self.server, &key, &[run]);
+        let database = Database::In(self.server.folder());
+        retention::age(&database, "main", &[run], 31);
+        assert!(within(|| {
+            retention::gone(&self.server, &key).contains(run)
+        }));
+    }
+
     /// Plays a story to its end.
     fn play(&self, story: &str, mut plan: Value) {
         plan["address"] = json!(self.server.address);
@@ -115,6 +172,26 @@ impl Stage {
     }
 }
 
+/// Addresses of all pages that are looked at, as the server's table has them. Files, and what only leads on to another
+/// page, have nothing to look at; setting up is a story of its own.
+fn templates() -> Vec<&'static str> {
+    let pages = ADDRESSES.iter().filter(|address| {
+        let other = matches!(
+            address.page,
+            Page::Home
+                | Page::BeginSingleSignOn
+                | Page::FinishSingleSignOn
+                | Page::Setup
+                | Page::Asset
+                | Page::ForwardRun
+                | Page::DestinationsCsv
+                | Page::DestinationsJson
+        );
+        address.method == Method::Get && !other
+    });
+    pages.map(|address| address.path).collect()
+}
+
 /// The stage of a test, which ends here where nothing can be played.
 macro_rules! stage {
     () => {
@@ -132,11 +209,19 @@ fn every_page_is_sound_for_everybody_in_every_look() {
     for number in 0..6 {
         stage.send(&format!("{number:032x}"), &fleet::quiet(number));
     }
+    stage.send(OLD, &fleet::attacked(20));
     stage.send(ATTACKED, &fleet::attacked(300));
     stage.with_admin("collect.evil.example");
+    stage.settle();
+    stage.without_events(OLD);
+    let late = stage.server.person("grace", "admin");
+    stage.server.age(&late);
     stage.play(
         "pages",
-        json!({ "lists": true, "runs": { "run": ATTACKED } }),
+        json!({
+            "lists": true, "runs": { "run": ATTACKED, "gone": OLD }, "late": late,
+            "templates": templates(),
+        }),
     );
 }
 
@@ -205,4 +290,56 @@ fn a_tree_of_very_many_processes_can_be_walked() {
     stage.send(ATTACKED, &fleet::crowded(PROCESSES));
     stage.server.person("ada", "admin");
     stage.play("tree", json!({ "run": ATTACKED, "processes": PROCESSES }));
+}
+
+#[test]
+fn an_admin_sets_up_a_channel_and_sends_again_what_was_given_up() {
+    let player = match player() {
+        Ok(player) => player,
+        Err(reason) => return skip(test_name!(), &reason),
+    };
+    let authority = Authority::new().unwrap();
+    let hook = Hook::start(&authority);
+    let gone = Hook::start(&authority);
+    gone.behave(Behaviour::Says(410, ""));
+    let told = Told::start(&authority);
+    let key = told.server.key("ingest");
+    told.server.person("ada", "admin");
+    let stage = Stage {
+        server: told.server,
+        player,
+        key,
+    };
+    let record = Recorded::default();
+    let plan = json!({
+        "hook": hook.url("/in"),
+        "gone": gone.url("/in"),
+        "key": told.admin,
+        "ingest": stage.key,
+        "record": BASE64.encode(record.packed(1, record.len())),
+    });
+    stage.play("telling", plan);
+    // The test, and what was found.
+    assert_eq!(hook.got().len(), 2);
+}
+
+#[test]
+fn an_engineer_spends_the_first_ten_minutes_after_an_alert() {
+    let player = match player() {
+        Ok(player) => player,
+        Err(reason) => return skip(test_name!(), &reason),
+    };
+    let mut known = Known::new();
+    for _ in 0..baseline::RUNS {
+        known.run("shop/api", Deeds::default());
+    }
+    let run = known.run("shop/web", NEW_CALL);
+    known.run("shop/api", NEW_CALL);
+    known.server.person("grace", "admin");
+    let stage = Stage {
+        key: known.sends.clone(),
+        server: known.server,
+        player,
+    };
+    stage.play("alerted", json!({ "run": run }));
 }

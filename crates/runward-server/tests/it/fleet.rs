@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use runward_event::{
     Act, AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Event,
-    FORMAT_VERSION, FileChange, JobEnd, JobIdentity, JobStart, Mode, PolicyRule, ProcessExec,
-    ProcessExit, ProcessId, Protocol, Provider, Reason, Status, Tamper, Tier, Time, write_line,
+    FORMAT_VERSION, FileChange, JobContext, JobEnd, JobIdentity, JobStart, Mode, PolicyRule,
+    ProcessExec, ProcessExit, ProcessId, Protocol, Provider, Reason, Status, Tamper, Tier, Time,
+    write_line,
 };
 
 /// Text that would act in a browser that took it for anything else than text.
@@ -124,7 +125,7 @@ impl Job {
         }
     }
 
-    fn write(&mut self, process: u64, path: &str, tracked: bool) {
+    pub(crate) fn write(&mut self, process: u64, path: &str, tracked: bool) {
         let hash = |digit: &str| tracked.then(|| digit.repeat(40));
         self.push(Body::FileWrite(Box::new(FileChange {
             process: Some(ProcessId(process)),
@@ -139,7 +140,7 @@ impl Job {
         })));
     }
 
-    fn end(&mut self, exit_code: i32) {
+    pub(crate) fn end(&mut self, exit_code: i32) {
         self.push(Body::JobEnd(JobEnd {
             exit_code,
             signal: None,
@@ -187,6 +188,7 @@ pub(crate) fn start(project: &str, job: &str, branch: &str) -> JobStart {
                 "https://github.example/{project}/actions/runs/9120443518"
             )),
         },
+        context: JobContext::default(),
         args: ["npm", "run", "ci"].map(str::to_owned).to_vec(),
         cwd: "/builds/app".to_owned(),
         workspace: "/builds/app".to_owned(),

@@ -65,6 +65,15 @@ fn what_is_dangerous_is_asked_for_and_the_rest_is_not() {
         ("trust/1", "x=y", true),
         ("projects/1", "visibility=public", true),
         ("registrations", "x=y", false),
+        (
+            "notifications",
+            "channel=webhook&name=a&url=https://hooks.example/",
+            true,
+        ),
+        ("notifications/1", "action=save&name=a&url=x", true),
+        ("notifications/1", "action=save&name=a", false),
+        ("notifications/1", "action=renew", true),
+        ("notifications/1", "action=test", false),
     ] {
         let form = format!("csrf={csrf}&{form}");
         let answer = server.form(&format!("{SETTINGS}/{path}"), &admin, &form);

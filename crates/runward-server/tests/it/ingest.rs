@@ -1,4 +1,6 @@
-use crate::bed::Server;
+use runward_event::{FORMAT_VERSION, OLDEST_FORMAT};
+
+use crate::bed::{Server, within};
 use crate::record::Recorded;
 
 const RUN: &str = "0123456789abcdef0123456789abcdef";
@@ -80,9 +82,9 @@ fn what_can_not_be_taken_changes_nothing_and_says_why() {
     let future = String::from_utf8(unpacked.clone())
         .unwrap()
         .replace("2026-", "2126-");
-    let format = String::from_utf8(unpacked)
-        .unwrap()
-        .replace("\"format\":1", "\"format\":99");
+    let text = String::from_utf8(unpacked).unwrap();
+    let current = format!("\"format\":{FORMAT_VERSION}");
+    let format = |other: u32| text.replace(&current, &format!("\"format\":{other}"));
     let packed = |text: &str| zstd::encode_all(text.as_bytes(), 1).unwrap();
     let read = server.key("read");
     // What it is, the key, the run, the first number, the body, the status, and what the reason must say.
@@ -146,9 +148,18 @@ fn what_can_not_be_taken_changes_nothing_and_says_why() {
             &key,
             RUN,
             1,
-            packed(&format),
+            packed(&format(FORMAT_VERSION + 1)),
             422,
-            "format 99",
+            "update the server",
+        ),
+        (
+            "a format of long ago",
+            &key,
+            RUN,
+            1,
+            packed(&format(OLDEST_FORMAT - 1)),
+            422,
+            "update it on the machines where jobs run",
         ),
     ];
     for (what, key, run, first, body, status, says) in cases {
@@ -169,4 +180,32 @@ fn what_can_not_be_taken_changes_nothing_and_says_why() {
     let cookie = server.person("ada", "auditor");
     let runs = server.get("/o/main/runs", &cookie).body;
     assert!(!runs.contains("group/app"), "nothing was kept");
+}
+
+#[test]
+fn records_in_every_format_that_is_taken_are_shown() {
+    let server = Server::start();
+    let key = server.key("admin");
+    for format in OLDEST_FORMAT..=FORMAT_VERSION {
+        let file = format!(
+            "{}/../runward-event/tests/formats/{format}.jsonl",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let text = std::fs::read_to_string(file).unwrap();
+        let packed = zstd::encode_all(text.as_bytes(), 1).unwrap();
+        let run = format!("{format:032x}");
+        let answer = server.events(&key, &run, 1, &packed);
+        assert_eq!(answer.status, 200, "{format}: {answer:?}");
+        let mut shown = serde_json::Value::Null;
+        let whole = within(|| {
+            let answer = server.ask("GET", &format!("/api/v1/runs/{run}"), &key, "");
+            shown = serde_json::from_str(&answer.body).unwrap();
+            shown["state"] == "finished"
+        });
+        assert!(whole, "{format}: {shown}");
+        assert_eq!(shown["project"], "group/app", "{format}: {shown}");
+        assert_eq!(shown["exit_code"], 137, "{format}: {shown}");
+        assert_eq!(shown["connections"], 1, "{format}: {shown}");
+        assert_eq!(shown["events"], text.lines().count(), "{format}: {shown}");
+    }
 }

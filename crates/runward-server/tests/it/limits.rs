@@ -30,17 +30,23 @@ fn rest(mut stream: TcpStream) -> String {
 #[test]
 fn clients_that_stall_are_hung_up_on_and_stand_in_nobodys_way() {
     let server = Server::start();
-    let (theirs, ours) = (server.key("ingest"), server.key("ingest"));
-    let half_a_batch = format!(
-        "POST /api/v1/runs/{RUN}/events?first=1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {theirs}\r\n\
-         content-length: 4000000\r\n\r\nthe first bytes"
-    );
+    let theirs: Vec<String> = (0..5).map(|_| server.key("ingest")).collect();
+    let ours = server.stranger();
+    let half_batch = |key: &String| {
+        let head = format!("authorization: Bearer {key}\r\ncontent-length: 4000000");
+        format!(
+            "POST /api/v1/runs/{RUN}/events?first=1 HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\nthe first bytes"
+        )
+    };
     let began = Instant::now();
     let half_heads: Vec<TcpStream> = (0..300)
         .map(|_| begin(&server, "GET / HTTP/1.1\r\nhost"))
         .collect();
-    let half_batches: Vec<TcpStream> = (0..40).map(|_| begin(&server, &half_a_batch)).collect();
-    // Room for sixteen such batches in all, of which one key gets four.
+    let half_batches = theirs.iter().cycle().take(40);
+    let half_batches: Vec<TcpStream> = half_batches
+        .map(|key| begin(&server, &half_batch(key)))
+        .collect();
+    // There is room for sixteen such batches in all, of which a key gets four, and an organisation twelve.
     let record = Recorded::default();
     let batch = record.packed(1, record.len());
     let answer = server.events(&ours, RUN, 1, &batch);

@@ -1,3 +1,5 @@
+use runward_lab::requires;
+
 use crate::bed::Server;
 use crate::record::Recorded;
 
@@ -25,212 +27,6 @@ pub(crate) fn filled() -> (Server, String, String) {
     // When it is digested, the lists have it, too.
     server.page_with("/o/main/destinations", &admin, "evil.example");
     (server, admin, auditor)
-}
-
-/// Every page that a member may see.
-fn pages() -> Vec<String> {
-    let mut pages: Vec<String> = [
-        "",
-        "/projects",
-        "/runs",
-        "/runs?tag=blocked-call&q=app&within=24h",
-        "/destinations",
-        "/destinations/1",
-        "/destinations.csv",
-        "/destinations.json",
-        "/detections",
-        "/detections?status=all",
-        "/suppressions",
-        "/suppressions?state=all",
-        "/suppressions/new",
-        "/suppressions/new?kind=x&destination=evil.example%3A443",
-        "/baseline",
-        "/policies",
-        "/policies?archived=1",
-        "/policies/new",
-        "/policies/new?project=&runs=5",
-        "/policies/1",
-        "/policies/1/versions/1",
-        "/agents",
-        "/settings",
-    ]
-    .iter()
-    .map(|path| format!("/o/main{path}"))
-    .collect();
-    for tab in [
-        "",
-        "/network",
-        "/network?findings=1",
-        "/https",
-        "/files",
-        "/processes",
-        "/processes.json",
-        "/detections",
-        "/policy",
-        "/steps",
-    ] {
-        pages.push(format!("/o/main/runs/{RUN}{tab}"));
-    }
-    pages
-}
-
-#[test]
-fn members_see_every_page_and_nobody_else_does() {
-    let (server, admin, auditor) = filled();
-    for page in pages() {
-        for cookie in [&admin, &auditor] {
-            let answer = server.get(&page, cookie);
-            assert_eq!(answer.status, 200, "{page}: {answer:?}");
-            // In data, which no browser takes for a page, nothing is escaped.
-            let is_page = answer.headers["content-type"]
-                .to_str()
-                .unwrap()
-                .starts_with("text/html");
-            assert!(!is_page || !answer.body.contains("<script>alert"), "{page}");
-            let policy = answer
-                .headers
-                .get("content-security-policy")
-                .unwrap()
-                .to_str()
-                .unwrap();
-            assert!(
-                policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
-                "{page}"
-            );
-        }
-        let stranger = server.get(&page, "");
-        assert_eq!(stranger.status, 303, "{page}");
-        assert!(
-            stranger.location.starts_with("/login?next="),
-            "{page}: {}",
-            stranger.location
-        );
-        // What is private and what is not there look the same.
-        let other = server.get(&page.replace("main", "other"), &admin);
-        assert_eq!(other.status, 404, "{page}");
-    }
-    let unknown = server.get("/o/main/runs/ffffffffffffffffffffffffffffffff", "");
-    assert_eq!(unknown.status, 303);
-    assert_eq!(
-        server
-            .get("/o/main/runs/ffffffffffffffffffffffffffffffff", &admin)
-            .status,
-        404
-    );
-}
-
-#[test]
-fn runs_of_a_public_project_are_for_everybody_and_nothing_else_is() {
-    let (server, admin, _) = filled();
-    let settings = server.get("/o/main/settings", &admin).body;
-    let csrf = csrf(&settings);
-    let form = format!("csrf={csrf}&visibility=public");
-    assert_eq!(
-        server
-            .form("/o/main/settings/projects/1", &admin, &form)
-            .status,
-        303
-    );
-    for page in pages() {
-        let is_run = page.starts_with(&format!("/o/main/runs/{RUN}"));
-        let expected = if is_run { 200 } else { 303 };
-        assert_eq!(server.get(&page, "").status, expected, "{page}");
-    }
-}
-
-#[test]
-fn changes_need_an_admin_and_a_form_of_this_server() {
-    let (server, admin, auditor) = filled();
-    let admins = csrf(&server.get("/o/main/settings", &admin).body);
-    let auditors = csrf(&server.get("/o/main", &auditor).body);
-    let forms = [
-        ("/o/main/settings/keys", "name=x&scope=ingest"),
-        ("/o/main/settings/keys/1", "action=revoke"),
-        (
-            "/o/main/settings/members",
-            "login=mallory&password=long+enough+password&role=admin",
-        ),
-        ("/o/main/settings/members/2", "action=auditor"),
-        ("/o/main/settings/registrations", "x=y"),
-        (
-            "/o/main/settings/trust",
-            "issuer=https://gitlab.com&pattern=group/app",
-        ),
-        ("/o/main/settings/trust/1", "x=y"),
-        ("/o/main/settings/projects/1", "visibility=public"),
-        ("/o/main/detections/1", "action=resolve"),
-        ("/o/main/suppressions", "action=preview&host=evil.example"),
-        (
-            "/o/main/suppressions",
-            "action=save&host=evil.example&name=ours&reason=meant",
-        ),
-        ("/o/main/suppressions/1", "action=end"),
-        (
-            "/o/main/policies/new",
-            "action=save&name=made&text=egress-policy:+block",
-        ),
-        (
-            "/o/main/policies/1",
-            "action=save&base=1&text=egress-policy:+audit",
-        ),
-        ("/o/main/policies/1/attachments", "project=1"),
-        ("/o/main/policies/1/attachments/1", ""),
-        ("/o/main/policies/1/archive", ""),
-    ];
-    for (path, form) in forms {
-        assert_eq!(
-            server
-                .form(path, &admin, &format!("csrf=wrong&{form}"))
-                .status,
-            403,
-            "{path}"
-        );
-        assert_eq!(
-            server
-                .form(path, &auditor, &format!("csrf={auditors}&{form}"))
-                .status,
-            403,
-            "{path}"
-        );
-        assert_eq!(
-            server
-                .form(path, "", &format!("csrf={admins}&{form}"))
-                .status,
-            303,
-            "{path}"
-        );
-    }
-    assert!(
-        !server
-            .get("/o/main/settings", &admin)
-            .body
-            .contains("mallory")
-    );
-    for (path, form) in forms {
-        let answer = server.form(path, &admin, &format!("csrf={admins}&{form}"));
-        assert!(matches!(answer.status, 200 | 303), "{path}: {answer:?}");
-    }
-    let log = server.get("/o/main/settings", &admin).body;
-    for act in [
-        "api-key.create",
-        "api-key.revoke",
-        "user.create",
-        "user.role",
-        "registration.create",
-        "trust.create",
-        "trust.remove",
-        "project.publish",
-        "detection.resolve",
-        "suppression.create",
-        "suppression.end",
-        "policy.create",
-        "policy.change",
-        "policy.attach",
-        "policy.detach",
-        "policy.archive",
-    ] {
-        assert!(log.contains(act), "{act}");
-    }
 }
 
 #[test]
@@ -371,4 +167,64 @@ pub(crate) fn csrf(page: &str) -> String {
         .expect("the page has a form")
         + 19;
     page[at..].split('"').next().unwrap().to_owned()
+}
+
+/// What stands in the page's blocks of code, as a person would copy it.
+fn examples(page: &str) -> Vec<String> {
+    let blocks = page.split("<pre").skip(1);
+    let texts = blocks.filter_map(|block| {
+        let (_, text) = block.split_once("<code>")?;
+        text.split_once("</code>").map(|(text, _)| text)
+    });
+    let plain = texts.map(|text| {
+        let pairs = [
+            ("&#34;", "\""),
+            ("&#39;", "'"),
+            ("&#60;", "<"),
+            ("&#62;", ">"),
+            ("&#38;", "&"),
+        ];
+        pairs
+            .iter()
+            .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    });
+    plain.collect()
+}
+
+#[test]
+fn every_example_of_the_reference_is_a_request_that_the_api_understands() {
+    requires!(Program("curl"));
+    let (server, admin, _) = filled();
+    let page = server.get("/docs/api", "");
+    assert_eq!(page.status, 200);
+    let own = server.get("/docs/api", &admin).body;
+    assert!(own.contains("/o/main/settings") && !page.body.contains("/o/main"));
+    let key = server.key("admin");
+    let token = server.ask("POST", "/api/v1/registrations", &key, "").body;
+    let token: serde_json::Value = serde_json::from_str(&token).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let record = Recorded::default();
+    std::fs::write(folder.path().join("body"), record.packed(1, record.len())).unwrap();
+    let examples = examples(&page.body);
+    assert_eq!(examples.len(), runward_api::ROUTES.len());
+    for example in examples {
+        let told = example.replacen("curl -sS", "curl -sS -o said -w '%{http_code}'", 1);
+        let ran = std::process::Command::new("sh")
+            .args(["-ec", &told])
+            .current_dir(folder.path())
+            .env("RUNWARD_API_KEY", &key)
+            .env("RUNWARD_REGISTRATION", token["token"].as_str().unwrap())
+            .env("NO_PROXY", "127.0.0.1")
+            .output()
+            .unwrap();
+        let status = String::from_utf8(ran.stdout).unwrap();
+        let said = std::fs::read_to_string(folder.path().join("said")).unwrap_or_default();
+        // Not all of it is there, and the only admin can't be removed; but it is all understood.
+        let understood = match status.as_str() {
+            "200" | "201" | "204" | "404" | "409" => true,
+            "422" => example.contains("/members/"),
+            _ => false,
+        };
+        assert!(understood, "{example}\n{status} {said}");
+    }
 }

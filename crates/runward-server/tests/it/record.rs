@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use runward_event::{
-    Body, Connect, ConnectionId, Event, FORMAT_VERSION, FileChange, JobEnd, JobIdentity, JobStart,
-    Mode, ProcessExec, ProcessId, Protocol, Provider, Reason, Status, Tier, Time, write_line,
+    Body, Connect, ConnectionId, Event, FORMAT_VERSION, FileChange, JobContext, JobEnd,
+    JobIdentity, JobStart, Mode, ProcessExec, ProcessId, Protocol, Provider, Reason, Status, Tier,
+    Time, write_line,
 };
 
 /// A moment in August 2026, in nanoseconds.
@@ -17,6 +18,12 @@ pub(crate) struct Recorded {
     pub(crate) destinations: Vec<String>,
     /// Tells runs apart.
     pub(crate) number: u64,
+    /// Who the job is; if nothing is said, one of GitLab's on a branch.
+    pub(crate) identity: Option<JobIdentity>,
+    /// Whether it is a stranger's request, of which nothing becomes normal: what is found is found in every run.
+    pub(crate) fork: bool,
+    /// Whether the last of the destinations is refused.
+    pub(crate) refused: bool,
 }
 
 impl Default for Recorded {
@@ -26,6 +33,9 @@ impl Default for Recorded {
             job: "test".to_owned(),
             destinations: vec!["packages.example".to_owned(), "evil.example".to_owned()],
             number: 1,
+            identity: None,
+            fork: true,
+            refused: true,
         }
     }
 }
@@ -36,7 +46,7 @@ impl Recorded {
         let mut bodies = vec![self.start(), Body::ProcessExec(Box::new(exec(process)))];
         let last = self.destinations.len().saturating_sub(1);
         for (number, name) in self.destinations.iter().enumerate() {
-            let refused = number == last;
+            let refused = self.refused && number == last;
             bodies.push(Body::Connect(Connect {
                 connection: ConnectionId(number as u64 + 1),
                 process,
@@ -86,13 +96,17 @@ impl Recorded {
         Body::JobStart(Box::new(JobStart {
             format: FORMAT_VERSION,
             runward: "0.1.0".to_owned(),
-            identity: JobIdentity {
+            identity: self.identity.clone().unwrap_or_else(|| JobIdentity {
                 provider: Provider::Gitlab,
                 project: Some(self.project.clone()),
                 pipeline: Some(".gitlab-ci.yml".to_owned()),
                 job: Some(self.job.clone()),
                 branch: Some("main".to_owned()),
                 ..JobIdentity::default()
+            }),
+            context: JobContext {
+                fork: Some(self.fork),
+                ..JobContext::default()
             },
             args: vec!["make".to_owned(), "test".to_owned()],
             cwd: "/builds/app".to_owned(),

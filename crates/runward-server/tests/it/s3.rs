@@ -3,15 +3,18 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use rustls::ServerConfig;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 /// The bucket that there is from the start.
 pub(crate) const BUCKET: &str = "runward-events";
@@ -21,11 +24,17 @@ pub(crate) const SIGNER: (&str, &str) = ("the-tests", "no-secret");
 pub(crate) struct S3 {
     folder: TempDir,
     pub(crate) address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl S3 {
     pub(crate) fn start() -> S3 {
+        S3::with(None)
+    }
+
+    /// One that is spoken to over TLS, if there is something to speak it with.
+    pub(crate) fn with(tls: Option<Arc<ServerConfig>>) -> S3 {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -33,6 +42,7 @@ impl S3 {
         let mut server = S3 {
             folder,
             address,
+            tls,
             running: None,
         };
         server.run(free);
@@ -70,6 +80,7 @@ impl S3 {
         builder.set_auth(SimpleAuth::from_single(SIGNER.0, SIGNER.1));
         let service = builder.build();
         let (end, ends) = oneshot::channel();
+        let tls = self.tls.clone().map(TlsAcceptor::from);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -77,7 +88,7 @@ impl S3 {
                 .unwrap();
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(listener, service) => {}
+                    () = accept(listener, service, tls) => {}
                     _ = ends => {}
                 }
             });
@@ -92,17 +103,26 @@ impl Drop for S3 {
     }
 }
 
-async fn accept(listener: TcpListener, service: S3Service) {
+async fn accept(listener: TcpListener, service: S3Service, tls: Option<TlsAcceptor>) {
     listener.set_nonblocking(true).unwrap();
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     while let Ok((stream, _)) = listener.accept().await {
         // Head and body of an answer are written one after the other.
         stream.set_nodelay(true).unwrap();
-        let service = service.clone();
+        let (service, tls) = (service.clone(), tls.clone());
         tokio::spawn(async move {
-            let _ = Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let builder = Builder::new(TokioExecutor::new());
+            let Some(tls) = tls else {
+                let _ = builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+                return;
+            };
+            if let Ok(stream) = tls.accept(stream).await {
+                let _ = builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            }
         });
     }
 }

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use runward_event::write_line;
 use runward_lab::{skip, test_name};
 
-use crate::bed::Server;
+use crate::bed::{Ground, Server, within};
 use crate::installed;
 use crate::record::Recorded;
 
 const RUN: &str = "0123456789abcdef0123456789abcdef";
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema_fuzz");
-/// As long as this and no longer; it takes a third of it on a quiet machine.
-const LIMIT: Duration = Duration::from_secs(120);
+/// As long as this and no longer; it takes a quarter of it on a quiet machine.
+const LIMIT: Duration = Duration::from_secs(300);
 
 #[test]
 fn whatever_is_asked_the_api_answers_as_its_description_says() {
@@ -24,14 +24,21 @@ fn whatever_is_asked_the_api_answers_as_its_description_says() {
         Ok(fuzzer) => fuzzer,
         Err(reason) => return skip(test_name!(), &reason),
     };
-    let server = Server::start();
+    let mut ground = Ground::new();
+    // What is told to nobody is given up soon.
+    let second = ("RUNWARD_NOTIFY_SECOND", "1".to_owned());
+    ground.variables.push(second);
+    let server = Server::on(ground);
     let key = server.key("admin");
+    channels(&server, &key);
     let record = Recorded::default();
     let sent = server.events(&key, RUN, 1, &record.packed(1, record.len()));
     assert_eq!(sent.status, 200);
     let cookie = server.person("ada", "auditor");
     server.page_with("/o/main/destinations", &cookie, "evil.example");
+    known(&server, &key);
     furnish(&server, &key);
+    given_up(&server, &key, 4);
 
     let folder = tempfile::tempdir().unwrap();
     let lines = folder.path().join("events.jsonl");
@@ -123,7 +130,50 @@ fn furnish(server: &Server, key: &str) {
         made(&format!("/api/v1/policies/{id}/attachments"), &scope);
         let trust = format!("{{\"issuer\":\"https://gitlab.com\",\"pattern\":\"group/{id}\"}}");
         made("/api/v1/trust", &trust);
+        let channel = format!(
+            "{{\"name\":\"channel-{id}\",\"kind\":\"webhook\",\"url\":\"https://localhost/\"}}"
+        );
+        made("/api/v1/notifications/channels", &channel);
     }
+}
+
+/// Makes channels to whom the record's detections are told, in vain.
+fn channels(server: &Server, key: &str) {
+    for id in 1..=4 {
+        let channel = format!(
+            "{{\"name\":\"channel-{id}\",\"kind\":\"webhook\",\"url\":\"https://localhost/\"}}"
+        );
+        let answer = server.ask("POST", "/api/v1/notifications/channels", key, &channel);
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+}
+
+/// Another job, for which many destinations are normal.
+fn known(server: &Server, key: &str) {
+    let record = Recorded {
+        job: "known".to_owned(),
+        destinations: (0..60).map(|n| format!("host-{n}.example")).collect(),
+        number: 2,
+        fork: false,
+        refused: false,
+        ..Recorded::default()
+    };
+    let run = "f".repeat(32);
+    let sent = server.events(key, &run, 1, &record.packed(1, record.len()));
+    assert_eq!(sent.status, 200);
+    let learned = within(|| server.ask("GET", "/api/v1/baselines/2", key, "").status == 200);
+    assert!(learned, "the job is not learned");
+}
+
+/// Waits until so many messages were given up, as their channels lead nowhere.
+fn given_up(server: &Server, key: &str, messages: usize) {
+    let told = within(|| {
+        let path = "/api/v1/notifications/deliveries?state=dead";
+        let log = server.ask("GET", path, key, "").body;
+        let log: serde_json::Value = serde_json::from_str(&log).unwrap();
+        log["deliveries"].as_array().unwrap().len() >= messages
+    });
+    assert!(told, "messages that lead nowhere were not given up");
 }
 
 /// A token that one of the fuzzer's machines can get a key with.

@@ -80,12 +80,29 @@ def filter_body(context, body):
 
 
 @schemathesis.hook
+def map_body(context, body):
+    """Messages of channels that are made go nowhere: the server does not call its own machine."""
+    if isinstance(body, dict) and isinstance(body.get("url"), str) and len(body["url"]) % 4:
+        return {**body, "url": "https://localhost/" + str(len(body["url"]))}
+    return body
+
+
+@schemathesis.hook
 def before_call(context, case, kwargs):
     operation = case.operation.definition.raw.get("operationId")
     parameters = case.path_parameters
+    # Whatever address was made up, nobody outside of this machine is called.
+    if isinstance(case.body, dict) and str(case.body.get("url")).startswith("https://"):
+        case.body["url"] = "https://localhost/"
     # The key that asks must stay good.
     if operation == "revokeKey" and str(parameters.get("id")) == str(OWN_KEY):
         parameters["id"] = 2**40
+    # Something that is normal for the job that is known.
+    if operation == "decideBaseline" and isinstance(case.body, dict):
+        mixed = zlib.crc32(repr((parameters, case.body)).encode())
+        if mixed % 4:
+            parameters["id"] = 2
+            case.body["key"] = f"place|host-{mixed % 60}.example:443"
     # Most records are of runs that nobody has heard of.
     if operation == "sendEvents" and parameters.get("run") == RUN and isinstance(case.body, bytes):
         parameters["run"] = hashlib.md5(case.body).hexdigest()

@@ -231,14 +231,11 @@ impl Fault {
 impl Trial {
     fn new(shell: &Shell, mode: Mode, tried: &Tried) -> Trial {
         Trial {
-            good: tried.rows.is_empty() && !tried.runs.is_empty(),
+            good: tried.rows.is_empty()
+                && !tried.runs.is_empty()
+                && tried.runs.iter().all(|run| run.unjudged == 0),
             verdict: verdict(mode, tried),
-            remark: (tried.omitted > 0).then(|| {
-                format!(
-                    "{} left out: together they are too much to look through at once.",
-                    counted(tried.omitted, "older run was", "older runs were")
-                )
-            }),
+            remark: remark(tried),
             rows: tried.rows.iter().map(Stopped::new).collect(),
             runs: tried
                 .runs
@@ -249,13 +246,42 @@ impl Trial {
     }
 }
 
+/// What the trial could not look at, or does not show.
+fn remark(tried: &Tried) -> Option<String> {
+    let unjudged = tried.runs.iter().map(|run| run.unjudged);
+    let unjudged = unjudged.fold(0, u64::saturating_add);
+    let mut said = Vec::new();
+    if tried.omitted > 0 {
+        let runs = counted(tried.omitted, "older run was", "older runs were");
+        said.push(format!(
+            "{runs} left out: together they are too much to look through at once."
+        ));
+    }
+    if unjudged > 0 {
+        let connections = counted(unjudged, "connection was", "connections were");
+        said.push(format!(
+            "{connections} not judged: the runs made more than a report lists."
+        ));
+    }
+    if tried.unlisted > 0 {
+        let destinations = counted(tried.unlisted, "destination is", "destinations are");
+        said.push(format!("{destinations} not listed here."));
+    }
+    (!said.is_empty()).then(|| said.join(" "))
+}
+
 fn verdict(mode: Mode, tried: &Tried) -> String {
     let runs = counted(length(&tried.runs), "run", "runs");
     if tried.runs.is_empty() {
         return "There is no run to try it on.".to_owned();
     }
     if tried.rows.is_empty() {
-        return format!("It would have let everything through that {runs} did.");
+        let of_it = if tried.runs.iter().any(|run| run.unjudged > 0) {
+            "everything that was judged"
+        } else {
+            "everything"
+        };
+        return format!("It would have let {of_it} through that {runs} did.");
     }
     let sum = |of: fn(&TriedRun) -> u64| tried.runs.iter().map(of).fold(0, u64::saturating_add);
     let hit = tried.runs.iter().filter(|run| run.stopped > 0).count();
@@ -277,7 +303,11 @@ fn verdict(mode: Mode, tried: &Tried) -> String {
     format!(
         "It would have {act} {} to {}, in {} of {runs}.{already}",
         counted(sum(|run| run.stopped), "connection", "connections"),
-        counted(length(&tried.rows), "destination", "destinations"),
+        counted(
+            length(&tried.rows).saturating_add(tried.unlisted),
+            "destination",
+            "destinations"
+        ),
         count(u64::try_from(hit).unwrap_or(u64::MAX)),
     )
 }

@@ -1,13 +1,16 @@
 //! The detections of one run, as its own record has them, with what has been decided about each.
 
 use askama::Template;
+use runward_report::NetworkRow;
 use runward_store::{Detection, DetectionStatus, Page};
 
-use super::super::detections::{DetectionRow, Hidden};
+use super::super::detections::{DetectionRow, Hidden, is_call};
 use super::super::shell::Shell;
 use super::RunSource;
 use super::actor::Actor;
 use super::frame::{Frame, Tab};
+use super::gone::deleted_when;
+use super::unusual::subject;
 
 /// `/o/{org}/runs/{run}/detections`.
 #[derive(Template)]
@@ -19,6 +22,8 @@ pub(crate) struct DetectionsTab {
     /// Whether there may be more than the ones shown.
     more_href: Option<String>,
     hidden: Option<Hidden>,
+    /// When and why those that there were have been deleted.
+    deleted: Option<String>,
 }
 
 impl DetectionsTab {
@@ -43,6 +48,7 @@ impl DetectionsTab {
                 .iter()
                 .map(|d| DetectionRow::new(&shell, d, source.now).done_by(actor(source, d)))
                 .collect(),
+            deleted: source.run.detections_deleted.map(deleted_when),
             more_href: page.next.map(|_| all.to_string()),
             frame,
             shell,
@@ -50,8 +56,17 @@ impl DetectionsTab {
     }
 }
 
-/// Who did it, by the report's finding of the same kind about the same subject, by the same program.
+/// Who did it: of a call that is not normal, the process that made it first; of all else, that of the report's finding of
+/// the same kind about the same subject, by the same program.
 fn actor(source: &RunSource<'_>, detection: &Detection) -> Option<Actor> {
+    let id = format!("d{}-actor", detection.id);
+    if is_call(&detection.kind) {
+        let mut calls = source.report.network_events.iter();
+        let by_it = |row: &&NetworkRow| {
+            row.process.exe == detection.program && subject(row) == detection.subject.as_str()
+        };
+        return calls.find(by_it).map(|row| Actor::new(&row.process, &id));
+    }
     let subject = Some(detection.subject.as_str());
     source
         .report
@@ -61,5 +76,5 @@ fn actor(source: &RunSource<'_>, detection: &Detection) -> Option<Actor> {
         .filter(|found| found.path.as_deref() == subject || found.destination.as_deref() == subject)
         .filter_map(|found| found.process.as_deref())
         .find(|process| process.exe == detection.program)
-        .map(|process| Actor::new(process, &format!("d{}-actor", detection.id)))
+        .map(|process| Actor::new(process, &id))
 }

@@ -14,6 +14,7 @@ use super::super::projects::provider_name;
 use super::super::run_row::{Mark, mark, run_took};
 use super::super::shell::{Section, Shell};
 use super::RunSource;
+use super::gone::deleted_when;
 
 /// One of the pages of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +164,11 @@ impl Tab {
         }
     }
 
+    /// The tab whose address ends with this.
+    pub(crate) fn named(path: &str) -> Option<Tab> {
+        Tab::ALL.into_iter().find(|tab| tab.path() == path)
+    }
+
     fn label(self) -> &'static str {
         match self {
             Tab::Summary => "Summary",
@@ -267,6 +273,16 @@ fn banners(source: &RunSource<'_>) -> Vec<Banner> {
             text,
         });
     };
+    if let Some(deleted) = run.events_deleted {
+        add(
+            "info",
+            "The events of this run were deleted",
+            format!(
+                "{}. What stands here is what was kept besides.",
+                deleted_when(deleted)
+            ),
+        );
+    }
     if let Some(requested) = weakened(run.requested_mode, run.effective_mode) {
         let effective = mode_name(run.effective_mode);
         let consequence = match run.effective_mode {

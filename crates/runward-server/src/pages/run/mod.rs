@@ -5,6 +5,7 @@ mod actor;
 mod detections;
 mod files;
 mod frame;
+mod gone;
 mod https;
 mod network;
 mod policy;
@@ -13,13 +14,15 @@ mod processes;
 mod rows_query;
 mod steps;
 mod summary;
+mod unusual;
 
 use runward_report::Report;
-use runward_store::{AttachedPolicy, Millis, Project, Run};
+use runward_store::{Anomaly, AttachedPolicy, JobId, Millis, Project, Run};
 
 pub(super) use actor::Actor;
 pub(crate) use detections::DetectionsTab;
 pub(crate) use files::FilesTab;
+pub(crate) use gone::{GoneTab, deleted_when};
 pub(crate) use https::HttpsTab;
 pub(crate) use network::NetworkTab;
 pub(crate) use policy::{PolicyTab, WhatIf, WhatIfRow};
@@ -34,8 +37,15 @@ pub(crate) use summary::SummaryTab;
 pub(crate) struct RunSource<'a> {
     pub(crate) run: &'a Run,
     pub(crate) project: &'a Project,
+    /// Empty where the run's events were deleted.
     pub(crate) report: &'a Report,
     /// Named policies that are attached where the run's job lies, the one in effect first. Empty for who is no member.
     pub(crate) policies: &'a [AttachedPolicy],
+    /// What was not normal for the job, the worst first.
+    pub(crate) anomalies: &'a [Anomaly],
+    /// The job, whose baseline members may see.
+    pub(crate) job: Option<JobId>,
+    /// Overwritten files that are told, where others are what the job always overwrites.
+    pub(crate) told_files: Option<&'a [String]>,
     pub(crate) now: Millis,
 }

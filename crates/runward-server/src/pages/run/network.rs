@@ -1,5 +1,7 @@
 //! Every connection of a run, in order.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use runward_detect::reason_sentence;
 use runward_event::{ConnectOutcome, Protocol, Status, Time};
@@ -13,6 +15,7 @@ use super::super::pill::Pill;
 use super::super::shell::Shell;
 use super::actor::{Actor, cause, dependency_name};
 use super::frame::{Frame, Tab, tab_address};
+use super::unusual::Unusual;
 use super::{RowsQuery, RunSource};
 
 /// Rows of one page.
@@ -47,6 +50,8 @@ struct Row {
     status: Pill,
     stopped: bool,
     reason: Option<&'static str>,
+    /// Why it is not normal for the job, and where that can be answered.
+    unusual: Option<(Text, String)>,
     said: Option<Text>,
     rule: Option<String>,
     outcome: &'static str,
@@ -59,17 +64,19 @@ impl NetworkTab {
         let (shell, frame) = Frame::new(shell, source, Tab::Network);
         let report = source.report;
         let address = tab_address(&shell, &source.run.id, Tab::Network);
+        let unusual = Unusual::of(source.anomalies);
+        let detections = tab_address(&shell, &source.run.id, Tab::Detections).to_string();
         let findings_address = address.clone().with("findings", "1");
         let found = report
             .network_events
             .iter()
-            .filter(|row| is_finding(row))
+            .filter(|row| is_finding(row, &unusual))
             .count();
         let chosen: Vec<(usize, &NetworkRow)> = report
             .network_events
             .iter()
             .enumerate()
-            .filter(|(_, row)| !query.findings || is_finding(row))
+            .filter(|(_, row)| !query.findings || is_finding(row, &unusual))
             .filter(|(_, row)| query.finds(searched(row).iter().map(AsRef::as_ref)))
             .collect();
         let (chosen, part) = part(chosen, query.page, ROWS, |page| {
@@ -101,7 +108,13 @@ impl NetworkTab {
             sums,
             rows: chosen
                 .into_iter()
-                .map(|(i, row)| Row::new(i, row, report.start))
+                .map(|(i, row)| {
+                    let told = unusual.about(row).map(|anomaly| {
+                        let why = Text::new(&anomaly.explanation, 400);
+                        (why, detections.clone())
+                    });
+                    Row::new(i, row, report.start, unusual.status(row)).unlike_others(told)
+                })
                 .collect(),
             part,
             all_href: address.to_string(),
@@ -114,13 +127,13 @@ impl NetworkTab {
 }
 
 /// Whether a person should look at a connection.
-fn is_finding(row: &NetworkRow) -> bool {
-    row.status != Status::Allowed
+fn is_finding(row: &NetworkRow, unusual: &Unusual<'_>) -> bool {
+    unusual.status(row) != Status::Allowed
 }
 
 /// Where a text is searched for.
-fn searched(row: &NetworkRow) -> Vec<std::borrow::Cow<'_, str>> {
-    let mut texts: Vec<std::borrow::Cow<'_, str>> = vec![
+fn searched(row: &NetworkRow) -> Vec<Cow<'_, str>> {
+    let mut texts: Vec<Cow<'_, str>> = vec![
         row.destination.as_str().into(),
         row.process.exe.as_str().into(),
         row.ip.to_string().into(),
@@ -133,7 +146,7 @@ fn searched(row: &NetworkRow) -> Vec<std::borrow::Cow<'_, str>> {
 }
 
 impl Row {
-    fn new(id: usize, row: &NetworkRow, start: Option<Time>) -> Row {
+    fn new(id: usize, row: &NetworkRow, start: Option<Time>, status: Status) -> Row {
         let name = row.name.as_deref();
         Row {
             at: Moment::since(row.time, start),
@@ -150,7 +163,7 @@ impl Row {
                 row.port.to_string()
             },
             protocol: protocol(row.protocol),
-            status: Pill::status(row.status),
+            status: Pill::status(status),
             stopped: row.status == Status::Blocked,
             reason: row.reason.map(reason_sentence),
             said: row.said.as_deref().map(|said| Text::new(said, 64)),
@@ -163,7 +176,13 @@ impl Row {
             },
             sent: row.bytes_sent.map(bytes),
             received: row.bytes_received.map(bytes),
+            unusual: None,
         }
+    }
+
+    fn unlike_others(mut self, told: Option<(Text, String)>) -> Row {
+        self.unusual = told;
+        self
     }
 }
 

@@ -28,6 +28,10 @@ pub(crate) struct WhatIf {
     /// Why it can't be read, if so.
     pub(crate) error: Option<String>,
     pub(crate) rows: Vec<WhatIfRow>,
+    /// Destinations that are not listed there, because there are too many.
+    pub(crate) unlisted: u64,
+    /// Connections that the report counts and does not list, so that they could not be judged.
+    pub(crate) unjudged: u64,
 }
 
 /// What a tried policy would have refused to one destination.
@@ -64,6 +68,8 @@ pub(crate) struct PolicyTab {
     typed_rows: usize,
     asked: bool,
     error: Option<String>,
+    /// The policy would have stopped nothing, and everything was judged.
+    good: bool,
     verdict: String,
     refused: Vec<Refused>,
 }
@@ -142,7 +148,8 @@ impl PolicyTab {
             error: what_if
                 .and_then(|what_if| what_if.error.as_deref())
                 .map(|error| clipped(error, 600)),
-            verdict: verdict(refused),
+            good: what_if.is_some_and(|tried| tried.rows.is_empty() && tried.unjudged == 0),
+            verdict: what_if.map(verdict).unwrap_or_default(),
             refused: refused.iter().map(Refused::new).collect(),
             frame,
             shell,
@@ -160,15 +167,36 @@ fn lines(text: &str) -> String {
     shown
 }
 
-fn verdict(refused: &[WhatIfRow]) -> String {
+fn verdict(tried: &WhatIf) -> String {
+    let refused = &tried.rows;
+    let unjudged = match tried.unjudged {
+        0 => String::new(),
+        n => format!(
+            " {} not judged: the run made more than a report lists.",
+            counted(n, "connection was", "connections were")
+        ),
+    };
     if refused.is_empty() {
-        return "This policy would have let everything through that this run did.".to_owned();
+        let all = if tried.unjudged > 0 {
+            "everything that was judged"
+        } else {
+            "everything that this run did"
+        };
+        return format!("This policy would have let {all} through.{unjudged}");
     }
     let connections = refused
         .iter()
         .fold(0, |sum: u64, row| sum.saturating_add(row.connections));
+    let more = match tried.unlisted {
+        0 => String::new(),
+        n => format!(
+            ", and others to {} that {} not listed",
+            counted(n, "destination", "destinations"),
+            if n == 1 { "is" } else { "are" }
+        ),
+    };
     format!(
-        "This policy would have stopped {} to {}.",
+        "This policy would have stopped {} to {}{more}.{unjudged}",
         counted(connections, "connection", "connections"),
         counted(length(refused), "destination", "destinations")
     )

@@ -5,6 +5,7 @@ use runward_detect::{Severity, reason_sentence};
 use runward_event::{Status, Time};
 use runward_report::text::{bytes, count};
 use runward_report::{Blocked, Destination, Detection, Report};
+use runward_store::Anomaly;
 
 use super::super::chart::{Bars, Value};
 use super::super::detections::severity_name;
@@ -17,6 +18,7 @@ use super::RunSource;
 use super::actor::{Actor, cause};
 use super::frame::{Frame, Tab, tab_address};
 use super::network::program_names;
+use crate::learn::OVERWRITTEN;
 
 /// Rows of each list; the tabs have the rest.
 const ROWS: usize = 10;
@@ -37,6 +39,9 @@ pub(crate) struct SummaryTab {
     more_blocked: Option<String>,
     findings: Vec<FindingRow>,
     more_findings: Option<String>,
+    unusual: Vec<UnusualRow>,
+    more_unusual: Option<String>,
+    baseline_href: String,
     strips: Vec<Strip>,
     length: String,
     destinations: Vec<DestinationRow>,
@@ -65,6 +70,15 @@ struct BlockedRow {
     line: Option<Text>,
     actor: Actor,
     cause: Option<Text>,
+}
+
+struct UnusualRow {
+    subject: Text,
+    program: Text,
+    cause: Option<Text>,
+    disposition: Pill,
+    why: Text,
+    at: Moment,
 }
 
 struct FindingRow {
@@ -104,7 +118,7 @@ impl SummaryTab {
         let findings: Vec<&Detection> = report
             .detections
             .iter()
-            .filter(|d| d.detection != BLOCKED)
+            .filter(|d| d.detection != BLOCKED && !is_normal(source, d))
             .collect();
         let link = |tab| tab_address(&shell, &source.run.id, tab);
         SummaryTab {
@@ -124,6 +138,17 @@ impl SummaryTab {
                     .max(length(&report.blocked)),
             ),
             more_findings: more(length(&findings)),
+            more_unusual: more(length(source.anomalies)),
+            unusual: source
+                .anomalies
+                .iter()
+                .take(ROWS)
+                .map(|anomaly| UnusualRow::new(anomaly, report.start))
+                .collect(),
+            baseline_href: match source.job {
+                Some(job) => shell.at(&["baseline", &job.0.to_string()]).to_string(),
+                None => shell.at(&["baseline"]).to_string(),
+            },
             findings: findings
                 .into_iter()
                 .take(ROWS)
@@ -152,6 +177,14 @@ impl SummaryTab {
             shell,
         }
     }
+}
+
+/// Whether a finding is of a file that the job overwrites as it always does.
+fn is_normal(source: &RunSource<'_>, found: &Detection) -> bool {
+    let (Some(told), Some(path)) = (source.told_files, &found.path) else {
+        return false;
+    };
+    found.detection == OVERWRITTEN && !told.contains(path)
 }
 
 /// How many a list has past its first rows.
@@ -398,6 +431,26 @@ impl BlockedRow {
             line: b.line.as_deref().map(|line| Text::new(line, 300)),
             actor: Actor::new(&b.process, &format!("b{i}")),
             cause: cause(b.step.as_deref(), b.dependency.as_deref()),
+        }
+    }
+}
+
+impl UnusualRow {
+    fn new(anomaly: &Anomaly, start: Option<Time>) -> UnusualRow {
+        let nanos = u64::try_from(anomaly.at)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000);
+        UnusualRow {
+            subject: Text::new(&anomaly.subject, 80),
+            program: Text::program(&anomaly.program, 40),
+            cause: anomaly
+                .dependency
+                .as_deref()
+                .or(anomaly.step.as_deref())
+                .map(|cause| Text::new(cause, 60)),
+            disposition: Pill::disposition(&anomaly.disposition),
+            why: Text::new(&anomaly.explanation, 400),
+            at: Moment::since(Time::from_unix_nanos(nanos), start),
         }
     }
 }

@@ -14,6 +14,7 @@ export default async function ({ browser, plan, visitors }) {
   await makeKey(admin, plan);
   await addMember(admin, plan, visitors, browser);
   await publish(admin, stranger, plan);
+  await keepShorter(admin);
   await leave(admin);
 }
 
@@ -85,11 +86,26 @@ async function publish(admin, stranger, plan) {
   }
 }
 
+async function keepShorter(admin) {
+  const { page } = admin;
+  await admin.open("/o/main/settings");
+  await page.getByLabel("Events, days").fill("7");
+  await page.getByLabel("Runs, days").fill("");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("Nothing is changed yet.").waitFor();
+  await check(admin, "settings-shorter-terms");
+  assert.equal(await page.getByLabel("Events, days").inputValue(), "7");
+  await page.getByRole("button", { name: "Save and delete" }).click();
+  await page.waitForURL("**/settings#retention");
+  const terms = await page.locator("section", { has: page.getByRole("heading", { name: "Retention" }) }).innerText();
+  for (const said of [/Events\s+7 days/u, /Detections\s+400 days/u, /Runs\s+for ever/u]) assert.match(terms, said);
+}
+
 async function leave(admin) {
   const { page } = admin;
   await admin.open("/o/main/settings");
   const log = await page.getByRole("region", { name: "Table: audit log" }).innerText();
-  for (const act of ["detection.resolve", "detection.reopen", "api-key.create", "api-key.revoke", "user.create", "project.publish"]) {
+  for (const act of ["detection.resolve", "detection.reopen", "api-key.create", "api-key.revoke", "user.create", "project.publish", "retention.change"]) {
     assert.ok(log.includes(act), act);
   }
   await page.getByRole("button", { name: "Log out" }).click();
