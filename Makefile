@@ -4,7 +4,7 @@
 TARGET := x86_64-unknown-linux-gnu
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: build demo test lint bench fuzz setup clean
+.PHONY: build demo test lint bench eval fuzz setup clean
 
 # The release binaries, in target/release.
 build:
@@ -33,6 +33,11 @@ lint:
 bench: build
 	@scripts/setup bench
 	@cargo xtask bench --runward $(TARGET_DIR)/release/runward
+
+# How often baselines cry wolf, and what they miss: `make eval CORPUS=DIR`, with histories of real allowlists.
+eval:
+	@scripts/setup build
+	@cargo xtask eval $(if $(CORPUS),--corpus "$(CORPUS)")
 
 # The parsers of hostile input against what they have never seen, each for so many seconds.
 FUZZ_SECONDS ?= 30

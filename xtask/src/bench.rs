@@ -30,6 +30,7 @@ use self::job::Jobs;
 use self::place::Place;
 use self::work::Work;
 use crate::shell;
+pub(crate) use built::built;
 pub(crate) use load::Load;
 
 #[derive(Debug, Args)]

@@ -41,7 +41,7 @@ const fn target(name: &'static str) -> Target {
     }
 }
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     target("policy-list"),
     target("policy-file"),
     target("dns"),
@@ -51,6 +51,10 @@ const TARGETS: [Target; 6] = [
     },
     target("event"),
     target("records"),
+    Target {
+        name: "baseline",
+        more_seeds: Some("crates/runward-baseline/tests/states"),
+    },
 ];
 
 /// What libFuzzer needs to see which way an input went: counters at each edge, and the values of comparisons. These are

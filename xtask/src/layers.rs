@@ -38,6 +38,11 @@ const LAYERS: &[Layer] = &[
             "runward-detect",
         ],
     ),
+    layer(
+        "runward-baseline",
+        true,
+        &["runward-event", "runward-policy", "runward-detect"],
+    ),
     layer("runward-ci", true, &["runward-event"]),
     layer("runward-sensor", false, &["runward-event"]),
     layer("runward-resolver", false, &["runward-event"]),
@@ -78,12 +83,19 @@ const LAYERS: &[Layer] = &[
         &["runward-event", "runward-store"],
     ),
     layer(
+        "runward-notify",
+        true,
+        &["runward-event", "runward-report", "runward-store"],
+    ),
+    layer(
         "runward-server",
         false,
         &[
             "runward-api",
+            "runward-baseline",
             "runward-event",
             "runward-detect",
+            "runward-notify",
             "runward-policy",
             "runward-report",
             "runward-store",

@@ -13,6 +13,7 @@
 
 mod bench;
 mod check;
+mod eval;
 mod fuzz;
 #[cfg(test)]
 mod layers;
@@ -45,6 +46,8 @@ enum Task {
     VmTest(vm::Options),
     /// Measure what Runward costs.
     Bench(bench::Options),
+    /// Measure how often baselines cry wolf, and what they miss, on histories of real allowlists.
+    Eval(eval::Options),
     /// Give the parsers of hostile input what they have never seen, for a bounded time.
     Fuzz(fuzz::Options),
     /// Play one of the loads that `bench` measures.
@@ -60,6 +63,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Fuzz(options) => fuzz::run(&options)?,
         Task::Bench(options) => {
             bench::run(&options)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Task::Eval(options) => {
+            eval::run(&options)?;
             return Ok(ExitCode::SUCCESS);
         }
         Task::Load(load) => {

@@ -8,7 +8,7 @@ use cargo_metadata::Message;
 use crate::shell;
 
 /// Builds a package's program or example as it is released, and says where it is.
-pub(super) fn built(package: &str, what: &[&str]) -> anyhow::Result<PathBuf> {
+pub(crate) fn built(package: &str, what: &[&str]) -> anyhow::Result<PathBuf> {
     let mut child = shell::cargo()
         .args(["build", "--release", "--locked", "--package", package])
         .args(what)

@@ -50,9 +50,9 @@ INSERT INTO job_destination (job, destination, first_run)
 WITH RECURSIVE k(j) AS (SELECT 1 UNION ALL SELECT j + 1 FROM k WHERE j < 500)
 SELECT job.id, j, job.id FROM job CROSS JOIN k;
 
-INSERT INTO detection (org, run, kind, severity, title, subject, program, at, status)
+INSERT INTO detection (org, run, kind, severity, title, subject, about, program, at, status)
 SELECT (SELECT MIN(id) FROM org), number, kind, 'high', 'Something that a person should look at', 'subject-' || number % 500,
-  '/usr/bin/curl', started_at, CASE WHEN number % 100 = 0 THEN 'new' ELSE 'resolved' END
+  CASE kind WHEN 'outbound-call-blocked' THEN 'destination' ELSE 'file' END, '/usr/bin/curl', started_at, CASE WHEN number % 100 = 0 THEN 'new' ELSE 'resolved' END
 FROM run CROSS JOIN (SELECT 'outbound-call-blocked' AS kind UNION ALL SELECT 'source-code-overwritten');
 
 CREATE INDEX run_by_time ON run (org, started_at DESC, number DESC, search);
