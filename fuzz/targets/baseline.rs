@@ -23,7 +23,11 @@ fuzz_target!(|data: &[u8]| {
         baseline.learn(&run, &around, &settings);
     }
     baseline.state(&around, &settings);
-    let _ = (baseline.members(), baseline.open(&settings), baseline.novelty(&around).sentence());
+    let _ = (
+        baseline.members(),
+        baseline.open(&settings),
+        baseline.novelty(&around).sentence(),
+    );
     assert!(Baseline::decode(&baseline.encode()).is_ok());
 });
 
@@ -57,7 +61,13 @@ fn run(number: u64) -> RunSummary {
             trust: Trust::Protected,
             ..RunFacts::default()
         },
-        calls: ["registry.example", "shard17.store.vendor.example", "new.example"].map(call).to_vec(),
+        calls: [
+            "registry.example",
+            "shard17.store.vendor.example",
+            "new.example",
+        ]
+        .map(call)
+        .to_vec(),
         ..RunSummary::default()
     }
 }
