@@ -4,7 +4,7 @@
 //! Removing the folder ends the fence, once nobody holds its programs any more.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
@@ -23,6 +24,8 @@ use crate::abi::{self, rw_task};
 
 /// Where the BPF file system is mounted on every distribution.
 const BPFFS: &str = "/sys/fs/bpf";
+/// The folder above it.
+const BPFFS_PARENT: &str = "/sys/fs";
 /// The folder of all sensors in it.
 const FOLDER: &str = "runward";
 /// The user and group that the kernel itself shows for those it does not know.
@@ -311,18 +314,32 @@ fn tracked(tasks: &MapHandle, pid: u32) -> io::Result<Option<OwnedFd>> {
 
 /// The BPF file system, mounted if it was not: every loader expects it there.
 fn bpffs() -> Result<PathBuf, SensorError> {
+    let path = PathBuf::from(BPFFS);
+    let mounted = || {
+        if is_mounted() {
+            return Ok(());
+        }
+        // Two that begin at once would each mount one, and the second would hide the pins of the first.
+        let above = File::open(BPFFS_PARENT)?;
+        flock(&above, FlockOperation::LockExclusive)?;
+        if is_mounted() {
+            return Ok(());
+        }
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount("bpf", &path, "bpf", flags, c"mode=700")?;
+        Ok(())
+    };
+    mounted().map_err(|source| SensorError::Pin {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(path)
+}
+
+fn is_mounted() -> bool {
     let mounts = fs::read("/proc/self/mounts").unwrap_or_default();
-    let mounted = mounts.split(|byte| *byte == b'\n').any(|line| {
+    mounts.split(|byte| *byte == b'\n').any(|line| {
         let mut fields = line.split(|byte| *byte == b' ');
         fields.nth(1) == Some(BPFFS.as_bytes()) && fields.next() == Some(b"bpf")
-    });
-    let path = PathBuf::from(BPFFS);
-    if !mounted {
-        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        mount("bpf", &path, "bpf", flags, c"mode=700").map_err(|errno| SensorError::Pin {
-            path: path.clone(),
-            source: errno.into(),
-        })?;
-    }
-    Ok(path)
+    })
 }

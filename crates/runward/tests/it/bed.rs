@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 use std::time::Duration;
 
 use runward_event::{
@@ -23,6 +24,7 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) fn new() -> Bed {
+        mount_bpffs();
         Bed {
             folder: TempDir::new().expect("a temporary folder"),
         }
@@ -96,6 +98,20 @@ impl Bed {
             folder,
         }
     }
+}
+
+/// Distributions mount the BPF file system at boot, machines of CI may not. Where nobody has, each `runward` in a mount
+/// namespace of its own (every job of a lab) mounts one that nobody else sees, and tests look at pins from outside.
+fn mount_bpffs() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        if rustix::process::geteuid().is_root() && !mounts.contains(" /sys/fs/bpf bpf ") {
+            let mount = ["-t", "bpf", "-o", "mode=700", "bpf", "/sys/fs/bpf"];
+            let done = Command::new("mount").args(mount).status();
+            assert!(done.is_ok_and(|status| status.success()), "mount {mount:?}");
+        }
+    });
 }
 
 /// The binary under test: the one that was built with the tests, or the one that a virtual machine's image names.
