@@ -54,6 +54,9 @@ int introduce(__u32 *introduction)
 
 	if (!guard || bpf_task_storage_get(&tasks, task, NULL, 0))
 		return 1;
+	/* The first one is who loaded this. A job of another sensor, which this one does not know, comes too late. */
+	if (guard->agent && guard->agent != task->tgid)
+		return 1;
 	if (*introduction == RW_INTRODUCE_AGENT) {
 		guard->agent = task->tgid;
 		guard->agent_task = plain(task->group_leader);

@@ -74,7 +74,9 @@ impl Machine<'_> {
             .args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"])
             .args([
                 "-accel",
-                "tcg,thread=multi",
+                // With a thread for each processor, one of them may go on running an instruction that the other has
+                // patched: the kernel then meets breakpoints that are long gone, again and again.
+                "tcg,thread=single",
                 "-cpu",
                 "max",
                 "-m",
