@@ -16,6 +16,11 @@ const LINE_LIMIT: usize = 64 * 1024;
 /// No more than this of the console goes to the log file.
 const LOG_LIMIT: usize = 64 * 1024 * 1024;
 
+/// What became of a machine that met a breakpoint which its kernel had set and taken away again. Kernels patch their own
+/// code so when a tracepoint or a hook is switched on; real processors see either the old or the new instruction, QEMU's
+/// emulated ones rarely go on seeing what lay between. The kernel then ends, or stands still in its own handler.
+pub(super) const EMULATOR_FAULT: &str = "the emulator ran an instruction that is no longer there";
+
 /// One virtual machine that runs the tests and powers itself off.
 pub(super) struct Machine<'a> {
     pub(super) vmlinuz: &'a Path,
@@ -56,6 +61,9 @@ impl Machine<'_> {
                     for line in console.take(&chunk) {
                         println!("{line}");
                     }
+                    if console.met_emulator_fault {
+                        break true;
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => break true,
                 Err(RecvTimeoutError::Timeout) => break false,
@@ -74,9 +82,7 @@ impl Machine<'_> {
             .args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"])
             .args([
                 "-accel",
-                // With a thread for each processor, one of them may go on running an instruction that the other has
-                // patched: the kernel then meets breakpoints that are long gone, again and again.
-                "tcg,thread=single",
+                "tcg,thread=multi",
                 "-cpu",
                 "max",
                 "-m",
@@ -104,7 +110,9 @@ impl Machine<'_> {
     fn judge(&self, console: Console, in_time: bool) -> Outcome {
         let log = self.log.display();
         let counted = console.scan.totals();
-        let broken = if !in_time {
+        let broken = if console.met_emulator_fault {
+            Some(EMULATOR_FAULT.to_owned())
+        } else if !in_time {
             Some(format!("not done after {} s", self.limit.as_secs()))
         } else if let Some(panic) = &console.panic {
             Some(format!("the kernel said: {panic}"))
@@ -162,6 +170,7 @@ struct Console {
     /// The names of those that did not end with 0.
     failed: Vec<String>,
     panic: Option<String>,
+    met_emulator_fault: bool,
     ended: bool,
 }
 
@@ -175,6 +184,7 @@ impl Console {
             exits: 0,
             failed: Vec::new(),
             panic: None,
+            met_emulator_fault: false,
             ended: false,
         }
     }
@@ -203,6 +213,12 @@ impl Console {
         if let Some(message) = line.strip_prefix(&self.marker) {
             self.message(message);
             return false;
+        }
+        if ["] Oops: int3", "] RIP: 0010:asm_exc_int3"]
+            .iter()
+            .any(|text| line.contains(text))
+        {
+            self.met_emulator_fault = true;
         }
         // The kernel's own lines start with a time stamp.
         let bad = ["] Kernel panic - ", "] Oops: ", "] BUG: "];
@@ -279,6 +295,13 @@ mod tests {
         assert!(judged("@@n1 end\r\n", true).starts_with("0 of 1 test binaries"));
         let panicked = format!("{whole}[ 1.0] Kernel panic - not syncing: oh\r\n");
         assert!(judged(&panicked, true).contains("not syncing: oh"));
+        for fault in [
+            "[   85.1] RIP: 0010:asm_exc_int3+0x0/0x40",
+            "[ 1.0] Oops: int3: 0000 [#1] PREEMPT SMP",
+        ] {
+            let faulty = judged(&format!("@@n1 run a\r\n{fault}\r\n"), true);
+            assert!(faulty.contains(EMULATOR_FAULT), "{faulty}");
+        }
         // A test that prints what the machine would, without knowing the nonce.
         let forged = "@@n2 run a\r\ntest result: ok. 9 passed;\r\n@@n2 end\r\n";
         assert!(judged(forged, true).starts_with("the machine stopped"));
