@@ -60,6 +60,8 @@ pub enum Body {
     Refused(Refused),
     /// A fenced job tried something against the fence, the agent or the machine below both.
     Tamper(Box<Tamper>),
+    /// A process reached into the memory of another one.
+    MemoryAccess(Box<MemoryAccess>),
     /// A file came into being under a new name.
     FileCreate(Box<FileChange>),
     /// A file that was open for writing was closed, or was truncated, with its content possibly changed.
@@ -98,6 +100,8 @@ pub enum EventKind {
     Refused,
     /// `tamper`
     Tamper,
+    /// `memory_access`
+    MemoryAccess,
     /// Any of `file_create`, `file_write`, `file_rename` and `file_delete`.
     File,
     /// Events that were seen but could not be written to `events.jsonl`.
@@ -106,7 +110,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind that can be lost, in the order of reports.
-    pub const ALL: [EventKind; 10] = [
+    pub const ALL: [EventKind; 11] = [
         EventKind::ProcessFork,
         EventKind::ProcessExec,
         EventKind::ProcessExit,
@@ -115,6 +119,7 @@ impl EventKind {
         EventKind::ConnectClose,
         EventKind::Refused,
         EventKind::Tamper,
+        EventKind::MemoryAccess,
         EventKind::File,
         EventKind::Written,
     ];
@@ -130,6 +135,7 @@ impl EventKind {
             EventKind::ConnectClose => "connect_close",
             EventKind::Refused => "refused",
             EventKind::Tamper => "tamper",
+            EventKind::MemoryAccess => "memory_access",
             EventKind::File => "file",
             EventKind::Written => "written",
         }
@@ -253,12 +259,136 @@ pub struct ProcessExec {
     /// The variables of its environment that tell its CI step and the dependency being installed, and no others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<AttributionVar, String>,
+    /// What sets this start apart from most; missing for an ordinary one.
+    #[serde(default, skip_serializing_if = "ExecFacts::is_ordinary")]
+    pub facts: ExecFacts,
     /// The fields that are incomplete: `args`, `exe`, `path`, `cwd`, `cgroup`, `env`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub truncated: Vec<String>,
     /// Originals of texts that were not UTF-8; see [`crate::Texts`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub raw: BTreeMap<String, String>,
+}
+
+/// What the kernel knew of a program's start that few starts have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExecFacts {
+    /// The standard streams that lead to another machine or to a pipe with a name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<Stream>,
+    /// When the content or the rights of the program's file last changed, if that was while the job was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Time>,
+    /// Whether the program's file has no name in any file system: it was deleted, or lies in memory alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlinked: bool,
+    /// Whether it runs in a container and may administer the machine all the same (`CAP_SYS_ADMIN` outside of any user
+    /// namespace).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub privileged: bool,
+}
+
+impl ExecFacts {
+    /// Whether there is nothing to tell.
+    pub fn is_ordinary(&self) -> bool {
+        *self == ExecFacts::default()
+    }
+}
+
+/// A standard stream of a program at its start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stream {
+    /// Which one.
+    pub stream: StreamName,
+    /// What it leads to.
+    pub to: StreamEnd,
+    /// The peer's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpAddr>,
+    /// The peer's port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The inode of a pipe with a name, to tell one from another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
+}
+
+/// A standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StreamName {
+    /// Standard input.
+    Stdin,
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Standard input of the process that made this one.
+    ParentStdin,
+    /// One that a newer writer knows.
+    #[serde(other)]
+    Other,
+}
+
+/// What a standard stream leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StreamEnd {
+    /// A TCP socket.
+    Tcp,
+    /// A UDP socket.
+    Udp,
+    /// A pipe with a name in a file system.
+    NamedPipe,
+    /// Something that a newer writer knows.
+    #[serde(other)]
+    Other,
+}
+
+/// A process reached into the memory of another one. Each way from one process to another is told once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemoryAccess {
+    /// The process that did it.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// Whose memory it was; missing when that is not a process of the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<ProcessId>,
+    /// That one's process id; 0 when it is not known.
+    pub target_pid: u32,
+    /// The last part of the path of that one's program, its first 63 bytes; empty when not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target_exe: String,
+    /// How.
+    pub way: MemoryWay,
+    /// Originals of texts that were not UTF-8; see [`crate::Texts`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub raw: BTreeMap<String, String>,
+}
+
+/// How a process reached into the memory of another one.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum MemoryWay {
+    /// Through `/proc/PID/mem`.
+    Mem,
+    /// Through `/proc/PID/environ`: the variables that it started with.
+    Environ,
+    /// With `ptrace`.
+    Ptrace,
+    /// With `process_vm_readv` or `process_vm_writev`.
+    ProcessVm,
+    /// With `pidfd_getfd`: a copy of one of its descriptors.
+    Descriptor,
+    /// A way that a newer writer knows.
+    #[serde(other)]
+    Other,
 }
 
 /// A variable of a process's environment that an event may carry. Anything else never leaves the sensor.

@@ -26,7 +26,9 @@ enum rw_kind {
 	RW_NETNS = 9,
 	/* A fenced job tried something against the fence, the agent or the machine below both. */
 	RW_TAMPER = 10,
-	RW_KINDS = 11,
+	/* A job's task reached into the memory of another process. */
+	RW_MEMORY = 11,
+	RW_KINDS = 12,
 };
 
 /* Why a record was lost; the loss counters have one slot for each (kind, reason). */
@@ -162,6 +164,26 @@ struct rw_fork {
 	__u32 pad;
 };
 
+/* What a standard stream leads to, of what is worth telling. */
+enum rw_stream_kind {
+	RW_STREAM_ORDINARY = 0,
+	RW_STREAM_TCP = 1,
+	RW_STREAM_UDP = 2,
+	/* A pipe with a name in a file system. */
+	RW_STREAM_NAMED_PIPE = 3,
+};
+
+struct rw_stream {
+	__u8 addr[16]; /* of the peer; as in rw_connect */
+	__u64 inode; /* of a named pipe */
+	__u16 port; /* of the peer; host order */
+	__u8 kind; /* enum rw_stream_kind */
+	__u8 pad[5];
+};
+
+/* Standard input, output and error of the process, and standard input of the one that made it. */
+#define RW_STREAMS 4
+
 /* Followed by path, exe, cwd, cgroup, args, env: each as long as said here, without separators. */
 struct rw_exec {
 	struct rw_head head;
@@ -175,7 +197,35 @@ struct rw_exec {
 	__u32 cgroup_len;
 	__u32 args_len;
 	__u32 env_len;
+	__u32 links; /* names that the program's file has */
+	__u64 changed_ns; /* when that file's content or rights changed last; nanoseconds since 1970 */
+	__u64 capabilities; /* effective ones in the machine's first user namespace; 0 in any other */
+	struct rw_stream streams[RW_STREAMS];
+};
+
+/* How a task reached into the memory of another process. Numbers are never used again for something else. */
+enum rw_memory_way {
+	RW_MEMORY_OTHER = 0,
+	/* /proc/PID/mem */
+	RW_MEMORY_FILE = 1,
+	/* /proc/PID/environ */
+	RW_MEMORY_ENVIRON = 2,
+	RW_MEMORY_PTRACE = 3,
+	/* process_vm_readv(2) and process_vm_writev(2) */
+	RW_MEMORY_VM_CALL = 4,
+	/* pidfd_getfd(2): a descriptor in place of memory */
+	RW_MEMORY_DESCRIPTOR = 5,
+};
+
+#define RW_PROGRAM_MAX 64
+
+struct rw_memory {
+	struct rw_head head;
+	__u32 target_pid; /* as head.pid; 0: not to be seen from the agent's pid namespace */
+	__u32 way; /* enum rw_memory_way */
+	__u32 name_len;
 	__u32 pad;
+	char name[RW_PROGRAM_MAX]; /* the last part of the path of the target's program */
 };
 
 struct rw_exit {
@@ -359,7 +409,9 @@ struct rw_task {
 
 _Static_assert(sizeof(struct rw_head) == 32, "rw_head");
 _Static_assert(sizeof(struct rw_fork) == 48, "rw_fork");
-_Static_assert(sizeof(struct rw_exec) == 80, "rw_exec");
+_Static_assert(sizeof(struct rw_stream) == 32, "rw_stream");
+_Static_assert(sizeof(struct rw_exec) == 224, "rw_exec");
+_Static_assert(sizeof(struct rw_memory) == 112, "rw_memory");
 _Static_assert(sizeof(struct rw_exit) == 40, "rw_exit");
 _Static_assert(sizeof(struct rw_connect) == 80, "rw_connect");
 _Static_assert(sizeof(struct rw_connect_close) == 72, "rw_connect_close");

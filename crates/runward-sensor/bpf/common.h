@@ -116,7 +116,7 @@ static __always_inline __u32 process_pid(struct task_struct *task)
 	int nr = 0;
 
 	if (agent_pid_level == 0)
-		return task->tgid;
+		return BPF_CORE_READ(task, tgid);
 	pid = BPF_CORE_READ(task, group_leader, thread_pid);
 	if (BPF_CORE_READ(pid, level) < agent_pid_level)
 		return 0;

@@ -56,6 +56,8 @@
 #define FMODE_WRITE 0x2
 #define ATTR_SIZE (1 << 3)
 #define S_IFMT 00170000
+#define S_IFSOCK 0140000
+#define S_IFIFO 0010000
 #define S_IFBLK 0060000
 #define S_IFCHR 0020000
 /* linux/kdev_t.h */
@@ -63,6 +65,7 @@
 #define MINOR(dev) ((dev) & 0xfffff)
 /* linux/magic.h */
 #define PROC_SUPER_MAGIC 0x9fa0
+#define PIPEFS_MAGIC 0x50495045
 #define SYSFS_MAGIC 0x62656572
 #define DEBUGFS_MAGIC 0x64626720
 #define TRACEFS_MAGIC 0x74726163
@@ -102,12 +105,31 @@ struct hlist_head {
 	struct hlist_node *first;
 };
 
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
 struct inode {
 	struct hlist_head i_dentry;
 	__u16 i_mode;
 	__u32 i_rdev;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+	struct timespec64 i_ctime;
 	struct super_block *i_sb;
 	void *i_private;
+};
+
+/* From 6.6 on. */
+struct inode___v606 {
+	struct timespec64 __i_ctime;
+};
+
+/* From 6.11 on. */
+struct inode___v611 {
+	__s64 i_ctime_sec;
+	__u32 i_ctime_nsec;
 };
 
 struct iattr {
@@ -150,6 +172,16 @@ struct file {
 	struct path f_path;
 	struct inode *f_inode;
 	unsigned int f_mode;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct fs_struct {
@@ -162,6 +194,8 @@ struct mm_struct {
 	unsigned long arg_end;
 	unsigned long env_start;
 	unsigned long env_end;
+	struct task_struct *owner;
+	struct file *exe_file;
 };
 
 struct upid {
@@ -192,9 +226,15 @@ typedef struct {
 	__u32 val;
 } kgid_t;
 
+/* Two words until 6.3, one since: the same bytes. */
+typedef struct {
+	__u8 bytes[8];
+} kernel_cap_t;
+
 struct cred {
 	kuid_t euid;
 	kgid_t egid;
+	kernel_cap_t cap_effective;
 	struct user_namespace *user_ns;
 };
 
@@ -269,6 +309,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
+	struct files_struct *files;
 	const struct cred *cred;
 	struct css_set *cgroups;
 	struct signal_struct *signal;
@@ -282,10 +323,17 @@ struct linux_binprm {
 	const char *filename;
 };
 
+struct in6_addr {
+	__u8 in6_u[16];
+};
+
 struct sock_common {
 	unsigned long skc_flags;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	__u16 skc_dport; /* network order */
+	__u32 skc_daddr; /* network order */
+	struct in6_addr skc_v6_daddr;
 };
 
 typedef struct {

@@ -66,6 +66,13 @@ int BPF_PROG(probe_capable)
 	return 0;
 }
 
+SEC("tp_btf/mmap_lock_start_locking")
+int BPF_PROG(probe_lock)
+{
+	bpf_task_pt_regs(bpf_get_current_task_btf());
+	return 0;
+}
+
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(probe_uring)
 {

@@ -6,39 +6,9 @@
 #define RUNWARD_PROCESS_H
 
 #include "common.h"
+#include "exec_record.h"
+#include "streams.h"
 #include "verdict.h"
-
-#define EXEC_DATA_MAX (3 * RW_PATH_MAX + RW_CGROUP_MAX + RW_ARGS_MAX + RW_ENV_MAX)
-#define NAME_MAX 255
-/* No path of RW_PATH_MAX bytes has more parts; mounts crossed come on top. */
-#define PATH_STEPS 4096
-#define CGROUP_STEPS 32
-
-/*
- * One processor's workplace for an exec record. A tracepoint program does not run inside itself on one processor (the
- * kernel skips it and counts that; the user side reads the count), so nobody shares it.
- */
-struct exec_scratch {
-	struct rw_exec record;
-	char data[EXEC_DATA_MAX];
-	/* Paths are built from their end. The room behind takes a whole name at the last possible place. */
-	char path[RW_PATH_MAX + NAME_MAX + 1];
-	char name[NAME_MAX + 1];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* as many as there are processors: set by the user side */
-	__type(key, __u32);
-	__type(value, struct exec_scratch);
-} exec_scratches SEC(".maps");
-
-static __always_inline struct exec_scratch *exec_scratch(void)
-{
-	__u32 cpu = bpf_get_smp_processor_id();
-
-	return bpf_map_lookup_elem(&exec_scratches, &cpu);
-}
 
 struct path_walk {
 	struct dentry *dentry;
@@ -331,7 +301,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct rw_exec *record;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
-	bool narrowed;
+	bool narrowed, urgent;
 	__u32 size = 0;
 	long len;
 
@@ -350,7 +320,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	record->ppid = place->ppid;
 	record->uid = BPF_CORE_READ(task, cred, euid.val);
 	record->gid = BPF_CORE_READ(task, cred, egid.val);
-	record->pad = 0;
+	describe_program(record, bprm->file, task);
+	describe_streams();
 
 	fs = BPF_CORE_READ(task, fs);
 	len = bpf_probe_read_kernel_str(scratch->data, RW_PATH_MAX, BPF_CORE_READ(bprm, filename));
@@ -369,8 +340,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	record->env_len = append_env(size, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 	size += record->env_len;
 	size = sizeof(*record) + bounded(size, EXEC_DATA_MAX);
-	/* What the program may do more than others, it may as soon as the user side has looked at it. */
-	if (bpf_ringbuf_output(&events, scratch, size, narrowed ? BPF_RB_FORCE_WAKEUP : wakeup_flag()))
+	/* What the program may do more than others, it may as soon as the user side has looked at it; and who reads from a
+	 * socket should not do so for long before somebody knows. */
+	urgent = narrowed || record->streams[0].kind != RW_STREAM_ORDINARY;
+	if (bpf_ringbuf_output(&events, scratch, size, urgent ? BPF_RB_FORCE_WAKEUP : wakeup_flag()))
 		count_loss(RW_EXEC, RW_LOSS_RING_FULL);
 	return 0;
 }

@@ -5,7 +5,8 @@
  *   abi.h      what both sides say to each other
  *   kernel.h   the kernel's types, by hand
  *   common.h   maps, the ring, a task's place in a job
- *   process.h  fork, exec, exit
+ *   process.h  fork, exec, exit; exec_record.h, streams.h
+ *   memory.h   other processes' memory
  *   sockets.h  what is known of a socket and its peers
  *   packets.h  where a packet goes, DNS messages
  *   verdict.h  what a job's policy allows
@@ -23,6 +24,7 @@
 #include "network.h"
 #include "protect.h"
 #include "watch.h"
+#include "memory.h"
 #include "open_sockets.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -42,6 +44,8 @@ const struct {
 	struct rw_refused refused;
 	struct rw_netns netns;
 	struct rw_tamper tamper;
+	struct rw_stream stream;
+	struct rw_memory memory;
 	struct rw_grants grants;
 	struct rw_net_key net_key;
 	struct rw_binding binding;
@@ -55,5 +59,7 @@ const struct {
 	enum rw_reason reason;
 	enum rw_act act;
 	enum rw_tamper_outcome tamper_outcome;
+	enum rw_stream_kind stream_kind;
+	enum rw_memory_way memory_way;
 	enum rw_introduction introduction;
 } abi_types = {};

@@ -17,6 +17,14 @@ enum call {
 	CALL_KILL,
 	CALL_MODULE,
 	CALL_KEXEC,
+	/* A descriptor first: what is read is behind it. */
+	CALL_READ,
+	/* The same with the source second. */
+	CALL_SENDFILE,
+	CALL_PTRACE,
+	CALL_PROCESS_VM,
+	CALL_PIDFD_GETFD,
+	CALL_EXEC,
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -48,6 +56,42 @@ static __always_inline enum call call_of(long number)
 	case 320: /* kexec_file_load */
 	case 528: /* kexec_load of x32 */
 		return CALL_KEXEC;
+	case 0: /* read */
+	case 1: /* write */
+	case 17: /* pread64 */
+	case 18: /* pwrite64 */
+	case 19: /* readv */
+	case 20: /* writev */
+	case 275: /* splice */
+	case 295: /* preadv */
+	case 296: /* pwritev */
+	case 326: /* copy_file_range */
+	case 327: /* preadv2 */
+	case 328: /* pwritev2 */
+	case 515: /* readv of x32 */
+	case 516: /* writev of x32 */
+	case 534: /* preadv of x32 */
+	case 535: /* pwritev of x32 */
+	case 546: /* preadv2 of x32 */
+	case 547: /* pwritev2 of x32 */
+		return CALL_READ;
+	case 40:
+		return CALL_SENDFILE;
+	case 101:
+	case 521: /* of x32 */
+		return CALL_PTRACE;
+	case 310: /* process_vm_readv */
+	case 311: /* process_vm_writev */
+	case 539: /* of x32 */
+	case 540:
+		return CALL_PROCESS_VM;
+	case 438:
+		return CALL_PIDFD_GETFD;
+	case 59: /* execve */
+	case 322: /* execveat */
+	case 520: /* of x32 */
+	case 545:
+		return CALL_EXEC;
 	default:
 		return CALL_OTHER;
 	}
@@ -70,6 +114,32 @@ static __always_inline enum call call_of_compat(long number)
 		return CALL_MODULE;
 	case 283: /* kexec_load */
 		return CALL_KEXEC;
+	case 3: /* read */
+	case 4: /* write */
+	case 145: /* readv */
+	case 146: /* writev */
+	case 180: /* pread64 */
+	case 181: /* pwrite64 */
+	case 313: /* splice */
+	case 333: /* preadv */
+	case 334: /* pwritev */
+	case 377: /* copy_file_range */
+	case 378: /* preadv2 */
+	case 379: /* pwritev2 */
+		return CALL_READ;
+	case 187: /* sendfile */
+	case 239: /* sendfile64 */
+		return CALL_SENDFILE;
+	case 26:
+		return CALL_PTRACE;
+	case 347: /* process_vm_readv */
+	case 348: /* process_vm_writev */
+		return CALL_PROCESS_VM;
+	case 438:
+		return CALL_PIDFD_GETFD;
+	case 11: /* execve */
+	case 358: /* execveat */
+		return CALL_EXEC;
 	default:
 		return CALL_OTHER;
 	}
@@ -116,6 +186,31 @@ static __always_inline enum call call_of(long number)
 	case 104: /* kexec_load */
 	case 294: /* kexec_file_load */
 		return CALL_KEXEC;
+	case 63: /* read */
+	case 64: /* write */
+	case 65: /* readv */
+	case 66: /* writev */
+	case 67: /* pread64 */
+	case 68: /* pwrite64 */
+	case 69: /* preadv */
+	case 70: /* pwritev */
+	case 76: /* splice */
+	case 285: /* copy_file_range */
+	case 286: /* preadv2 */
+	case 287: /* pwritev2 */
+		return CALL_READ;
+	case 71:
+		return CALL_SENDFILE;
+	case 117:
+		return CALL_PTRACE;
+	case 270: /* process_vm_readv */
+	case 271: /* process_vm_writev */
+		return CALL_PROCESS_VM;
+	case 438:
+		return CALL_PIDFD_GETFD;
+	case 221: /* execve */
+	case 281: /* execveat */
+		return CALL_EXEC;
 	default:
 		return CALL_OTHER;
 	}
@@ -137,6 +232,32 @@ static __always_inline enum call call_of_compat(long number)
 	case 347: /* kexec_load */
 	case 401: /* kexec_file_load */
 		return CALL_KEXEC;
+	case 3: /* read */
+	case 4: /* write */
+	case 145: /* readv */
+	case 146: /* writev */
+	case 180: /* pread64 */
+	case 181: /* pwrite64 */
+	case 340: /* splice */
+	case 361: /* preadv */
+	case 362: /* pwritev */
+	case 391: /* copy_file_range */
+	case 392: /* preadv2 */
+	case 393: /* pwritev2 */
+		return CALL_READ;
+	case 187: /* sendfile */
+	case 239: /* sendfile64 */
+		return CALL_SENDFILE;
+	case 26:
+		return CALL_PTRACE;
+	case 376: /* process_vm_readv */
+	case 377: /* process_vm_writev */
+		return CALL_PROCESS_VM;
+	case 438:
+		return CALL_PIDFD_GETFD;
+	case 11: /* execve */
+	case 387: /* execveat */
+		return CALL_EXEC;
 	default:
 		return CALL_OTHER;
 	}

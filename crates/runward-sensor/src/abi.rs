@@ -22,8 +22,9 @@ mod generated {
 pub(crate) use generated::types::{
     rodata, rw_act, rw_address_key, rw_binding, rw_bound, rw_connect, rw_connect_close, rw_dns,
     rw_exec, rw_exit, rw_fence, rw_flow, rw_flow_key, rw_fork, rw_grant, rw_grants, rw_head,
-    rw_introduction, rw_kind, rw_loss, rw_net_key, rw_netns, rw_outcome, rw_reason, rw_refused,
-    rw_resolver_key, rw_socket_gone, rw_tamper, rw_tamper_outcome, rw_task,
+    rw_introduction, rw_kind, rw_loss, rw_memory, rw_memory_way, rw_net_key, rw_netns, rw_outcome,
+    rw_reason, rw_refused, rw_resolver_key, rw_socket_gone, rw_stream, rw_stream_kind, rw_tamper,
+    rw_tamper_outcome, rw_task,
 };
 
 /// A type whose bytes may come from, or go to, the kernel.
@@ -48,7 +49,9 @@ macro_rules! abi {
 abi! {
     rw_head = 32,
     rw_fork = 48,
-    rw_exec = 80,
+    rw_exec = 224,
+    rw_stream = 32,
+    rw_memory = 112,
     rw_exit = 40,
     rw_connect = 80,
     rw_connect_close = 72,

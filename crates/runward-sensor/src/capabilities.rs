@@ -5,7 +5,7 @@ use runward_event::Tier;
 use rustix::process::geteuid;
 
 use crate::SensorError;
-use crate::load;
+use crate::load::{self, MemorySight};
 
 /// What this machine lets Runward do, each found by trying it. An `Err` holds the kernel's word.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct Capabilities {
     pub guards: Result<(), String>,
     /// What stands in for trampolines that refuse, in the order of [`WATCHES`].
     pub watches: Vec<Result<(), String>>,
+    /// The lock of an address space as a tracepoint: memory of other processes, without trampolines.
+    pub memory: Result<(), String>,
     /// BPF as a security module; useful only where the kernel's list of modules names `bpf`.
     pub lsm: Result<(), String>,
 }
@@ -55,6 +57,7 @@ impl Capabilities {
                 .iter()
                 .map(|watch| load::probe(watch.probe, watch.attach))
                 .collect(),
+            memory: load::probe(MEMORY_PROBE, true),
             lsm: lsm(),
         }
     }
@@ -68,6 +71,8 @@ impl Capabilities {
         }
     }
 }
+
+const MEMORY_PROBE: &CStr = c"probe_lock";
 
 /// A program that tells of tampering, or refuses it, where trampolines cannot.
 #[derive(Debug)]
@@ -142,6 +147,15 @@ pub(crate) fn tier() -> Tier {
     let prevents =
         load::probe(c"probe_fentry", true).and_then(|()| load::probe(c"probe_fmod_ret", true));
     if prevents.is_ok() { Tier::A } else { Tier::B }
+}
+
+/// What sees here that a job reaches into other processes.
+pub(crate) fn memory(tier: Tier) -> MemorySight {
+    match tier {
+        Tier::A => MemorySight::Trampolines,
+        Tier::B if load::probe(MEMORY_PROBE, true).is_ok() => MemorySight::Lock,
+        Tier::B => MemorySight::Nothing,
+    }
 }
 
 /// Whether cgroup programs may read task storage here.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use runward_event::{
     AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction,
     DnsTransport, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Reason, Refused,
-    Status, Texts,
+    Status, Texts, Time,
 };
 
 use crate::abi::{
@@ -17,7 +17,9 @@ use crate::abi::{
 };
 use crate::container::container_id;
 use crate::dns::{Datagram, DnsDecoder};
+use crate::exec_facts;
 use crate::flags;
+use crate::memory;
 use crate::reset::Stream;
 use crate::tamper;
 
@@ -67,11 +69,20 @@ const ENV_VALUE_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     dns: DnsDecoder,
+    /// Since when the sensor watches: programs that changed before are nothing new.
+    since: Time,
     /// Records that could not be understood.
     pub(crate) malformed: u64,
 }
 
 impl Decoder {
+    pub(crate) fn new(since: Time) -> Decoder {
+        Decoder {
+            since,
+            ..Decoder::default()
+        }
+    }
+
     /// Decodes one record into what it tells: usually one thing, several for DNS messages in one segment.
     pub(crate) fn record(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Record)) {
         if self.decode(bytes, sink).is_none() {
@@ -84,7 +95,7 @@ impl Decoder {
         let event = |body| Record::Event(sensor_event(&head, body));
         match rw_kind(u32::from(head.kind)) {
             rw_kind::RW_FORK => sink(event(fork(abi::read(bytes)?.0))),
-            rw_kind::RW_EXEC => sink(event(exec(bytes)?)),
+            rw_kind::RW_EXEC => sink(event(exec(bytes, self.since)?)),
             rw_kind::RW_EXIT => sink(event(exit(abi::read(bytes)?.0))),
             rw_kind::RW_CONNECT => {
                 let (record, _) = abi::read::<rw_connect>(bytes)?;
@@ -108,6 +119,7 @@ impl Decoder {
                 }
             }
             rw_kind::RW_TAMPER => sink(event(tamper::body(&abi::read(bytes)?.0))),
+            rw_kind::RW_MEMORY => sink(event(memory::body(&abi::read(bytes)?.0))),
             rw_kind::RW_NETNS => {
                 let (record, _) = abi::read::<rw_netns>(bytes)?;
                 sink(Record::NamespaceUsed {
@@ -200,7 +212,7 @@ fn exit(record: rw_exit) -> Body {
     })
 }
 
-fn exec(bytes: &[u8]) -> Option<Body> {
+fn exec(bytes: &[u8], since: Time) -> Option<Body> {
     let (record, mut rest) = abi::read::<rw_exec>(bytes)?;
     let mut part = |len: u32| -> Option<&[u8]> {
         let (part, after) = rest.split_at_checked(usize::try_from(len).ok()?)?;
@@ -217,6 +229,7 @@ fn exec(bytes: &[u8]) -> Option<Body> {
     let mut texts = Texts::default();
     let cgroup = if cgroup.is_empty() { b"/" } else { cgroup };
     let cgroup = texts.text(|| "/cgroup".to_owned(), cgroup);
+    let container = container_id(&cgroup).map(str::to_owned);
     Some(Body::ProcessExec(Box::new(ProcessExec {
         process: ProcessId(record.head.process),
         pid: record.head.pid,
@@ -231,7 +244,8 @@ fn exec(bytes: &[u8]) -> Option<Body> {
         cwd: texts.text(|| "/cwd".to_owned(), cwd),
         uid: record.uid,
         gid: record.gid,
-        container: container_id(&cgroup).map(str::to_owned),
+        facts: exec_facts::of(&record, container.is_some(), since),
+        container,
         cgroup,
         env: attribution(env, &mut texts),
         truncated: cut_fields(record.head.flags),
@@ -371,7 +385,7 @@ fn connect_close(record: rw_connect_close) -> Body {
 }
 
 /// An address as the kernel side writes it, and whether it is an IPv4 address in IPv6 form.
-fn ip_address(addr: &[u8; 16]) -> (IpAddr, bool) {
+pub(crate) fn ip_address(addr: &[u8; 16]) -> (IpAddr, bool) {
     let v6 = Ipv6Addr::from(*addr);
     match v6.to_ipv4_mapped() {
         Some(v4) => (IpAddr::V4(Ipv4Addr::from(v4.octets())), true),
@@ -447,7 +461,8 @@ mod tests {
             cgroup_len: len(3),
             args_len: len(4),
             env_len: len(5),
-            pad: 0,
+            links: 1,
+            ..rw_exec::default()
         };
         [bytes_of(&record), &parts.concat()].concat()
     }

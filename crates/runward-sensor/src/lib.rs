@@ -13,6 +13,7 @@ mod container;
 mod decode;
 mod dns;
 mod error;
+mod exec_facts;
 #[cfg(feature = "exercise")]
 #[doc(hidden)]
 pub mod exercise;
@@ -21,6 +22,7 @@ pub mod files;
 pub mod first_bytes;
 mod flags;
 mod load;
+mod memory;
 pub mod netns;
 mod pins;
 mod reset;

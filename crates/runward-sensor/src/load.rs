@@ -93,10 +93,22 @@ pub(crate) enum Protection {
     Watch(Vec<&'static str>),
 }
 
+/// What sees that a job reaches into other processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemorySight {
+    /// Trampolines at the kernel's own checks.
+    Trampolines,
+    /// The tracepoint at the lock of an address space.
+    Lock,
+    /// Nothing: the kernel has neither.
+    Nothing,
+}
+
 /// How the sensor is loaded.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) tagging: SocketTagging,
+    pub(crate) memory: MemorySight,
     pub(crate) ring_bytes: u32,
     /// Set if a job may be fenced.
     pub(crate) fence: Option<Protection>,
@@ -112,6 +124,13 @@ impl Setup {
                 return false;
             };
             watches.iter().any(|watch| watch.as_bytes() == name)
+        } else if name.starts_with(SEES) {
+            let trampoline = program.section().as_bytes().starts_with(b"fentry");
+            self.memory
+                == match trampoline {
+                    true => MemorySight::Trampolines,
+                    false => MemorySight::Lock,
+                }
         } else if program.section().as_bytes().starts_with(b"fentry") {
             self.tagging == SocketTagging::Trampolines
         } else {
@@ -128,6 +147,8 @@ const INTRODUCE: &str = "introduce";
 const GUARDS: &[u8] = b"guard_";
 /// How the names of those begin that stand in for them.
 const WATCHES: &[u8] = b"watch_";
+/// How the names of those begin that see a job reach into other processes.
+const SEES: &[u8] = b"see_";
 /// Programs that only a fence needs.
 const FENCE_PROGRAMS: [&str; 8] = [
     OPEN_SOCKETS,

@@ -16,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::SensorError;
 use crate::abi::{self, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_task};
 use crate::capabilities;
+use crate::clock::Clock;
 use crate::decode::{Decoder, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
 use crate::load::{self, Loaded, Protection, Setup, SocketTagging};
@@ -102,6 +103,7 @@ impl Sensor {
     /// Loads the programs into the kernel and attaches them.
     pub fn open(options: SensorOptions) -> Result<Sensor, SensorError> {
         capabilities::check_machine()?;
+        let since = Clock::new().wall(Clock::boot_ns());
         let tagging = if capabilities::task_storage_in_cgroup_hooks() {
             SocketTagging::CgroupHooks
         } else {
@@ -110,6 +112,7 @@ impl Sensor {
         let tier = capabilities::tier();
         let setup = Setup {
             tagging,
+            memory: capabilities::memory(tier),
             ring_bytes: options.ring_bytes,
             fence: options.fence.then(|| match tier {
                 Tier::A => Protection::Refuse,
@@ -129,7 +132,10 @@ impl Sensor {
             )?;
             pins.give_away()?;
         }
-        let inbox = Rc::new(RefCell::new(Inbox::default()));
+        let inbox = Rc::new(RefCell::new(Inbox {
+            decoder: Decoder::new(since),
+            records: VecDeque::new(),
+        }));
         let ring = {
             let events = load::map(&loaded.object, "events")?;
             let inbox = Rc::clone(&inbox);
@@ -413,7 +419,7 @@ fn protect(object: &Object, what: rw_introduction, folder: &Path) -> Result<(), 
 }
 
 /// The kinds of records that can be lost, and what their loss is called.
-const KINDS: [(rw_kind, EventKind); 10] = [
+const KINDS: [(rw_kind, EventKind); 11] = [
     (rw_kind::RW_FORK, EventKind::ProcessFork),
     (rw_kind::RW_EXEC, EventKind::ProcessExec),
     (rw_kind::RW_EXIT, EventKind::ProcessExit),
@@ -424,6 +430,7 @@ const KINDS: [(rw_kind, EventKind); 10] = [
     (rw_kind::RW_REFUSED, EventKind::Refused),
     (rw_kind::RW_NETNS, EventKind::Dns),
     (rw_kind::RW_TAMPER, EventKind::Tamper),
+    (rw_kind::RW_MEMORY, EventKind::MemoryAccess),
 ];
 
 const REASONS: [(rw_loss, LossReason); 2] = [

@@ -138,6 +138,7 @@ fn exec(process: ProcessId, pid: u32, seq: u64) -> ProcessExec {
         cgroup: "/system.slice/runner.service/job".to_owned(),
         container: None,
         env: Default::default(),
+        facts: runward_event::ExecFacts::default(),
         truncated: Vec::new(),
         raw: Default::default(),
     }

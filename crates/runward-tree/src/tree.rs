@@ -80,6 +80,7 @@ impl Tree {
             Body::Connect(connect) => self.act(event.time, connect.process, connect.pid),
             Body::Refused(refused) => self.act(event.time, refused.process, refused.pid),
             Body::Tamper(tamper) => self.act(event.time, tamper.process, tamper.pid),
+            Body::MemoryAccess(access) => self.act(event.time, access.process, access.pid),
             Body::FileCreate(file)
             | Body::FileWrite(file)
             | Body::FileRename(file)

@@ -76,6 +76,7 @@ impl Job {
             cgroup: String::new(),
             container: None,
             env: env.iter().map(|(k, v)| (*k, (*v).to_owned())).collect(),
+            facts: runward_event::ExecFacts::default(),
             truncated: Vec::new(),
             raw: Default::default(),
         })));

@@ -152,6 +152,7 @@ fn exec(process: ProcessId) -> ProcessExec {
         cgroup: String::new(),
         container: None,
         env: Default::default(),
+        facts: runward_event::ExecFacts::default(),
         truncated: Vec::new(),
         raw: Default::default(),
     }

@@ -99,6 +99,7 @@ impl Record {
                     (var, (*value).to_owned())
                 })
                 .collect(),
+            facts: runward_event::ExecFacts::default(),
             truncated: Vec::new(),
             raw: Default::default(),
         })));
