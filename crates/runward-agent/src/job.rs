@@ -186,6 +186,11 @@ impl Job {
         self.recorder.take_refusals()
     }
 
+    /// What was found since the last call, in sentences fit for a terminal. What the fence refused is not among it.
+    pub fn take_findings(&mut self) -> Vec<String> {
+        self.recorder.take_findings()
+    }
+
     /// Takes in what happened since the last tick. Returns whether anything did.
     pub fn tick(&mut self) -> Result<bool, JobError> {
         self.follow_namespaces();

@@ -6,6 +6,7 @@
 
 mod context;
 mod fence;
+mod findings;
 mod folder;
 mod job;
 mod names;

@@ -14,6 +14,7 @@ use runward_sensor::{Clock, Loss, SensorEvent};
 use runward_tree::Tree;
 
 use crate::fence::JobGate;
+use crate::findings::Findings;
 use crate::names::Names;
 use crate::pids::Pids;
 use crate::refusals::Refusals;
@@ -32,6 +33,7 @@ pub(crate) struct Recorder {
     /// What the resolver of a fenced job answers by.
     gate: Option<Arc<JobGate>>,
     refusals: Refusals,
+    findings: Findings,
     out: BufWriter<File>,
     /// Why nothing more is written, and how many events that has cost so far.
     write_failure: Option<(std::io::Error, u64)>,
@@ -53,6 +55,7 @@ impl Recorder {
             report: ReportBuilder::new(),
             gate,
             refusals: Refusals::default(),
+            findings: Findings::default(),
             out: BufWriter::with_capacity(1 << 16, events),
             write_failure: None,
         }
@@ -115,6 +118,11 @@ impl Recorder {
         self.refusals.take()
     }
 
+    /// What was found since the last call, in sentences.
+    pub(crate) fn take_findings(&mut self) -> Vec<String> {
+        self.findings.take()
+    }
+
     /// Takes note of lost events.
     pub(crate) fn lose(&mut self, loss: Loss) {
         let Loss {
@@ -140,6 +148,9 @@ impl Recorder {
                 .name(connect.ip, connect.process)
                 .map(str::to_owned);
         }
+        if let Body::MemoryAccess(access) = &mut body {
+            access.target = self.pids.process(access.target_pid, time);
+        }
         self.refusals.observe(&body, self.report.tree());
         self.pids.observe(time, &body);
         self.seq += 1;
@@ -149,6 +160,7 @@ impl Recorder {
             body,
         };
         self.report.apply(&event);
+        self.findings.observe(self.report.detections());
         self.write(&event);
     }
 

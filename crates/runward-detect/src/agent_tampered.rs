@@ -4,9 +4,17 @@ use runward_event::{Act, Body, Event, Tamper};
 use runward_tree::Tree;
 
 use crate::sentence::{actor, quote};
-use crate::{Detection, Finding, Severity};
+use crate::{About, Confidence, Detection, Finding, Severity};
 
-const ID: &str = "agent-tampered";
+static ABOUT: About = About {
+    id: "agent-tampered",
+    title: "An attempt on the agent, the fence or the machine below both",
+    severity: Severity::High,
+    confidence: Confidence::High,
+    needs: "block mode; which attempts are refused, and which are only seen, depends on the kernel's tier",
+    next: "Look at the process and its lineage. What a step needs of this (tcpdump, modprobe) belongs before `runward` \
+           starts; everything else deserves the attention of a compromised dependency.",
+};
 
 /// A fenced job tried to undo its fence, to end or steer the agent, or to reach below both.
 ///
@@ -37,8 +45,8 @@ const MAX_EXE: usize = 4_096;
 const MAX_TARGET: usize = 1_024;
 
 impl Detection for AgentTampered {
-    fn id(&self) -> &'static str {
-        ID
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
 
     fn observe(&mut self, event: &Event, tree: &Tree, findings: &mut Vec<Finding>) {
@@ -62,16 +70,7 @@ impl Detection for AgentTampered {
             self.reported.clear();
         }
         self.reported.insert(key);
-        findings.push(Finding {
-            detection: ID.to_owned(),
-            severity: Severity::High,
-            time: event.time,
-            seq: event.seq,
-            process: Some(tamper.process),
-            message: message(tamper, tree),
-            path: None,
-            destination: None,
-        });
+        findings.push(ABOUT.finding(event, Some(tamper.process), message(tamper, tree)));
     }
 }
 

@@ -7,17 +7,32 @@
 //! **Architecture invariant.** A detection is a function of the record: it does no I/O, has no clock, can't fail, and
 //! keeps bounded state whatever a job does. This crate imports only `runward-event` and `runward-tree`.
 
+mod about;
 mod agent_tampered;
+mod dns_tunnel;
+mod dropped_executable;
+mod fileless_execution;
+mod install_script_egress;
+mod listed;
+mod once;
 mod outbound_call_blocked;
+mod platform;
+mod privileged_container;
+mod process_outlives_step;
+mod programs;
 mod refusal;
+mod reverse_shell;
+mod runner_memory_read;
 mod sentence;
 mod source_code_overwritten;
+mod suspicious_destination;
 
 use runward_event::{Event, ProcessId, Time};
 use runward_tree::Tree;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use about::{About, Confidence};
 pub use refusal::{Refusal, destination, reason_sentence};
 
 /// Every detection there is, ready for one job.
@@ -26,13 +41,32 @@ pub fn all() -> Vec<Box<dyn Detection + Send>> {
         Box::new(source_code_overwritten::SourceCodeOverwritten::default()),
         Box::new(outbound_call_blocked::OutboundCallBlocked::default()),
         Box::new(agent_tampered::AgentTampered::default()),
+        Box::new(reverse_shell::ReverseShell::default()),
+        Box::new(runner_memory_read::RunnerMemoryRead::default()),
+        Box::new(privileged_container::PrivilegedContainer::default()),
+        Box::new(suspicious_destination::SuspiciousDestination::default()),
+        Box::new(dns_tunnel::DnsTunnel::default()),
+        Box::new(install_script_egress::InstallScriptEgress::default()),
+        Box::new(fileless_execution::FilelessExecution::default()),
+        Box::new(dropped_executable::DroppedExecutable::default()),
+        Box::new(process_outlives_step::ProcessOutlivesStep::default()),
     ]
+}
+
+/// What is known of each detection, in the order of [`all`].
+pub fn abouts() -> Vec<&'static About> {
+    all().iter().map(|detection| detection.about()).collect()
+}
+
+/// What is known of the detection with this id; nothing when there is none.
+pub fn about(id: &str) -> Option<&'static About> {
+    abouts().into_iter().find(|about| about.id == id)
 }
 
 /// One detection. It sees every event of a job once, in order, and keeps what it needs.
 pub trait Detection {
-    /// Its name: in findings, in `--fail-on`, in the docs and in the name of its fixture. Never changes.
-    fn id(&self) -> &'static str;
+    /// What is known of it before it has seen anything.
+    fn about(&self) -> &'static About;
 
     /// Looks at the next event; `tree` has taken it already. Adds what it finds to `findings`.
     fn observe(&mut self, event: &Event, tree: &Tree, findings: &mut Vec<Finding>);
@@ -45,10 +79,16 @@ pub struct Finding {
     pub detection: String,
     /// How much it matters, if nobody meant it to happen.
     pub severity: Severity,
+    /// How often something harmless looks the same.
+    #[serde(default)]
+    pub confidence: Confidence,
     /// When it happened.
     pub time: Time,
     /// The event that gave rise to it.
     pub seq: u64,
+    /// Earlier events that belong to it, by their `seq`, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<u64>,
     /// Who did it; missing when that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessId>,
@@ -69,6 +109,8 @@ pub struct Finding {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// Known to be harmless, and told so that nobody has to wonder.
+    Info,
     /// Worth knowing.
     Low,
     /// Worth a look.

@@ -5,9 +5,17 @@ use runward_tree::Tree;
 
 use crate::refusal::{Refusal, reason_sentence};
 use crate::sentence::{actor, quote};
-use crate::{Detection, Finding, Severity};
+use crate::{About, Confidence, Detection, Finding, Severity};
 
-const ID: &str = "outbound-call-blocked";
+static ABOUT: About = About {
+    id: "outbound-call-blocked",
+    title: "The fence stopped something that the job tried to send",
+    severity: Severity::Medium,
+    confidence: Confidence::Medium,
+    needs: "block mode",
+    next: "The section Blocked of the report gives the line that would allow it. Add it if the build needs the \
+           destination; if nobody can say why it is called, look at what changed in the dependency.",
+};
 
 /// The fence stopped something of the job: a connection, a stream in its first bytes, a question to DNS, or a packet.
 #[derive(Default)]
@@ -34,8 +42,8 @@ const MAX_DESTINATION: usize = 1_024;
 const MAX_EXE: usize = 4_096;
 
 impl Detection for OutboundCallBlocked {
-    fn id(&self) -> &'static str {
-        ID
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
 
     fn observe(&mut self, event: &Event, tree: &Tree, findings: &mut Vec<Finding>) {
@@ -56,16 +64,10 @@ impl Detection for OutboundCallBlocked {
             self.reported.clear();
         }
         self.reported.insert(key);
-        findings.push(Finding {
-            detection: ID.to_owned(),
-            severity: Severity::Medium,
-            time: event.time,
-            seq: event.seq,
-            process: Some(refusal.process),
-            message: message(&refusal, &destination, tree),
-            path: None,
-            destination: Some(destination),
-        });
+        let message = message(&refusal, &destination, tree);
+        let mut finding = ABOUT.finding(event, Some(refusal.process), message);
+        finding.destination = Some(destination);
+        findings.push(finding);
     }
 }
 

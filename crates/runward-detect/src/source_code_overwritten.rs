@@ -4,9 +4,17 @@ use runward_event::{Body, Event, FileChange, ProcessId};
 use runward_tree::Tree;
 
 use crate::sentence::{actor, quote};
-use crate::{Detection, Finding, Severity};
+use crate::{About, Confidence, Detection, Finding, Severity};
 
-const ID: &str = "source-code-overwritten";
+static ABOUT: About = About {
+    id: "source-code-overwritten",
+    title: "A file that git tracks got other content while the job ran",
+    severity: Severity::High,
+    confidence: Confidence::Medium,
+    needs: "a workspace with a git index when the job starts; file events",
+    next: "Look at the process: a generator or formatter is harmless and should write to a file that git does not track. \
+           What a dependency's script rewrote is not harmless until somebody has read the difference.",
+};
 
 /// A file that git tracks has other content than when the job started.
 ///
@@ -34,8 +42,8 @@ const MAX_REPORTED: usize = 2_000;
 const SHORT_HASH: usize = 7;
 
 impl Detection for SourceCodeOverwritten {
-    fn id(&self) -> &'static str {
-        ID
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
 
     fn observe(&mut self, event: &Event, tree: &Tree, findings: &mut Vec<Finding>) {
@@ -57,16 +65,10 @@ impl Detection for SourceCodeOverwritten {
             hash: after.to_owned(),
         });
         if is_new {
-            findings.push(Finding {
-                detection: ID.to_owned(),
-                severity: Severity::High,
-                time: event.time,
-                seq: event.seq,
-                process: change.process,
-                message: message(change, before, after, tree),
-                path: Some(change.path.clone()),
-                destination: None,
-            });
+            let message = message(change, before, after, tree);
+            let mut finding = ABOUT.finding(event, change.process, message);
+            finding.path = Some(change.path.clone());
+            findings.push(finding);
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use runward_detect::{Finding, Refusal};
+use runward_detect::{Finding, Refusal, Severity};
 use runward_event::{
     Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsMessageKind, Event,
     EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, PolicyRule, ProcessId, Refused,
@@ -121,7 +121,7 @@ impl ReportBuilder {
             Body::FileDelete(change) => self.file(event.time, FileChangeKind::Delete, change),
             Body::Lost(lost) => self.lost(lost),
             // What is to be said of it, its detection says.
-            Body::Tamper(_) => {}
+            Body::Tamper(_) | Body::MemoryAccess(_) => {}
             Body::Unknown(kind) => self.unknown(kind),
             // A kind that is newer than this crate.
             _ => self.unknown("other"),
@@ -454,6 +454,7 @@ impl ReportBuilder {
         for finding in findings {
             let report = &mut self.report;
             report.counts.detections += 1;
+            report.counts.explained += u64::from(finding.severity == Severity::Info);
             // The ids are those of our own detections, so there are few.
             let sum = report
                 .detection_counts
@@ -480,10 +481,14 @@ impl ReportBuilder {
             None => (None, None, None),
         };
         Detection {
+            next: runward_detect::about(&finding.detection)
+                .map_or_else(String::new, |about| about.next.to_owned()),
             detection: finding.detection,
             severity: finding.severity,
+            confidence: finding.confidence,
             time: finding.time,
             seq: finding.seq,
+            evidence: finding.evidence,
             message: finding.message,
             path: finding.path,
             destination: finding.destination,

@@ -34,10 +34,14 @@ pub fn html(report: &Report) -> String {
         more_notes: report.notes.len().saturating_sub(NOTES),
         finding_count: count(verdict::finding_count(report)),
         findings: verdict::findings(report)
+            .chain(verdict::explained(report))
             .take(FINDINGS)
             .map(Finding::new)
             .collect(),
-        more_findings: more(verdict::finding_count(report), FINDINGS),
+        more_findings: more(
+            verdict::finding_count(report).saturating_add(report.counts.explained),
+            FINDINGS,
+        ),
         blocked_count: count(report.counts.blocked_destinations),
         blocked: report.blocked.iter().take(BLOCKED).map(Stop::new).collect(),
         more_blocked: more(length(&report.blocked), BLOCKED),

@@ -1,7 +1,7 @@
 //! Reports: what a job did, as JSON, Markdown, HTML and a summary for a terminal.
 //!
-//! [`ReportBuilder`] folds the events of one job into a [`Report`]; [`json`], [`markdown`], [`html`] and [`terminal`]
-//! write it down. The live agent and `runward report DIR` use the same builder, so that a report can always be made
+//! [`ReportBuilder`] folds the events of one job into a [`Report`]; [`json`], [`markdown`], [`html`], [`sarif`],
+//! [`annotations`] and [`terminal`] write it down. The live agent and `runward report DIR` use the same builder, so that a report can always be made
 //! again from `events.jsonl`.
 //!
 //! Why something was refused, and which line of the policy would allow it, is said by [`reason_sentence`] and
@@ -13,6 +13,7 @@
 //! it keeps is bounded by the constants in [`limits`], whatever the job does, and what had no place is counted in
 //! [`Omitted`], never dropped silently.
 
+mod annotations;
 mod blocked;
 mod builder;
 mod destinations;
@@ -24,11 +25,13 @@ mod markdown;
 mod model;
 mod names;
 mod people;
+mod sarif;
 mod schema;
 mod terminal;
 pub mod text;
 mod verdict;
 
+pub use annotations::annotations;
 pub use builder::ReportBuilder;
 pub use html::html;
 pub use json::{json, write_json};
@@ -40,6 +43,7 @@ pub use model::{
     Report, Statuses,
 };
 pub use runward_detect::{Refusal, reason_sentence};
+pub use sarif::{sarif, write_sarif};
 pub use schema::report_schema;
 pub use terminal::{Style, terminal};
 

@@ -88,7 +88,7 @@ fn caveats(out: &mut String, report: &Report) {
 
 fn findings(out: &mut String, report: &Report) {
     let all = verdict::finding_count(report);
-    if all == 0 {
+    if all == 0 && report.counts.explained == 0 {
         return;
     }
     title(out, "Findings");
@@ -97,7 +97,10 @@ fn findings(out: &mut String, report: &Report) {
         &["Severity", "Finding", "About", "Process", "Under", "For"],
     );
     line(out, "|---|---|---|---|---|---|");
-    for finding in verdict::findings(report).take(ROWS) {
+    for finding in verdict::findings(report)
+        .chain(verdict::explained(report))
+        .take(ROWS)
+    {
         let Detection {
             process,
             step,
@@ -121,7 +124,7 @@ fn findings(out: &mut String, report: &Report) {
             ],
         );
     }
-    and_more(out, all);
+    and_more(out, all.saturating_add(report.counts.explained));
 }
 
 /// What the fence stopped: where to, who, why, and the line that would allow it.
@@ -211,6 +214,7 @@ fn policy(out: &mut String, report: &Report) {
 pub(crate) fn severity(severity: runward_detect::Severity) -> &'static str {
     use runward_detect::Severity;
     match severity {
+        Severity::Info => "info",
         Severity::Low => "low",
         Severity::Medium => "medium",
         Severity::High => "high",

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use runward_detect::Severity;
+use runward_detect::{Confidence, Severity};
 use runward_event::{
     ConnectOutcome, EventKind, JobContext, JobIdentity, LossReason, Mode, PolicyRule, ProcessId,
     Protocol, Reason, Status, Tier, Time,
@@ -120,6 +120,9 @@ pub struct Counts {
     pub tracked_changes: u64,
     /// Findings.
     pub detections: u64,
+    /// Of these, findings that are known to be harmless (`info`).
+    #[serde(default)]
+    pub explained: u64,
     /// Events in the record.
     pub events: u64,
 }
@@ -476,12 +479,21 @@ pub struct Detection {
     pub detection: String,
     /// How bad it is, if it is not meant.
     pub severity: Severity,
+    /// How often something harmless looks the same.
+    #[serde(default)]
+    pub confidence: Confidence,
     /// When it happened.
     pub time: Time,
     /// The event that gave rise to it: `seq` in `events.jsonl`.
     pub seq: u64,
+    /// Earlier events that belong to it, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<u64>,
     /// One sentence for a person.
     pub message: String,
+    /// What that person does next.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub next: String,
     /// The file that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,

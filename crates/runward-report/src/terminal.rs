@@ -163,15 +163,21 @@ fn some(n: u64, one: &str, many: &str) -> String {
 
 fn findings(page: &mut Page, report: &Report) {
     let all = verdict::finding_count(report);
-    if all == 0 {
+    let explained = verdict::explained_count(report);
+    if all == 0 && explained.is_none() {
         return;
     }
     page.gap();
-    page.line(&[(Paint::Red, &counted(all, "finding", "findings"))]);
-    for finding in verdict::findings(report).take(FINDINGS) {
-        self::finding(page, finding);
+    if all > 0 {
+        page.line(&[(Paint::Red, &counted(all, "finding", "findings"))]);
+        for finding in verdict::findings(report).take(FINDINGS) {
+            self::finding(page, finding);
+        }
+        and_more(page, all, FINDINGS);
     }
-    and_more(page, all, FINDINGS);
+    if let Some(explained) = explained {
+        page.line(&[(Paint::Dim, &explained)]);
+    }
 }
 
 fn finding(page: &mut Page, finding: &Detection) {

@@ -1,7 +1,9 @@
 //! The sentences that all renderers say the same way.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use runward_detect::Severity;
 use runward_event::{EventKind, Mode, Protocol, Tier};
 
 use crate::model::{Ancestor, Blocked, Dependency, Destination, Detection, Report};
@@ -51,9 +53,35 @@ pub(crate) fn verdict(report: &Report) -> (String, String) {
 /// The detection whose findings stand in the section of what was blocked, in full, and nowhere else.
 const BLOCKED: &str = "outbound-call-blocked";
 
-/// The findings that no other section has.
+/// The findings that no other section has and that a person should look at, the gravest first.
 pub(crate) fn findings(report: &Report) -> impl Iterator<Item = &Detection> {
-    report.detections.iter().filter(|d| d.detection != BLOCKED)
+    let mut findings: Vec<&Detection> = report
+        .detections
+        .iter()
+        .filter(|d| d.detection != BLOCKED && d.severity != Severity::Info)
+        .collect();
+    findings.sort_by_key(|d| Reverse(d.severity));
+    findings.into_iter()
+}
+
+/// The findings that are known to be harmless, told so that nobody has to wonder.
+pub(crate) fn explained(report: &Report) -> impl Iterator<Item = &Detection> {
+    report
+        .detections
+        .iter()
+        .filter(|d| d.severity == Severity::Info)
+}
+
+/// `1 finding is known to be harmless`; nothing when there is none.
+pub(crate) fn explained_count(report: &Report) -> Option<String> {
+    let all = report.counts.explained;
+    (all > 0).then(|| {
+        counted(
+            all,
+            "finding is known to be harmless",
+            "findings are known to be harmless",
+        )
+    })
 }
 
 /// The findings that say what was blocked.
@@ -68,6 +96,7 @@ pub(crate) fn finding_count(report: &Report) -> u64 {
         .counts
         .detections
         .saturating_sub(blocked.unwrap_or(0))
+        .saturating_sub(report.counts.explained)
 }
 
 /// `3 destinations blocked`.

@@ -362,6 +362,9 @@ fn programs_text(programs: &[String]) -> String {
     serde_json::to_string(&known).unwrap_or_default()
 }
 
+/// The severity of what is known to be harmless.
+const HARMLESS: &str = "info";
+
 /// Keeps detections; what is to be told of them: those that were not known, and that no rule hides.
 async fn put_detections(
     change: &mut Change,
@@ -382,7 +385,8 @@ async fn put_detections(
         if *kept < DETECTIONS_MAX {
             *kept += 1;
             let is_new = put_detection(change, place, detection, rule).await?;
-            if is_new && rule.is_none() {
+            // What is known to be harmless stands in lists and wakes nobody.
+            if is_new && rule.is_none() && detection.severity != HARMLESS {
                 news.push(News::of_detection(detection, &place.scene()));
             }
         }

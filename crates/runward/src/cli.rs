@@ -65,7 +65,8 @@ pub(crate) struct RunOptions {
     /// As --disable-sudo, and keep the job from daemons that start containers
     #[arg(long)]
     pub(crate) disable_sudo_and_containers: bool,
-    /// Detections that make a successful command fail with exit code 86: their names, separated by commas, or `any`
+    /// Findings that make a successful command fail with exit code 86: names of detections and the least severity (`low`,
+    /// `medium`, `high`), separated by commas; `any` is `low`
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) fail_on: Vec<String>,
     /// Print no summary

@@ -182,6 +182,12 @@ fn diagnose(capabilities: &Capabilities, check: Result<(), SensorError>) -> Diag
             "use a kernel from 6.1 on, or audit mode",
         ),
         finding(
+            "memory of other processes, without trampolines",
+            capabilities.memory.clone(),
+            "none where trampolines work; elsewhere, reading the CI runner's memory is not seen",
+            "use a kernel built with CONFIG_MEMCG=y and tracepoints, or one with trampolines",
+        ),
+        finding(
             "BPF as a security module",
             capabilities.lsm.clone(),
             "none where trampolines that refuse work",

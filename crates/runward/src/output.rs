@@ -27,6 +27,11 @@ pub(crate) fn summary(report: &Report, folder: &Path) {
     let _ = stderr.lock().write_all(text.as_bytes());
 }
 
+/// Says something to the CI system that shows this job's output.
+pub(crate) fn command(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Prints the report as one line of JSON.
 pub(crate) fn json(report: &Report) {
     let mut stderr = io::stderr().lock();

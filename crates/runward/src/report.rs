@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use runward_agent::{EVENTS, ReportFolder};
-use runward_report::{Report, ReportBuilder, html, markdown, write_json};
+use runward_report::{Report, ReportBuilder, html, markdown, write_json, write_sarif};
 
 use crate::cli::ReportOptions;
 use crate::{exit, output, record};
@@ -36,7 +36,7 @@ fn read(options: &ReportOptions) -> Result<Report> {
     Ok(builder.finish())
 }
 
-/// Writes report.json, summary.md and report.html. Says what fails; returns whether nothing did.
+/// Writes report.json, summary.md, report.html and report.sarif. Says what fails; returns whether nothing did.
 pub(crate) fn write_reports(folder: &ReportFolder, report: &Report) -> bool {
     let written = [
         folder.write("report.json", |mut out| write_json(report, &mut out)),
@@ -44,6 +44,7 @@ pub(crate) fn write_reports(folder: &ReportFolder, report: &Report) -> bool {
             out.write_all(markdown(report).as_bytes())
         }),
         folder.write("report.html", |out| out.write_all(html(report).as_bytes())),
+        folder.write("report.sarif", |mut out| write_sarif(report, &mut out)),
     ];
     let mut complete = true;
     for error in written.into_iter().filter_map(Result::err) {

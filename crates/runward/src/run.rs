@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use runward_agent::{EVENTS, Finished, Following, Job, JobOptions, ReportFolder, read_context};
+use runward_detect::Severity;
 use runward_event::{JobContext, JobIdentity, Mode};
-use runward_report::Report;
+use runward_report::{Detection, Report, annotations};
 use runward_sensor::check_machine;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -24,8 +25,8 @@ use crate::{exit, launch, outlast, output, policy, probe, upload};
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
 /// that fills an eighth of the ring wakes the reader at once.
 const TICK: Duration = Duration::from_millis(25);
-/// How slow the tick gets while nothing happens.
-const IDLE_TICK: Duration = Duration::from_millis(200);
+/// How slow the tick gets while nothing happens: a finding is told within a tenth of a second.
+const IDLE_TICK: Duration = Duration::from_millis(75);
 
 /// `runward run`.
 pub(crate) fn run(options: RunOptions) -> ExitCode {
@@ -63,6 +64,11 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         output::json(report);
     } else if !options.quiet {
         output::summary(report, folder.path());
+    }
+    if !options.json {
+        for line in annotations(report) {
+            output::command(&line);
+        }
     }
     if let Some(following) = prepared.following {
         tell_upload(following, page.as_deref(), &folder);
@@ -187,17 +193,28 @@ fn workspace(options: &RunOptions, cwd: &Path) -> Result<PathBuf> {
 fn check_detections(wanted: &[String]) -> Result<()> {
     let known: Vec<&str> = runward_detect::all()
         .iter()
-        .map(|detection| detection.id())
+        .map(|detection| detection.about().id)
         .collect();
     for id in wanted {
-        if id != "any" && !known.contains(&id.as_str()) {
+        if least(id).is_none() && !known.contains(&id.as_str()) {
             bail!(
-                "--fail-on names `{id}`, which is not a detection; there are: any, {}",
+                "--fail-on names `{id}`, which is neither a severity nor a detection; there are: any, low, medium, \
+                 high, {}",
                 known.join(", ")
             );
         }
     }
     Ok(())
+}
+
+/// The least severity that a word of `--fail-on` means, if it means one.
+fn least(word: &str) -> Option<Severity> {
+    match word {
+        "any" | "low" => Some(Severity::Low),
+        "medium" => Some(Severity::Medium),
+        "high" => Some(Severity::High),
+        _ => None,
+    }
 }
 
 /// Runs the command to its end. An error means that it did not start; `None` in place of a record, that the record was
@@ -253,8 +270,8 @@ fn watch(
                 Ok(false) => tick = (tick * 2).min(IDLE_TICK),
                 Err(error) => failure = Some(error),
             }
-            for refusal in job.take_refusals() {
-                output::say(refusal);
+            for sentence in job.take_refusals().into_iter().chain(job.take_findings()) {
+                output::say(sentence);
             }
         }
         if over {
@@ -327,9 +344,12 @@ fn tell_upload(following: Following, page: Option<&str>, folder: &ReportFolder) 
 }
 
 fn first_found<'a>(report: &'a Report, fail_on: &[String]) -> Option<&'a str> {
-    let mut found = report
-        .detections
-        .iter()
-        .map(|detection| detection.detection.as_str());
-    found.find(|id| fail_on.iter().any(|wanted| wanted == "any" || wanted == id))
+    let fails = |found: &&Detection| {
+        fail_on.iter().any(|wanted| match least(wanted) {
+            Some(least) => found.severity >= least,
+            None => *wanted == found.detection,
+        })
+    };
+    let found = report.detections.iter().find(fails)?;
+    Some(&found.detection)
 }

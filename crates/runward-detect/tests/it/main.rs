@@ -22,7 +22,7 @@ fn ids() -> BTreeSet<String> {
     let all = runward_detect::all();
     let ids: BTreeSet<String> = all
         .iter()
-        .map(|detection| detection.id().to_owned())
+        .map(|detection| detection.about().id.to_owned())
         .collect();
     assert_eq!(ids.len(), all.len(), "two detections have one id");
     ids

@@ -7,6 +7,7 @@
 
 mod blocked;
 mod bounds;
+mod forges;
 mod hostile;
 mod json;
 mod page;
@@ -107,6 +108,7 @@ impl Record {
             cgroup: String::new(),
             container: None,
             env: Default::default(),
+            facts: runward_event::ExecFacts::default(),
             truncated: Vec::new(),
             raw: Default::default(),
         })));

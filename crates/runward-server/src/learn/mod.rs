@@ -588,6 +588,7 @@ fn at(time: Time) -> Millis {
 /// A severity as it is kept.
 fn word(severity: Severity) -> String {
     match severity {
+        Severity::Info => "info",
         Severity::Low => "low",
         Severity::Medium => "medium",
         Severity::High => "high",

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use runward_detect::Severity;
+use runward_detect::{Confidence, Severity};
 use runward_event::{
     ConnectOutcome, EventKind, JobIdentity, Mode, PolicyRule, ProcessId, Protocol, Provider,
     Reason, Status, Tier, Time,
@@ -1479,9 +1479,12 @@ pub(super) fn report(kind: Kind) -> Report {
     let finding = |name: &str, severity, message: &str, path: Option<&str>| Finding {
         detection: name.to_owned(),
         severity,
+        confidence: Confidence::High,
         time: at(22_000),
         seq: 991,
+        evidence: Vec::new(),
         message: kind.text(message),
+        next: String::new(),
         path: path.map(|path| kind.text(path)),
         destination: None,
         process: Some(detail(kind, &processes, 5)),

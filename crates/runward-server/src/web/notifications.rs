@@ -103,7 +103,9 @@ async fn kinds(app: &App, member: &Member) -> Result<Vec<String>, StoreError> {
     let all = DetectionFilter::default();
     let counts = app.store().detection_counts(member.org.id, &all).await?;
     let known = runward_detect::all();
-    let known = known.iter().map(|detection| detection.id().to_owned());
+    let known = known
+        .iter()
+        .map(|detection| detection.about().id.to_owned());
     let mut kinds: Vec<String> = known
         .chain(learn::KINDS.map(str::to_owned))
         .chain(counts.into_iter().map(|(kind, _, _)| kind))

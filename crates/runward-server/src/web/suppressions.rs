@@ -145,7 +145,7 @@ async fn show(
         .sum();
     let mut kinds: Vec<String> = runward_detect::all()
         .iter()
-        .map(|detection| detection.id().to_owned())
+        .map(|detection| detection.about().id.to_owned())
         .chain(learn::KINDS.map(str::to_owned))
         .chain(counts.iter().map(|(kind, _, _)| kind.clone()))
         .collect();

@@ -479,6 +479,7 @@ impl FindingRow {
 
 fn severity(severity: Severity) -> &'static str {
     match severity {
+        Severity::Info => "info",
         Severity::Low => "low",
         Severity::Medium => "medium",
         Severity::High => "high",
