@@ -4,7 +4,7 @@
 TARGET := x86_64-unknown-linux-gnu
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: build demo test lint bench eval fuzz setup clean
+.PHONY: build demo test lint bench eval replay fuzz setup clean
 
 # The release binaries, in target/release.
 build:
@@ -38,6 +38,14 @@ bench: build
 eval:
 	@scripts/setup build
 	@cargo xtask eval $(if $(CORPUS),--corpus "$(CORPUS)")
+
+# Incidents of the last years, re-enacted without their malice: here, and in a virtual machine whose kernel has
+# trampolines. The table of this machine is left in target/replay.json.
+replay: build
+	@scripts/setup test
+	@cargo run --quiet --locked --package runward-lab -- replay \
+		--runward $(TARGET_DIR)/release/runward --json $(TARGET_DIR)/replay.json
+	@cargo xtask vm-test --kernel debian-cloud --package runward --filter replays
 
 # The parsers of hostile input against what they have never seen, each for so many seconds.
 FUZZ_SECONDS ?= 30

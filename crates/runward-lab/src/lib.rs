@@ -7,6 +7,7 @@
 //! - [`Wire`] is the witness between client and servers: every packet that came, whatever sent it.
 //! - [`actor`] finds the actors: C programs with one subcommand for each way to send bytes, alter a file, make a
 //!   process, or get around a fence. [`run`] runs one and reads the JSON lines it prints.
+//! - [`replay`] re-enacts incidents, without their malice, and says what was seen of them.
 //! - [`postgres`] is a database server of the tests' own, which they may stop.
 //! - [`requires!`] skips a test, by name and with the reason, on a machine that can't run it.
 //!
@@ -23,6 +24,7 @@ mod log;
 mod need;
 mod netns;
 pub mod postgres;
+pub mod replay;
 mod service;
 mod tcp;
 mod tls;

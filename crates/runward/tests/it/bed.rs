@@ -102,7 +102,7 @@ impl Bed {
 
 /// Distributions mount the BPF file system at boot, machines of CI may not. Where nobody has, each `runward` in a mount
 /// namespace of its own (every job of a lab) mounts one that nobody else sees, and tests look at pins from outside.
-fn mount_bpffs() {
+pub(crate) fn mount_bpffs() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();

