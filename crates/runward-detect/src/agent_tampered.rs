@@ -6,7 +6,7 @@ use runward_tree::Tree;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "agent-tampered",
     title: "An attempt on the agent, the fence or the machine below both",
     severity: Severity::High,

@@ -6,7 +6,7 @@ use runward_tree::Tree;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "dns-tunnel",
     title: "Data that leaves inside the names that are looked up",
     severity: Severity::High,

@@ -6,7 +6,7 @@ use crate::programs::base_name;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "dropped-executable",
     title: "A program ran that was put into a folder for temporary files while the job ran",
     severity: Severity::Medium,

@@ -6,7 +6,7 @@ use crate::programs::base_name;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "fileless-execution",
     title: "A program ran that has no file: it was deleted, or lies in memory alone",
     severity: Severity::High,

@@ -6,7 +6,7 @@ use crate::refusal::destination;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "install-script-egress",
     title: "A dependency's install or build script called out",
     severity: Severity::Medium,

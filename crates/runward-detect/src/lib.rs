@@ -54,13 +54,24 @@ pub fn all() -> Vec<Box<dyn Detection + Send>> {
 }
 
 /// What is known of each detection, in the order of [`all`].
-pub fn abouts() -> Vec<&'static About> {
-    all().iter().map(|detection| detection.about()).collect()
-}
+pub static ABOUTS: [&About; 12] = [
+    &source_code_overwritten::ABOUT,
+    &outbound_call_blocked::ABOUT,
+    &agent_tampered::ABOUT,
+    &reverse_shell::ABOUT,
+    &runner_memory_read::ABOUT,
+    &privileged_container::ABOUT,
+    &suspicious_destination::ABOUT,
+    &dns_tunnel::ABOUT,
+    &install_script_egress::ABOUT,
+    &fileless_execution::ABOUT,
+    &dropped_executable::ABOUT,
+    &process_outlives_step::ABOUT,
+];
 
 /// What is known of the detection with this id; nothing when there is none.
 pub fn about(id: &str) -> Option<&'static About> {
-    abouts().into_iter().find(|about| about.id == id)
+    ABOUTS.into_iter().find(|about| about.id == id)
 }
 
 /// One detection. It sees every event of a job once, in order, and keeps what it needs.

@@ -7,7 +7,7 @@ use crate::refusal::{Refusal, reason_sentence};
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "outbound-call-blocked",
     title: "The fence stopped something that the job tried to send",
     severity: Severity::Medium,

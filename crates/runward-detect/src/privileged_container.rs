@@ -6,7 +6,7 @@ use crate::programs::base_name;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "privileged-container",
     title: "A container was started that can take over the machine",
     severity: Severity::High,

@@ -7,7 +7,7 @@ use crate::programs::base_name;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "process-outlives-step",
     title: "A process still runs after the step or job that started it",
     severity: Severity::Low,

@@ -11,7 +11,7 @@ use crate::refusal::destination;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "reverse-shell",
     title: "A shell takes its commands from another machine",
     severity: Severity::High,

@@ -7,7 +7,7 @@ use crate::programs::base_name;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "runner-memory-read",
     title: "A process read the memory of the CI runner, or of another process that it did not start",
     severity: Severity::High,

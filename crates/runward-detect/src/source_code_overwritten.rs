@@ -6,7 +6,7 @@ use runward_tree::Tree;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "source-code-overwritten",
     title: "A file that git tracks got other content while the job ran",
     severity: Severity::High,

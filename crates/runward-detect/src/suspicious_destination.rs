@@ -10,7 +10,7 @@ use crate::refusal::destination;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
-static ABOUT: About = About {
+pub(crate) static ABOUT: About = About {
     id: "suspicious-destination",
     title: "A call to a destination that builds have seldom a reason to call",
     severity: Severity::High,

@@ -11,12 +11,12 @@ use crate::text::visible;
 /// Findings that are known to be harmless are notes. What a finding is about stands as its place: the file, if it is about
 /// one; else the pipeline that started the job, for code scanning shows nothing without a place.
 pub fn sarif(report: &Report) -> Value {
-    let rules = runward_detect::abouts();
+    let rules = &runward_detect::ABOUTS;
     let results: Vec<Value> = report
         .detections
         .iter()
         .take(RESULTS)
-        .map(|detection| result(report, &rules, detection))
+        .map(|detection| result(report, rules, detection))
         .collect();
     let version = if report.runward.is_empty() {
         env!("CARGO_PKG_VERSION")

@@ -37,7 +37,8 @@ static __always_inline void tell_memory(struct rw_task *place, struct task_struc
 	__u8 once = 1;
 	long len;
 
-	if (bpf_map_update_elem(&told_memory, &key, &once, BPF_NOEXIST))
+	/* Told before. Where there is no room to remember it, it is rather told twice. */
+	if (bpf_map_update_elem(&told_memory, &key, &once, BPF_NOEXIST) == -EEXIST)
 		return;
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 	if (!record) {

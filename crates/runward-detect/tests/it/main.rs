@@ -25,6 +25,9 @@ fn ids() -> BTreeSet<String> {
         .map(|detection| detection.about().id.to_owned())
         .collect();
     assert_eq!(ids.len(), all.len(), "two detections have one id");
+    let abouts = runward_detect::ABOUTS.map(|about| about.id);
+    let in_order: Vec<&str> = all.iter().map(|detection| detection.about().id).collect();
+    assert_eq!(in_order, abouts, "what is known of them, in the same order");
     ids
 }
 
