@@ -37,8 +37,9 @@ static __always_inline void tell_memory(struct rw_task *place, struct task_struc
 	__u8 once = 1;
 	long len;
 
-	/* Told before. Where there is no room to remember it, it is rather told twice. */
-	if (bpf_map_update_elem(&told_memory, &key, &once, BPF_NOEXIST) == -EEXIST)
+	/* Told before. Where there is no room to remember it, it is rather told twice. Kernels before 6.4 fill half of the
+	 * register. */
+	if ((int)bpf_map_update_elem(&told_memory, &key, &once, BPF_NOEXIST) == -EEXIST)
 		return;
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 	if (!record) {

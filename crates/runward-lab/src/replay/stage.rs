@@ -47,6 +47,8 @@ const HOSTS: [(&str, u8, u16); 10] = [
     ("api.ipify.org", 69, 443),
     ("nobody.replay.example", 66, 80),
 ];
+/// A folder that anybody may write to, whatever this machine's own choice is.
+const SHARED: &str = "/tmp";
 /// The job: nothing happens for a while before and after the act, as in a build, so that the time until somebody is told
 /// is not that of a job that ends.
 const JOB: &str = "export AGENT=$PPID; sleep 0.4; sh \"$0\"; sleep 0.4";
@@ -94,8 +96,8 @@ impl Stage {
             sinks.push(lab.tcp(at, Answer::Fixed(b"exit\n".to_vec()))?);
         }
         lab.set_nameservers(&[IpAddr::V4(lab.v4(53))])?;
-        let folder = temporary("replay")?;
-        let drop = temporary("drop")?;
+        let folder = temporary("replay", &std::env::temp_dir())?;
+        let drop = temporary("drop", Path::new(SHARED))?;
         let bin = folder.path().join("bin");
         let work = folder.path().join("work");
         for made in [&bin, &work] {
@@ -241,10 +243,10 @@ fn check_out(work: &Path) -> Result<(), LabError> {
     Ok(())
 }
 
-fn temporary(name: &str) -> Result<TempDir, LabError> {
+fn temporary(name: &str, above: &Path) -> Result<TempDir, LabError> {
     tempfile::Builder::new()
         .prefix(&format!("runward-{name}-"))
-        .tempdir()
+        .tempdir_in(above)
         .map_err(|source| LabError::File {
             path: format!("a folder for the {name}"),
             source,

@@ -93,7 +93,7 @@ fn a_process_of_the_job_is_told_as_such_and_ones_own_is_not_told() {
 #[test]
 fn a_program_s_start_says_what_is_odd_about_it() {
     requires!(Root);
-    let folder = tempfile::TempDir::new().unwrap();
+    let folder = tempfile::TempDir::new_in("/tmp").unwrap();
     let new = folder.path().join("new");
     let new = new.to_str().unwrap();
     let bed = Bed::new();
