@@ -22,6 +22,8 @@ const BATCHES: usize = 32;
 const LOSS_TICKS: u32 = 16;
 /// How many ticks pass between two looks for sockets that were handed to a fenced job.
 const SOCKET_TICKS: u32 = 16;
+/// How far above a process that mounts something another one is looked for in the same namespace.
+const MOUNT_CLIMB: usize = 8;
 /// How many different notes of the fence are kept.
 const NOTES_MAX: usize = 16;
 
@@ -40,6 +42,8 @@ pub struct JobOptions {
     pub workspace: PathBuf,
     /// Home folders whose git settings apply to it.
     pub homes: Vec<PathBuf>,
+    /// Whether what differs in an altered source file is recorded.
+    pub diffs: bool,
     /// What was asked for. [`Mode::Block`] is what is in force then, or the job can't be prepared.
     pub requested_mode: Mode,
     /// What the job may reach.
@@ -117,6 +121,7 @@ impl Job {
         let config = Config {
             workspace: options.workspace,
             homes: options.homes,
+            diffs: options.diffs,
         };
         let watcher = match Watcher::open(&config) {
             Ok(watcher) => Some(watcher),
@@ -194,7 +199,9 @@ impl Job {
     /// Takes in what happened since the last tick. Returns whether anything did.
     pub fn tick(&mut self) -> Result<bool, JobError> {
         self.follow_namespaces();
-        let busy = self.drain_sensor(BATCHES)? | self.drain_files(false);
+        let mut busy = self.drain_sensor(BATCHES)?;
+        self.follow_mounts();
+        busy |= self.drain_files(false);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(LOSS_TICKS) {
             self.note_losses()?;
@@ -226,6 +233,21 @@ impl Job {
         }
         // Should the ring be broken, the drain after this says so.
         drop(drained);
+    }
+
+    /// A mount namespace is gone with its last process, so this comes soon after the sensor told.
+    fn follow_mounts(&mut self) {
+        for call in self.sensor.take_mount_calls() {
+            let Some(watcher) = &mut self.watcher else {
+                return;
+            };
+            let tree = self.recorder.tree();
+            let above = tree.climb(call.process).skip(1).take(MOUNT_CLIMB);
+            let pids: Vec<u32> = std::iter::once(call.pid)
+                .chain(above.map(|process| process.pid))
+                .collect();
+            watcher.mounting(call.process, &pids, call.namespace);
+        }
     }
 
     fn drain_sensor(&mut self, batches: usize) -> Result<bool, JobError> {
@@ -291,6 +313,7 @@ impl Job {
         let duration_ns = Clock::boot_ns().saturating_sub(self.started_boot_ns);
         // Processes that outlive the command may keep the ring busy; what was there when it ended fits in this.
         self.drain_sensor(BATCHES * 64)?;
+        self.follow_mounts();
         self.drain_files(true);
         self.note_losses()?;
         let watcher = self.watcher.as_ref();

@@ -66,6 +66,7 @@ impl About {
             message,
             path: None,
             destination: None,
+            content: None,
         }
     }
 }

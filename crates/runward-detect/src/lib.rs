@@ -27,7 +27,7 @@ mod sentence;
 mod source_code_overwritten;
 mod suspicious_destination;
 
-use runward_event::{Event, ProcessId, Time};
+use runward_event::{Event, FileChange, FileDiff, MountOver, NoDiff, ProcessId, Time};
 use runward_tree::Tree;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -112,6 +112,41 @@ pub struct Finding {
     /// The destination that it is about, as `name:port`; a refused question to DNS has the name alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
+    /// For a file that git tracks, what it held and holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentChange>,
+}
+
+/// What a tracked file held when the job started, and what it holds now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContentChange {
+    /// The hash at the start, as `git hash-object` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_before: Option<String>,
+    /// The hash now; missing when it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_after: Option<String>,
+    /// What differs, if both are small texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<FileDiff>,
+    /// Why there is no diff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_diff: Option<NoDiff>,
+    /// The mount through which the path shows it, if the file itself did not change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<MountOver>,
+}
+
+impl ContentChange {
+    fn of(change: &FileChange) -> ContentChange {
+        ContentChange {
+            hash_before: change.hash_before.clone(),
+            hash_after: change.hash_after.clone(),
+            diff: change.diff.clone(),
+            no_diff: change.no_diff,
+            mount: change.mount.clone(),
+        }
+    }
 }
 
 /// How much a finding matters, if nobody meant it to happen.

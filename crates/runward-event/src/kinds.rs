@@ -832,9 +832,72 @@ pub struct FileChange {
     /// Whether this was found by comparing at the end of the job, because no event told of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub found_at_end: bool,
+    /// For a tracked file, what differs between the content at the job's start and now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<FileDiff>,
+    /// Why a tracked file with other content has no `diff`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_diff: Option<NoDiff>,
+    /// For a tracked file that did not change itself: the mount through which its path shows other content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<MountOver>,
     /// Originals of texts that were not UTF-8; see [`crate::Texts`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub raw: BTreeMap<String, String>,
+}
+
+/// What differs between two versions of a small text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileDiff {
+    /// A unified diff without its first two lines, at most 16 KiB of it. The lines are the file's own, with whatever the
+    /// job wrote into them; who shows them must make them harmless. Long ones end with `…`.
+    pub text: String,
+    /// How many lines are new.
+    pub added: u64,
+    /// How many lines are gone.
+    pub removed: u64,
+    /// Whether `text` lacks lines, or parts of lines.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+/// Why there is no diff.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NoDiff {
+    /// One of the two versions is too large.
+    Large,
+    /// One of the two versions is not text in UTF-8.
+    Binary,
+    /// Git's objects do not have the content at the job's start, or hold something else by now, or it has over 1 MiB.
+    NoOriginal,
+    /// There were as many diffs already as one job may have.
+    TooMany,
+    /// Diffs are switched off.
+    Off,
+    /// A reason that a newer writer knows.
+    #[serde(other)]
+    Other,
+}
+
+/// A mount that hides tracked files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MountOver {
+    /// Where it lies, relative to the workspace; empty when it hides all of it.
+    pub point: String,
+    /// The kind of file system that shows there now.
+    pub file_system: String,
+    /// How many tracked files lie below it.
+    pub hides: u64,
+    /// Whether only processes in a mount namespace of their own see it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
+    /// Whether what shows there could be read and compared. If not, `hash_after` is missing for that reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compared: bool,
 }
 
 /// Events of one kind were lost between the last loss marker of that kind and this one.

@@ -18,6 +18,20 @@ fn examples() -> Vec<Event> {
         hash_before: Some("aa".repeat(20)),
         hash_after: Some("bb".repeat(20)),
         found_at_end: false,
+        diff: Some(FileDiff {
+            text: "@@ -1 +1 @@\n-old\n+new\n".to_owned(),
+            added: 1,
+            removed: 1,
+            cut: true,
+        }),
+        no_diff: Some(NoDiff::TooMany),
+        mount: Some(MountOver {
+            point: "src".to_owned(),
+            file_system: "overlay".to_owned(),
+            hides: 2,
+            private: true,
+            compared: true,
+        }),
         raw: BTreeMap::new(),
     };
     let bodies = vec![

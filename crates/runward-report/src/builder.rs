@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use runward_detect::{Finding, Refusal, Severity};
+use runward_detect::{ContentChange, Finding, Refusal, Severity};
 use runward_event::{
     Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsMessageKind, Event,
-    EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, PolicyRule, ProcessId, Refused,
-    Status, Time,
+    EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, NoDiff, PolicyRule, ProcessId,
+    Refused, Status, Time,
 };
 use runward_tree::{Parent, Process, Tree};
 
@@ -37,6 +37,8 @@ pub struct ReportBuilder {
     tracked_rows: usize,
     /// What is left of [`limits::ROW_PATHS`].
     paths_left: usize,
+    /// How many bytes of diffs findings may still have.
+    diffs_left: usize,
     first_time: Option<Time>,
     last_time: Option<Time>,
     end: Option<JobEnd>,
@@ -74,6 +76,7 @@ impl ReportBuilder {
             losses: BTreeMap::new(),
             tracked_rows: 0,
             paths_left: limits::ROW_PATHS,
+            diffs_left: limits::DIFFS,
             first_time: None,
             last_time: None,
             end: None,
@@ -470,7 +473,11 @@ impl ReportBuilder {
         }
     }
 
-    fn detection(&mut self, finding: Finding) -> Detection {
+    fn detection(&mut self, mut finding: Finding) -> Detection {
+        let mut content = finding.content.take();
+        if let Some(content) = &mut content {
+            self.bound_diff(content);
+        }
         let who = finding.process.map(|id| {
             let pid = self.tree.process(id).map_or(0, |p| p.pid);
             self.people
@@ -492,9 +499,28 @@ impl ReportBuilder {
             message: finding.message,
             path: finding.path,
             destination: finding.destination,
+            content,
             process,
             step,
             dependency,
+        }
+    }
+
+    fn bound_diff(&mut self, content: &mut ContentChange) {
+        let Some(diff) = &mut content.diff else {
+            return;
+        };
+        let (text, is_cut) = head(&diff.text, limits::DIFF);
+        if is_cut {
+            diff.text = text.to_owned();
+            diff.cut = true;
+        }
+        match self.diffs_left.checked_sub(diff.text.len()) {
+            Some(left) => self.diffs_left = left,
+            None => {
+                content.diff = None;
+                content.no_diff = Some(NoDiff::TooMany);
+            }
         }
     }
 }

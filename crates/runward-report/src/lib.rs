@@ -17,6 +17,7 @@ mod annotations;
 mod blocked;
 mod builder;
 mod destinations;
+mod diff;
 mod html;
 mod json;
 pub mod limits;

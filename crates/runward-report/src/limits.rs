@@ -63,6 +63,12 @@ pub const ROW_DETAILS: usize = 64 << 20;
 /// Bytes of process details in all findings together; past this they are as short as rows.
 pub const FINDING_DETAILS: usize = 64 << 20;
 
+/// Bytes of one diff. The sensor keeps to less; a record that was made by something else need not.
+pub const DIFF: usize = 32 << 10;
+
+/// Bytes of the diffs in all findings together.
+pub const DIFFS: usize = 8 << 20;
+
 /// Bytes of paths in all rows of file changes together.
 pub const ROW_PATHS: usize = 16 << 20;
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use runward_detect::{Confidence, Severity};
+use runward_detect::{Confidence, ContentChange, Severity};
 use runward_event::{
     ConnectOutcome, EventKind, JobContext, JobIdentity, LossReason, Mode, PolicyRule, ProcessId,
     Protocol, Reason, Status, Tier, Time,
@@ -500,6 +500,9 @@ pub struct Detection {
     /// The destination that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
+    /// For a file that git tracks, what it held and holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentChange>,
     /// Who did it; null when that is not known.
     pub process: Option<Arc<ProcessDetail>>,
     /// The CI step.

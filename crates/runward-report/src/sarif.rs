@@ -3,6 +3,7 @@ use std::io;
 use runward_detect::{About, Confidence, Severity};
 use serde_json::{Value, json};
 
+use crate::diff;
 use crate::model::{Detection, Report};
 use crate::text::visible;
 
@@ -49,6 +50,8 @@ pub fn write_sarif(report: &Report, out: &mut impl io::Write) -> io::Result<()> 
 const RESULTS: usize = 5_000;
 /// Characters of a message.
 const MESSAGE: usize = 1_000;
+/// Lines of a diff.
+const DIFF_LINES: usize = 60;
 
 fn rule(about: &About) -> Value {
     json!({
@@ -82,6 +85,21 @@ fn result(report: &Report, rules: &[&'static About], detection: &Detection) -> V
             "dependency": detection.dependency.as_ref().map(|dependency| &dependency.name),
         },
     });
+    if let Some(content) = &detection.content {
+        result["properties"]["hashBefore"] = json!(content.hash_before);
+        result["properties"]["hashAfter"] = json!(content.hash_after);
+        let diff: Vec<String> = diff::lines(content, DIFF_LINES)
+            .into_iter()
+            .map(|line| line.text)
+            .collect();
+        if !diff.is_empty() {
+            result["properties"]["diff"] = json!(diff);
+        }
+        if let Some(line) = diff::first_line(content) {
+            let place = &mut result["locations"][0]["physicalLocation"];
+            place["region"] = json!({"startLine": line});
+        }
+    }
     // A record of a newer version may name a detection that is not known here.
     if let Some(index) = rules
         .iter()

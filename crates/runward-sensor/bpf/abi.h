@@ -28,7 +28,9 @@ enum rw_kind {
 	RW_TAMPER = 10,
 	/* A job's task reached into the memory of another process. */
 	RW_MEMORY = 11,
-	RW_KINDS = 12,
+	/* A job's task is in a call that mounts something. */
+	RW_MOUNT_CALL = 12,
+	RW_KINDS = 13,
 };
 
 /* Why a record was lost; the loss counters have one slot for each (kind, reason). */
@@ -306,6 +308,12 @@ struct rw_netns {
 	__u64 netns; /* the kernel's cookie of the namespace */
 };
 
+struct rw_mount_call {
+	struct rw_head head;
+	__u32 mount_ns; /* the inode number of the task's mount namespace */
+	__u32 pad;
+};
+
 /* What one rule of a policy allows for an address. */
 struct rw_grant {
 	__u16 port_low; /* host order */
@@ -422,6 +430,7 @@ _Static_assert(sizeof(struct rw_flow) == 32, "rw_flow");
 _Static_assert(sizeof(struct rw_task) == 32, "rw_task");
 _Static_assert(sizeof(struct rw_refused) == 352, "rw_refused");
 _Static_assert(sizeof(struct rw_netns) == 40, "rw_netns");
+_Static_assert(sizeof(struct rw_mount_call) == 40, "rw_mount_call");
 _Static_assert(sizeof(struct rw_tamper) == 304, "rw_tamper");
 _Static_assert(sizeof(struct rw_grant) == 32, "rw_grant");
 _Static_assert(sizeof(struct rw_grants) == 1032, "rw_grants");

@@ -286,7 +286,13 @@ struct net {
 	struct user_namespace *user_ns;
 };
 
-struct mnt_namespace;
+struct ns_common {
+	unsigned int inum;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
 
 struct nsproxy {
 	struct mnt_namespace *mnt_ns;

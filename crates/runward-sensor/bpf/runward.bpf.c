@@ -7,6 +7,7 @@
  *   common.h   maps, the ring, a task's place in a job
  *   process.h  fork, exec, exit; exec_record.h, streams.h
  *   memory.h   other processes' memory
+ *   mounts.h   who mounts something
  *   sockets.h  what is known of a socket and its peers
  *   packets.h  where a packet goes, DNS messages
  *   verdict.h  what a job's policy allows
@@ -25,6 +26,7 @@
 #include "protect.h"
 #include "watch.h"
 #include "memory.h"
+#include "mounts.h"
 #include "open_sockets.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -43,6 +45,7 @@ const struct {
 	struct rw_task task;
 	struct rw_refused refused;
 	struct rw_netns netns;
+	struct rw_mount_call mount_call;
 	struct rw_tamper tamper;
 	struct rw_stream stream;
 	struct rw_memory memory;

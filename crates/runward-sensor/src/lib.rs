@@ -31,7 +31,7 @@ mod tamper;
 
 pub use capabilities::{Capabilities, WATCHES, Watch, check_machine};
 pub use clock::Clock;
-pub use decode::SensorEvent;
+pub use decode::{MountCall, SensorEvent};
 pub use error::SensorError;
 pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant, SCOPE_KNOWN};
 pub use pins::{Leftover, StillRunning, leftovers, own_leftovers};

@@ -109,6 +109,8 @@ pub(crate) enum MemorySight {
 pub(crate) struct Setup {
     pub(crate) tagging: SocketTagging,
     pub(crate) memory: MemorySight,
+    /// Whether the kernel tells who mounts something.
+    pub(crate) mounts: bool,
     pub(crate) ring_bytes: u32,
     /// Set if a job may be fenced.
     pub(crate) fence: Option<Protection>,
@@ -131,6 +133,8 @@ impl Setup {
                     true => MemorySight::Trampolines,
                     false => MemorySight::Lock,
                 }
+        } else if name == MOUNTS {
+            self.mounts
         } else if program.section().as_bytes().starts_with(b"fentry") {
             self.tagging == SocketTagging::Trampolines
         } else {
@@ -149,6 +153,8 @@ const GUARDS: &[u8] = b"guard_";
 const WATCHES: &[u8] = b"watch_";
 /// How the names of those begin that see a job reach into other processes.
 const SEES: &[u8] = b"see_";
+/// The one that sees a job mount something.
+const MOUNTS: &[u8] = b"mounts_made";
 /// Programs that only a fence needs.
 const FENCE_PROGRAMS: [&str; 8] = [
     OPEN_SOCKETS,

@@ -17,7 +17,7 @@ use crate::SensorError;
 use crate::abi::{self, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_task};
 use crate::capabilities;
 use crate::clock::Clock;
-use crate::decode::{Decoder, Record, SensorEvent};
+use crate::decode::{Decoder, MountCall, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
 use crate::load::{self, Loaded, Protection, Setup, SocketTagging};
 use crate::netns;
@@ -50,6 +50,8 @@ const BATCH: usize = 4096;
 const FLOW_SOCKETS_MAX: usize = 65_536;
 /// Namespaces that are remembered between two drains; one that is left out is told again at its next use.
 const NAMESPACES_MAX: usize = 256;
+/// How many calls that mount something are kept until somebody asks.
+const MOUNT_CALLS_MAX: usize = 256;
 
 /// The BPF half of the sensor: loaded, attached, and watching the jobs that were started.
 ///
@@ -65,6 +67,7 @@ pub struct Sensor {
     flow_sockets: HashMap<u64, Vec<rw_flow_key>>,
     next_process: u64,
     namespaces: Vec<NamespaceUse>,
+    mount_calls: Vec<MountCall>,
     tier: Tier,
     // Last, so that nothing above outlives the programs.
     loaded: Loaded,
@@ -113,6 +116,7 @@ impl Sensor {
         let setup = Setup {
             tagging,
             memory: capabilities::memory(tier),
+            mounts: capabilities::mounts().is_ok(),
             ring_bytes: options.ring_bytes,
             fence: options.fence.then(|| match tier {
                 Tier::A => Protection::Refuse,
@@ -159,6 +163,7 @@ impl Sensor {
             flow_sockets: HashMap::new(),
             next_process: 1,
             namespaces: Vec::new(),
+            mount_calls: Vec::new(),
             tier,
             loaded,
             _pins: pins,
@@ -240,6 +245,11 @@ impl Sensor {
         std::mem::take(&mut self.namespaces)
     }
 
+    /// Calls that mount something since the last call of this.
+    pub fn take_mount_calls(&mut self) -> Vec<MountCall> {
+        std::mem::take(&mut self.mount_calls)
+    }
+
     /// Takes what waits in the ring, oldest first. Returns how many events there were; at the limit of one batch there
     /// may be more.
     pub fn drain(&mut self, sink: &mut dyn FnMut(SensorEvent)) -> Result<usize, SensorError> {
@@ -268,6 +278,11 @@ impl Sensor {
                 Record::Reset(stream) => self.reset(stream),
                 Record::NamespaceUsed { job, pid, netns } => {
                     self.note_namespace(job, pid, netns);
+                }
+                Record::MountCall(call) => {
+                    if self.mount_calls.len() < MOUNT_CALLS_MAX {
+                        self.mount_calls.push(call);
+                    }
                 }
                 Record::SocketGone {
                     job,
@@ -419,7 +434,7 @@ fn protect(object: &Object, what: rw_introduction, folder: &Path) -> Result<(), 
 }
 
 /// The kinds of records that can be lost, and what their loss is called.
-const KINDS: [(rw_kind, EventKind); 11] = [
+const KINDS: [(rw_kind, EventKind); 12] = [
     (rw_kind::RW_FORK, EventKind::ProcessFork),
     (rw_kind::RW_EXEC, EventKind::ProcessExec),
     (rw_kind::RW_EXIT, EventKind::ProcessExit),
@@ -431,6 +446,7 @@ const KINDS: [(rw_kind, EventKind); 11] = [
     (rw_kind::RW_NETNS, EventKind::Dns),
     (rw_kind::RW_TAMPER, EventKind::Tamper),
     (rw_kind::RW_MEMORY, EventKind::MemoryAccess),
+    (rw_kind::RW_MOUNT_CALL, EventKind::File),
 ];
 
 const REASONS: [(rw_loss, LossReason); 2] = [

@@ -183,6 +183,9 @@ fn change(process: ProcessId, pid: u32, seq: u64) -> FileChange {
         hash_before: None,
         hash_after: None,
         found_at_end: false,
+        diff: None,
+        no_diff: None,
+        mount: None,
         raw: Default::default(),
     }
 }

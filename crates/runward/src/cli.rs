@@ -65,6 +65,9 @@ pub(crate) struct RunOptions {
     /// As --disable-sudo, and keep the job from daemons that start containers
     #[arg(long)]
     pub(crate) disable_sudo_and_containers: bool,
+    /// Keep what differs in altered source files out of the record; their hashes stay
+    #[arg(long)]
+    pub(crate) no_diff: bool,
     /// Findings that make a successful command fail with exit code 86: names of detections and the least severity (`low`,
     /// `medium`, `high`), separated by commas; `any` is `low`
     #[arg(long, value_name = "LIST", value_delimiter = ',')]

@@ -137,6 +137,7 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
                 .map(Invoker::home)
                 .chain(std::env::var_os("HOME").map(PathBuf::from))
                 .collect(),
+            diffs: !options.no_diff,
             requested_mode: mode,
             policy,
             notes,

@@ -158,6 +158,9 @@ fn change(process: u64, path: &str) -> FileChange {
         hash_before: None,
         hash_after: None,
         found_at_end: false,
+        diff: None,
+        no_diff: None,
+        mount: None,
         raw: Default::default(),
     }
 }

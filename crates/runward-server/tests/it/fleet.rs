@@ -137,6 +137,9 @@ impl Job {
             hash_before: hash("a"),
             hash_after: hash("b"),
             found_at_end: false,
+            diff: None,
+            no_diff: None,
+            mount: None,
             raw: Default::default(),
         })));
     }

@@ -74,6 +74,9 @@ impl Recorded {
             hash_before: Some("a".repeat(40)),
             hash_after: Some("b".repeat(40)),
             found_at_end: false,
+            diff: None,
+            no_diff: None,
+            mount: None,
             raw: Default::default(),
         })));
         bodies.push(Body::JobEnd(JobEnd {
