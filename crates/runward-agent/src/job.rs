@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use runward_detect::Selection;
 use runward_event::{Body, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, Mode, Texts};
 use runward_policy::{Matcher, Policy};
 use runward_report::Report;
@@ -12,6 +13,7 @@ use runward_sensor::{Clock, Sensor, SensorError, SensorEvent, SensorOptions};
 
 use crate::fence::{BlockError, Fenced, policy_rules};
 use crate::folder::{EVENTS, FolderError, ReportFolder};
+use crate::lockdown::Lockdown;
 use crate::recorder::Recorder;
 
 /// The number of the job inside its sensor; `runward run` has one job.
@@ -48,6 +50,8 @@ pub struct JobOptions {
     pub requested_mode: Mode,
     /// What the job may reach.
     pub policy: Policy,
+    /// The findings on which it is killed.
+    pub lockdown: Selection,
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -92,6 +96,10 @@ pub struct Finished {
     pub events: File,
     /// Why `events.jsonl` is incomplete, if it is.
     pub write_failure: Option<std::io::Error>,
+    /// How lockdown ended the job, if that was not told before.
+    pub lockdown: Option<String>,
+    /// Whether lockdown ended the job.
+    pub killed: bool,
 }
 
 impl Job {
@@ -101,6 +109,7 @@ impl Job {
         let block = options.requested_mode == Mode::Block;
         let mut sensor = Sensor::open(SensorOptions {
             fence: block,
+            lockdown: !options.lockdown.is_empty(),
             ..SensorOptions::default()
         })?;
         if block {
@@ -115,9 +124,15 @@ impl Job {
                 )
             })
             .transpose()?;
-        let clock = Clock::new();
-        let recorder = Recorder::new(clock, JOB, events, fenced.as_ref().map(Fenced::gate));
+        let lockdown = (!options.lockdown.is_empty())
+            .then(|| Lockdown::arm(&mut sensor, JOB, options.lockdown.clone()))
+            .transpose()?;
         let mut start = job_start(&options, &sensor);
+        start
+            .notes
+            .extend(lockdown.iter().map(|lockdown| lockdown.strength(&sensor)));
+        let gate = fenced.as_ref().map(Fenced::gate);
+        let recorder = Recorder::new(Clock::new(), JOB, events, gate, lockdown);
         let config = Config {
             workspace: options.workspace,
             homes: options.homes,
@@ -196,6 +211,11 @@ impl Job {
         self.recorder.take_findings()
     }
 
+    /// How lockdown ended the job, once, in a sentence fit for a terminal.
+    pub fn take_lockdown(&mut self) -> Option<String> {
+        self.recorder.take_lockdown()
+    }
+
     /// Takes in what happened since the last tick. Returns whether anything did.
     pub fn tick(&mut self) -> Result<bool, JobError> {
         self.follow_namespaces();
@@ -209,6 +229,7 @@ impl Job {
         if self.fenced.is_some() && self.ticks.is_multiple_of(SOCKET_TICKS) {
             self.sensor.tag_open_sockets()?;
         }
+        self.recorder.look_for_unheard();
         self.recorder.flush();
         Ok(busy)
     }
@@ -316,6 +337,7 @@ impl Job {
         self.follow_mounts();
         self.drain_files(true);
         self.note_losses()?;
+        self.recorder.end_stragglers();
         let watcher = self.watcher.as_ref();
         let end = Body::JobEnd(JobEnd {
             exit_code,
@@ -331,12 +353,7 @@ impl Job {
                 .chain(self.fence_notes)
                 .collect(),
         });
-        let (report, events, write_failure) = self.recorder.finish(end);
-        Ok(Finished {
-            report,
-            events,
-            write_failure,
-        })
+        Ok(self.recorder.finish(end))
     }
 }
 
@@ -386,6 +403,7 @@ fn job_start(options: &JobOptions, sensor: &Sensor) -> JobStart {
             .to_string_lossy()
             .into_owned(),
         policy: policy_rules(&options.policy),
+        lockdown: options.lockdown.words().to_vec(),
         notes: options.notes.clone(),
         raw: texts.into_raw(),
     }

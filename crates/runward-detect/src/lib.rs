@@ -23,6 +23,7 @@ mod programs;
 mod refusal;
 mod reverse_shell;
 mod runner_memory_read;
+mod selection;
 mod sentence;
 mod source_code_overwritten;
 mod suspicious_destination;
@@ -33,7 +34,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use about::{About, Confidence};
+pub use platform::runner_names;
 pub use refusal::{Refusal, destination, reason_sentence};
+pub use selection::{Selection, UnknownName};
 
 /// Every detection there is, ready for one job.
 pub fn all() -> Vec<Box<dyn Detection + Send>> {

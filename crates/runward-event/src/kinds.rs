@@ -70,6 +70,8 @@ pub enum Body {
     FileRename(Box<FileChange>),
     /// A name of a file was removed.
     FileDelete(Box<FileChange>),
+    /// The job did what it was in lockdown for, and was killed.
+    Lockdown(Lockdown),
     /// Events of one kind were lost.
     Lost(Lost),
     /// A kind that this version does not know. Never written.
@@ -176,6 +178,9 @@ pub struct JobStart {
     /// The rules in force, in the order of their numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy: Vec<PolicyRule>,
+    /// The detections and least severities on which the job is killed; empty when it is not in lockdown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lockdown: Vec<String>,
     /// What a reader should know about this record, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -364,6 +369,12 @@ pub struct MemoryAccess {
     pub target_exe: String,
     /// How.
     pub way: MemoryWay,
+    /// Whether it was refused, because the job is in lockdown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prevented: bool,
+    /// Whether its process was killed before it had read anything, because the job is in lockdown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub killed: bool,
     /// Originals of texts that were not UTF-8; see [`crate::Texts`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub raw: BTreeMap<String, String>,
@@ -898,6 +909,26 @@ pub struct MountOver {
     /// Whether what shows there could be read and compared. If not, `hash_after` is missing for that reason.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compared: bool,
+}
+
+/// The job did what it was in lockdown for, and all of it was killed. At most once in a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lockdown {
+    /// The detection that found it. Missing when the kernel side stopped an act and the event that tells of it was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<String>,
+    /// The `seq` of the event that the detection found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<u64>,
+    /// How many processes the agent killed. Those that ended in the kernel, at the act or at the next thing that they did,
+    /// are not among them.
+    pub killed: u64,
+    /// How many had not ended when the agent gave up waiting: in the middle of a request to a disk, for instance. They can
+    /// neither make a process nor start a program any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left: u64,
+    /// From the act until no process of the job was left, in nanoseconds.
+    pub duration_ns: u64,
 }
 
 /// Events of one kind were lost between the last loss marker of that kind and this one.

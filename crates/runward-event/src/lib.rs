@@ -21,9 +21,9 @@ pub use job::{JobContext, JobIdentity, Mode, Provider, Tier};
 pub use kinds::{
     Act, AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction, Dns,
     DnsAnswer, DnsMessageKind, DnsTransport, Event, EventKind, ExecFacts, FileChange, FileDiff,
-    JobEnd, JobStart, LossReason, Lost, MemoryAccess, MemoryWay, MountOver, NoDiff, PolicyRule,
-    ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Reason, Refused, Status, Stream,
-    StreamEnd, StreamName, Tamper,
+    JobEnd, JobStart, Lockdown, LossReason, Lost, MemoryAccess, MemoryWay, MountOver, NoDiff,
+    PolicyRule, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Reason, Refused,
+    Status, Stream, StreamEnd, StreamName, Tamper,
 };
 pub use schema::event_schema;
 pub use text::Texts;

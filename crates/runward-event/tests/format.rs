@@ -55,6 +55,7 @@ fn examples() -> Vec<Event> {
             tier: Tier::A,
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
+            lockdown: vec!["runner-memory-read".to_owned(), "high".to_owned()],
             notes: vec!["A sentence.".to_owned()],
             raw: BTreeMap::new(),
         })),
@@ -157,6 +158,8 @@ fn examples() -> Vec<Event> {
             target_pid: 40,
             target_exe: "Runner.Worker".to_owned(),
             way: MemoryWay::Mem,
+            prevented: true,
+            killed: false,
             raw: BTreeMap::new(),
         })),
         Body::ConnectClose(ConnectClose {
@@ -172,6 +175,13 @@ fn examples() -> Vec<Event> {
         Body::FileWrite(Box::new(change.clone())),
         Body::FileRename(Box::new(change.clone())),
         Body::FileDelete(Box::new(change)),
+        Body::Lockdown(Lockdown {
+            detection: Some("runner-memory-read".to_owned()),
+            act: Some(9),
+            killed: 12,
+            left: 1,
+            duration_ns: 2_500_000,
+        }),
         Body::Lost(Lost {
             lost: EventKind::ProcessExec,
             count: 3,
@@ -342,7 +352,7 @@ proptest! {
     }
 
     #[test]
-    fn no_altered_line_is_too_strange(which in 0usize..13, at in 0usize..400, byte in any::<char>()) {
+    fn no_altered_line_is_too_strange(which in 0usize..17, at in 0usize..400, byte in any::<char>()) {
         let mut line = line(&examples()[which]);
         let at = line.floor_char_boundary(at.min(line.len()));
         line.insert(at, byte);

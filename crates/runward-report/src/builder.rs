@@ -3,15 +3,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use runward_detect::{ContentChange, Finding, Refusal, Severity};
 use runward_event::{
     Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsMessageKind, Event,
-    EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, NoDiff, PolicyRule, ProcessId,
-    Refused, Status, Time,
+    EventKind, FileChange, JobEnd, JobStart, Lockdown, LossReason, Lost, NoDiff, PolicyRule,
+    ProcessId, Refused, Status, Time,
 };
 use runward_tree::{Parent, Process, Tree};
 
 use crate::blocked::{Refusals, Stop};
 use crate::destinations::{self, Destinations};
 use crate::model::{
-    Detection, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, ProcessRow, Report,
+    Detection, Ended, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, ProcessRow, Report,
 };
 use crate::names::Names;
 use crate::people::{self, People, clip_args, size_of_args};
@@ -25,6 +25,8 @@ use crate::{REPORT_FORMAT, limits, verdict};
 pub struct ReportBuilder {
     tree: Tree,
     detections: Vec<Box<dyn runward_detect::Detection + Send>>,
+    /// What was found in the last event.
+    latest: Vec<Finding>,
     people: People,
     destinations: Destinations,
     names: Names,
@@ -67,6 +69,7 @@ impl ReportBuilder {
         ReportBuilder {
             tree: Tree::default(),
             detections: runward_detect::all(),
+            latest: Vec::new(),
             people: People::new(),
             destinations: Destinations::default(),
             names: Names::default(),
@@ -99,6 +102,11 @@ impl ReportBuilder {
         &self.report.detections
     }
 
+    /// What was found in the last event; also what the report has no row for.
+    pub fn latest(&self) -> &[Finding] {
+        &self.latest
+    }
+
     /// Takes the next event.
     pub fn apply(&mut self, event: &Event) {
         self.tree.apply(event);
@@ -122,6 +130,7 @@ impl ReportBuilder {
             Body::FileWrite(change) => self.file(event.time, FileChangeKind::Write, change),
             Body::FileRename(change) => self.file(event.time, FileChangeKind::Rename, change),
             Body::FileDelete(change) => self.file(event.time, FileChangeKind::Delete, change),
+            Body::Lockdown(lockdown) => self.lockdown(lockdown),
             Body::Lost(lost) => self.lost(lost),
             // What is to be said of it, its detection says.
             Body::Tamper(_) | Body::MemoryAccess(_) => {}
@@ -183,6 +192,9 @@ impl ReportBuilder {
         processes(&tree, &mut report);
         let notes = verdict::notes(&report);
         report.notes.extend(notes);
+        if let Some(killed) = verdict::lockdown(&report) {
+            report.notes.insert(0, killed);
+        }
         report
     }
 
@@ -211,6 +223,12 @@ impl ReportBuilder {
         report.omitted.policy_rules = number(start.policy.len() - report.policy.len());
         report.tier = Some(start.tier);
         report.kernel = start.kernel.clone();
+        report.lockdown_list = start
+            .lockdown
+            .iter()
+            .take(limits::LOCKDOWN)
+            .map(|word| short(word))
+            .collect();
         report.files_watched = start.files_watched;
         report.tracked_files = start.tracked_files;
         report.notes = start.notes.iter().take(limits::NOTES).cloned().collect();
@@ -219,6 +237,24 @@ impl ReportBuilder {
                 "The command is longer than shown here; events.jsonl has all of it.".to_owned(),
             );
         }
+    }
+
+    /// The first one counts: a job dies once.
+    fn lockdown(&mut self, lockdown: &Lockdown) {
+        let Lockdown {
+            detection,
+            act,
+            killed,
+            left,
+            duration_ns,
+        } = lockdown;
+        self.report.lockdown.get_or_insert_with(|| Ended {
+            detection: detection.as_deref().map(short),
+            act: *act,
+            killed: *killed,
+            left: *left,
+            seconds: seconds(*duration_ns),
+        });
     }
 
     fn dns(&mut self, time: Time, dns: &Dns) {
@@ -454,6 +490,7 @@ impl ReportBuilder {
         for detection in &mut self.detections {
             detection.observe(event, &self.tree, &mut findings);
         }
+        self.latest.clone_from(&findings);
         for finding in findings {
             let report = &mut self.report;
             report.counts.detections += 1;

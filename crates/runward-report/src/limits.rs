@@ -16,6 +16,9 @@ pub const PROCESS_ROWS: usize = 50_000;
 /// Findings of one detection that are listed one by one, so that a flood of one kind cannot hide another.
 pub const DETECTIONS: usize = 10_000;
 
+/// Words of a lockdown's list that are given.
+pub const LOCKDOWN: usize = 100;
+
 /// Destinations that are summed apart. Connections to further ones are summed together.
 pub const DESTINATIONS: usize = 10_000;
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::diff;
 use crate::model::{Detection, Report};
 use crate::text::visible;
+use crate::verdict;
 
 /// `report.sarif`: the findings in SARIF 2.1.0 (OASIS), as code scanning of forges loads them.
 ///
@@ -24,7 +25,7 @@ pub fn sarif(report: &Report) -> Value {
     } else {
         &report.runward
     };
-    json!({
+    let mut sarif = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -37,7 +38,15 @@ pub fn sarif(report: &Report) -> Value {
             "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "the folder that the job worked in"}}},
             "results": results,
         }],
-    })
+    });
+    if let Some(sentence) = verdict::lockdown(report) {
+        sarif["runs"][0]["invocations"] = json!([{
+            "executionSuccessful": false,
+            "exitCode": report.exit_code,
+            "exitCodeDescription": sentence,
+        }]);
+    }
+    sarif
 }
 
 /// As [`sarif`], into a file.

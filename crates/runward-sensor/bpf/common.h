@@ -20,6 +20,10 @@ const volatile __u32 agent_pid_level = 0;
 const volatile bool task_storage_in_cgroup_hooks = true;
 /* A job may be fenced. Without, nothing of verdict.h is ever run. */
 const volatile bool fence = false;
+/* A job may be in lockdown. Without, nothing of lockdown.h is ever run. */
+const volatile bool lockdown = false;
+/* Trampolines refuse there what a lockdown bans. If not, whoever does it is killed. */
+const volatile bool lockdown_refuses = false;
 /* A daemon that looks up names for all C libraries runs here; they ask for it all the time, also where there is none. */
 const volatile bool name_cache_runs = true;
 /* The reader is woken when this many bytes wait; below, its own timer drains the ring. */
@@ -46,8 +50,9 @@ struct {
 	__type(value, struct rw_task);
 } tasks SEC(".maps");
 
-/* Numbers processes and connections; the user side takes the first ones for the jobs that it starts. */
-__u64 last_id = 1 << 16;
+/* Numbers processes and connections; the user side takes the ones up to this for the jobs that it starts. */
+#define FIRST_ID (1 << 16)
+__u64 last_id = FIRST_ID;
 
 static __always_inline __u64 next_id(void)
 {

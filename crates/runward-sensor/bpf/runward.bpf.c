@@ -5,6 +5,7 @@
  *   abi.h      what both sides say to each other
  *   kernel.h   the kernel's types, by hand
  *   common.h   maps, the ring, a task's place in a job
+ *   lockdown.h a job that is killed as soon as it does what it must not
  *   process.h  fork, exec, exit; exec_record.h, streams.h
  *   memory.h   other processes' memory
  *   mounts.h   who mounts something
@@ -56,6 +57,9 @@ const struct {
 	struct rw_name_key name_key;
 	struct rw_fence fence;
 	struct rw_resolver_key resolver_key;
+	struct rw_lockdown lockdown;
+	struct rw_program program;
+	struct rw_condemned condemned;
 	enum rw_kind kind;
 	enum rw_loss loss;
 	enum rw_outcome outcome;
@@ -65,4 +69,5 @@ const struct {
 	enum rw_stream_kind stream_kind;
 	enum rw_memory_way memory_way;
 	enum rw_introduction introduction;
+	enum rw_ban ban;
 } abi_types = {};

@@ -19,7 +19,8 @@ use crate::capabilities;
 use crate::clock::Clock;
 use crate::decode::{Decoder, MountCall, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
-use crate::load::{self, Loaded, Protection, Setup, SocketTagging};
+use crate::load::{self, Loaded, MemorySight, Protection, Setup, SocketTagging};
+use crate::lockdown::{Bans, Lockdown};
 use crate::netns;
 use crate::pins::Pins;
 use crate::reset::{self, Stream};
@@ -32,6 +33,8 @@ pub struct SensorOptions {
     pub ring_bytes: u32,
     /// Whether a job is going to be fenced: then the programs are pinned, and outlive this process if it is killed.
     pub fence: bool,
+    /// Whether a job is going to be in lockdown.
+    pub lockdown: bool,
 }
 
 impl Default for SensorOptions {
@@ -40,6 +43,7 @@ impl Default for SensorOptions {
         SensorOptions {
             ring_bytes: 16 << 20,
             fence: false,
+            lockdown: false,
         }
     }
 }
@@ -69,6 +73,7 @@ pub struct Sensor {
     namespaces: Vec<NamespaceUse>,
     mount_calls: Vec<MountCall>,
     tier: Tier,
+    sees_memory: bool,
     // Last, so that nothing above outlives the programs.
     loaded: Loaded,
     _pins: Option<Pins>,
@@ -113,15 +118,17 @@ impl Sensor {
             SocketTagging::Trampolines
         };
         let tier = capabilities::tier();
+        let memory = capabilities::memory(tier);
         let setup = Setup {
             tagging,
-            memory: capabilities::memory(tier),
+            memory,
             mounts: capabilities::mounts().is_ok(),
             ring_bytes: options.ring_bytes,
             fence: options.fence.then(|| match tier {
                 Tier::A => Protection::Refuse,
                 Tier::B => Protection::Watch(capabilities::watches()),
             }),
+            lockdown: options.lockdown.then_some(tier == Tier::A),
         };
         let pins = options.fence.then(Pins::create).transpose()?;
         let loaded = load::load(&setup, pins.as_ref())?;
@@ -165,6 +172,7 @@ impl Sensor {
             namespaces: Vec::new(),
             mount_calls: Vec::new(),
             tier,
+            sees_memory: memory != MemorySight::Nothing,
             loaded,
             _pins: pins,
         })
@@ -214,6 +222,26 @@ impl Sensor {
         let fence = Fence::open(&self.loaded.object, job)?;
         fence.raise(rules)?;
         Ok(fence)
+    }
+
+    /// Readies a job that has not started yet for its end: see [`Lockdown`]. The sensor must have been opened for it, and it
+    /// takes one.
+    pub fn lock_down(
+        &mut self,
+        job: u64,
+        bans: Bans,
+        runners: &[&str],
+    ) -> Result<Lockdown, SensorError> {
+        let link = self.loaded.condemned.take();
+        let link = link.ok_or(SensorError::Object("lockdown"))?;
+        let lockdown = Lockdown::open(&self.loaded.object, job, link)?;
+        lockdown.arm(bans, runners)?;
+        Ok(lockdown)
+    }
+
+    /// Whether this kernel shows that a job reaches into other processes.
+    pub fn sees_memory(&self) -> bool {
+        self.sees_memory
     }
 
     /// Keeps fenced jobs from changing what is in this folder, where the kernel can refuse that. It must not be removed

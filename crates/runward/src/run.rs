@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 use runward_agent::{EVENTS, Finished, Following, Job, JobOptions, ReportFolder, read_context};
-use runward_detect::Severity;
+use runward_detect::Selection;
 use runward_event::{JobContext, JobIdentity, Mode};
 use runward_report::{Detection, Report, annotations};
 use runward_sensor::check_machine;
@@ -27,10 +27,12 @@ use crate::{exit, launch, outlast, output, policy, probe, upload};
 const TICK: Duration = Duration::from_millis(25);
 /// How slow the tick gets while nothing happens: a finding is told within a tenth of a second.
 const IDLE_TICK: Duration = Duration::from_millis(75);
+/// The same for a job in lockdown, idle or not: what the kernel does not wake for at once waits no longer than this.
+const LOCKDOWN_TICK: Duration = Duration::from_millis(4);
 
 /// `runward run`.
 pub(crate) fn run(options: RunOptions) -> ExitCode {
-    let prepared = match prepare(&options) {
+    let prepared = match Wanted::of(&options).and_then(|wanted| prepare(&options, wanted)) {
         Ok(prepared) => prepared,
         Err(error) => {
             output::say(format_args!("{error:#}"));
@@ -58,6 +60,9 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
     let Some(finished) = finished else {
         return ExitCode::from(code);
     };
+    if let Some(sentence) = &finished.lockdown {
+        output::say(sentence);
+    }
     deliver(&folder, &finished);
     let report = &finished.report;
     if options.json {
@@ -74,8 +79,12 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         tell_upload(following, page.as_deref(), &folder);
     }
     folder.finish();
+    if finished.killed {
+        // Said in full when it happened.
+        return ExitCode::from(exit::LOCKDOWN);
+    }
     if code == 0
-        && let Some(found) = first_found(report, &options.fail_on)
+        && let Some(found) = first_found(report, &prepared.fail_on)
     {
         output::say(format_args!("found {found}, which --fail-on names"));
         return ExitCode::from(exit::FOUND);
@@ -83,7 +92,31 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// The lists of findings of the command line.
+struct Wanted {
+    fail_on: Selection,
+    lockdown: Selection,
+}
+
+impl Wanted {
+    fn of(options: &RunOptions) -> Result<Wanted> {
+        let known = || {
+            runward_detect::all()
+                .into_iter()
+                .map(|detection| detection.about().id)
+        };
+        let list = |option: &str, words: &[String]| {
+            Selection::parse(words, known()).map_err(|error| anyhow!("{option} names {error}"))
+        };
+        Ok(Wanted {
+            fail_on: list("--fail-on", &options.fail_on)?,
+            lockdown: list("--lockdown", &options.lockdown)?,
+        })
+    }
+}
+
 struct Prepared {
+    fail_on: Selection,
     /// What a fenced job must not reach; tried before the command starts.
     probe: Option<SocketAddr>,
     job: Job,
@@ -94,8 +127,7 @@ struct Prepared {
     page: Option<String>,
 }
 
-fn prepare(options: &RunOptions) -> Result<Prepared> {
-    check_detections(&options.fail_on)?;
+fn prepare(options: &RunOptions, wanted: Wanted) -> Result<Prepared> {
     let cwd = std::env::current_dir().context("cannot tell the current folder")?;
     let workspace = workspace(options, &cwd)?;
     let mut invoker = Invoker::find()?;
@@ -140,6 +172,7 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
             diffs: !options.no_diff,
             requested_mode: mode,
             policy,
+            lockdown: wanted.lockdown,
             notes,
         },
         &folder,
@@ -150,6 +183,7 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
         .transpose()
         .context("cannot send the record while it grows")?;
     Ok(Prepared {
+        fail_on: wanted.fail_on,
         probe,
         job,
         folder,
@@ -191,33 +225,6 @@ fn workspace(options: &RunOptions, cwd: &Path) -> Result<PathBuf> {
     })
 }
 
-fn check_detections(wanted: &[String]) -> Result<()> {
-    let known: Vec<&str> = runward_detect::all()
-        .iter()
-        .map(|detection| detection.about().id)
-        .collect();
-    for id in wanted {
-        if least(id).is_none() && !known.contains(&id.as_str()) {
-            bail!(
-                "--fail-on names `{id}`, which is neither a severity nor a detection; there are: any, low, medium, \
-                 high, {}",
-                known.join(", ")
-            );
-        }
-    }
-    Ok(())
-}
-
-/// The least severity that a word of `--fail-on` means, if it means one.
-fn least(word: &str) -> Option<Severity> {
-    match word {
-        "any" | "low" => Some(Severity::Low),
-        "medium" => Some(Severity::Medium),
-        "high" => Some(Severity::High),
-        _ => None,
-    }
-}
-
 /// Runs the command to its end. An error means that it did not start; `None` in place of a record, that the record was
 /// lost on the way, which has been said.
 fn watch(
@@ -254,7 +261,8 @@ fn watch(
     };
 
     let mut failure = None;
-    let mut tick = TICK;
+    let hurried = !options.lockdown.is_empty();
+    let mut tick = if hurried { LOCKDOWN_TICK } else { TICK };
     loop {
         let timeout = Timespec::try_from(tick).ok();
         let mut fds = vec![PollFd::new(&ended, PollFlags::IN)];
@@ -267,11 +275,13 @@ fn watch(
         forward(&mut signals, &child);
         if failure.is_none() {
             match job.tick() {
+                Ok(_) if hurried => {}
                 Ok(true) => tick = TICK,
                 Ok(false) => tick = (tick * 2).min(IDLE_TICK),
                 Err(error) => failure = Some(error),
             }
-            for sentence in job.take_refusals().into_iter().chain(job.take_findings()) {
+            let told = job.take_refusals().into_iter().chain(job.take_findings());
+            for sentence in told.chain(job.take_lockdown()) {
                 output::say(sentence);
             }
         }
@@ -344,13 +354,8 @@ fn tell_upload(following: Following, page: Option<&str>, folder: &ReportFolder) 
     }
 }
 
-fn first_found<'a>(report: &'a Report, fail_on: &[String]) -> Option<&'a str> {
-    let fails = |found: &&Detection| {
-        fail_on.iter().any(|wanted| match least(wanted) {
-            Some(least) => found.severity >= least,
-            None => *wanted == found.detection,
-        })
-    };
+fn first_found<'a>(report: &'a Report, fail_on: &Selection) -> Option<&'a str> {
+    let fails = |found: &&Detection| fail_on.covers(&found.detection, found.severity);
     let found = report.detections.iter().find(fails)?;
     Some(&found.detection)
 }

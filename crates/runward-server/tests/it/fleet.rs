@@ -215,6 +215,7 @@ pub(crate) fn start(project: &str, job: &str, branch: &str) -> JobStart {
         effective_mode: Mode::Block,
         tier: Tier::A,
         kernel: "6.8.0-45-generic".to_owned(),
+        lockdown: Vec::new(),
         policy: vec![PolicyRule {
             rule: 1,
             denies: false,

@@ -121,6 +121,7 @@ impl Recorded {
             tier: Tier::B,
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
+            lockdown: Vec::new(),
             notes: Vec::new(),
             raw: Default::default(),
         }))
