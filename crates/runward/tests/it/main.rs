@@ -16,6 +16,7 @@ mod dns;
 mod fence;
 mod files;
 mod hostile;
+mod lockdown;
 mod memory;
 mod network;
 mod policies;
