@@ -11,6 +11,7 @@ mod about;
 mod agent_tampered;
 mod dns_tunnel;
 mod dropped_executable;
+mod events_lost;
 mod fileless_execution;
 mod install_script_egress;
 mod listed;
@@ -53,11 +54,12 @@ pub fn all() -> Vec<Box<dyn Detection + Send>> {
         Box::new(fileless_execution::FilelessExecution::default()),
         Box::new(dropped_executable::DroppedExecutable::default()),
         Box::new(process_outlives_step::ProcessOutlivesStep::default()),
+        Box::new(events_lost::EventsLost::default()),
     ]
 }
 
 /// What is known of each detection, in the order of [`all`].
-pub static ABOUTS: [&About; 12] = [
+pub static ABOUTS: [&About; 13] = [
     &source_code_overwritten::ABOUT,
     &outbound_call_blocked::ABOUT,
     &agent_tampered::ABOUT,
@@ -70,6 +72,7 @@ pub static ABOUTS: [&About; 12] = [
     &fileless_execution::ABOUT,
     &dropped_executable::ABOUT,
     &process_outlives_step::ABOUT,
+    &events_lost::ABOUT,
 ];
 
 /// What is known of the detection with this id; nothing when there is none.

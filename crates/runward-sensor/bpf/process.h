@@ -264,7 +264,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	fill_head(&record.head, RW_FORK, new_place.job, new_place.process, process_pid(child));
 	record.parent = new_place.parent;
 	record.ppid = new_place.ppid;
-	emit(&record, sizeof(record), RW_FORK);
+	emit(&record, sizeof(record), RW_FORK, RANK_PASSING);
 	return 0;
 }
 
@@ -347,7 +347,9 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	/* What the program may do more than others, it may as soon as the user side has looked at it; and who reads from a
 	 * socket should not do so for long before somebody knows. */
 	urgent = killed || narrowed || record->streams[0].kind != RW_STREAM_ORDINARY;
-	if (bpf_ringbuf_output(&events, scratch, size, urgent ? BPF_RB_FORCE_WAKEUP : wakeup_flag()))
+	/* What was killed is told also when little room is left. */
+	if (!has_room(killed || is_odd(record) ? RANK_NOTABLE : RANK_ACT) ||
+	    bpf_ringbuf_output(&events, scratch, size, urgent ? BPF_RB_FORCE_WAKEUP : wakeup_flag()))
 		count_loss(RW_EXEC, RW_LOSS_RING_FULL);
 	return 0;
 }
@@ -376,7 +378,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		record.status = BPF_CORE_READ(signal, group_exit_code);
 	else
 		record.status = BPF_CORE_READ(leader, exit_code);
-	emit(&record, sizeof(record), RW_EXIT);
+	emit(&record, sizeof(record), RW_EXIT, RANK_PASSING);
 	return 0;
 }
 

@@ -314,10 +314,9 @@ fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError>
         mem::offset_of!(rodata, name_cache_runs),
         &[u8::from(name_cache_runs)],
     )?;
-    // The reader's timer empties the ring long before in the usual case; this is for storms.
     set(
-        mem::offset_of!(rodata, wakeup_bytes),
-        &(u64::from(setup.ring_bytes) / 8).to_ne_bytes(),
+        mem::offset_of!(rodata, ring_bytes),
+        &u64::from(setup.ring_bytes).to_ne_bytes(),
     )
 }
 

@@ -39,7 +39,7 @@ pub struct SensorOptions {
 
 impl Default for SensorOptions {
     fn default() -> SensorOptions {
-        // A process start takes about 5 KB, most of it environment: room for 3,000 of them between two drains.
+        // A process start takes about 5 KB, most of it environment: room for nearly 3,000 of them between two drains.
         SensorOptions {
             ring_bytes: 16 << 20,
             fence: false,

@@ -15,6 +15,7 @@ mod command;
 mod dns;
 mod fence;
 mod files;
+mod flood;
 mod hostile;
 mod lockdown;
 mod memory;
