@@ -352,6 +352,28 @@ mod tests {
     }
 
     #[test]
+    fn only_what_takes_content_out_of_a_repository_is_a_checkout() {
+        for (line, is_checkout) in [
+            ("git checkout -f main", true),
+            (
+                "git -C /w -c protocol.version=2 --no-pager reset --hard",
+                true,
+            ),
+            ("git -c filter.x.smudge=evil checkout x", false),
+            ("git -c CORE.fsmonitor=evil checkout x", false),
+            ("git --exec-path=/tmp checkout x", false),
+            ("git apply x", false),
+            ("git", false),
+            ("git -C", false),
+            ("git -c", false),
+        ] {
+            let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let found = subcommand(&args).is_some_and(|command| CHECKOUTS.contains(&command));
+            assert_eq!(found, is_checkout, "{line}");
+        }
+    }
+
+    #[test]
     fn hostile_texts_are_quoted_harmlessly() {
         let mut change = change();
         change.path = "a\x1b]0;x\x07\n.rs".to_owned();

@@ -491,7 +491,7 @@ static void act_map_files(const char *target, struct content content) {
     close_or_fail(fd);
 }
 
-/* Writes into another process's mapping of the target. */
+/* Writes into another process's mapping of the target, which is then the only one that still has it. */
 static void act_vm_write(const char *target, struct content content) {
     int fd = open_target(target, O_RDWR);
     fit(fd, content.length);
@@ -509,6 +509,8 @@ static void act_vm_write(const char *target, struct content content) {
     if (munmap(view, content.length) < 0)
         fail("munmap");
     close_or_fail(fd);
+    /* What this process did to the file itself, its length, has been looked at by then. */
+    sleep_ms(300);
     struct iovec mine = {(void *)content.bytes, content.length}, theirs = {view, content.length};
     if (process_vm_writev(child, &mine, 1, &theirs, 1, 0) != (ssize_t)content.length) {
         int error = errno;
@@ -632,14 +634,28 @@ static void act_overlay_over(const char *target, struct content content) {
     rmdir(memory);
 }
 
-/* An overlay elsewhere that has the folder as its layer for writing. */
-static void act_overlay_upper(const char *target, struct content content) {
-    char *folder = folder_of(target), *at = folder_beside(target, "merged"), *empty = folder_beside(target, "lower");
-    char *memory = overlay(target, empty, folder, at);
-    /* Cutting the file would be heard. */
-    int fd = open_target(in_folder(at, name_of(target)), O_WRONLY);
+static void overwrite(const char *target, struct content content) {
+    int fd = open_target(target, O_WRONLY);
     write_all(fd, content.bytes, content.length, "write");
     close_or_fail(fd);
+}
+
+static void overmap(const char *target, struct content content) {
+    int fd = open_target(target, O_RDWR);
+    char *view = mmap(NULL, content.length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (view == MAP_FAILED)
+        fail("mmap");
+    memcpy(view, content.bytes, content.length);
+    if (munmap(view, content.length) < 0)
+        fail("munmap");
+    close_or_fail(fd);
+}
+
+/* An overlay elsewhere that has the folder as its layer for writing. The file keeps its length: cutting it is heard. */
+static void over_upper(void (*act)(const char *, struct content), const char *target, struct content content) {
+    char *folder = folder_of(target), *at = folder_beside(target, "merged"), *empty = folder_beside(target, "lower");
+    char *memory = overlay(target, empty, folder, at);
+    act(in_folder(at, name_of(target)), content);
     sleep_ms(MOUNTED_MS);
     if (umount2(at, MNT_DETACH) < 0)
         fail("umount");
@@ -647,6 +663,9 @@ static void act_overlay_upper(const char *target, struct content content) {
     rmdir(at);
     rmdir(empty);
 }
+
+static void act_overlay_upper(const char *target, struct content content) { over_upper(overwrite, target, content); }
+static void act_overlay_map(const char *target, struct content content) { over_upper(overmap, target, content); }
 
 /* Writes to a loop device that has the target behind it. */
 static void act_loop(const char *target, struct content content) {
@@ -765,6 +784,7 @@ static const struct {
     {"tmpfs-over", act_tmpfs_over},
     {"overlay-over", act_overlay_over},
     {"overlay-upper", act_overlay_upper},
+    {"overlay-map", act_overlay_map},
     {"loop", act_loop},
     {"daemon", act_daemon},
     {"folder", act_folder},

@@ -249,7 +249,11 @@ impl Changes {
         groups: &mut Groups,
     ) {
         if self.differ.wanted {
-            self.differ.objects = Some(Objects::open(listing.kind, &listing.objects));
+            self.differ.objects = Some(Objects::open(
+                listing.kind,
+                &listing.objects,
+                from == Baseline::Files,
+            ));
         }
         let tracked = Tracked::open(&self.root, listing, from, |found| groups.mark_file(found));
         for folder in tracked.folders() {

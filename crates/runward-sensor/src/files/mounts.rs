@@ -650,6 +650,9 @@ mod tests {
         assert_eq!(table.kind_of(Path::new("/home")), "ext4");
         assert_eq!(table.kind_of(Path::new("/srv/a b/c")), "tmpfs");
         assert_eq!(table.kind_of(Path::new("/srv/a")), "overlay");
+        assert!(table.lines.iter().all(|line| !line.writes_elsewhere));
+        let told = b"5 1 0:9 / /x rw - overlay o rw,lowerdir=/l,upperdir=u,workdir=w";
+        assert!(MountTable::parse(told).lines[0].writes_elsewhere);
     }
 
     #[test]

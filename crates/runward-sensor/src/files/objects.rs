@@ -43,8 +43,9 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// Opens what is in these folders now.
-    pub(crate) fn open(kind: gix_hash::Kind, folders: &[PathBuf]) -> Objects {
+    /// Opens what is in these folders now. `borrow` says whether they may name others: those of a repository that the job
+    /// made may lead anywhere.
+    pub(crate) fn open(kind: gix_hash::Kind, folders: &[PathBuf], borrow: bool) -> Objects {
         let mut objects = Objects {
             kind,
             folders: Vec::new(),
@@ -64,7 +65,9 @@ impl Objects {
             {
                 continue;
             }
-            waiting.extend(alternates(&folder.path));
+            if borrow {
+                waiting.extend(alternates(&folder.path));
+            }
             objects.open_packs(&folder);
             objects.folders.push(folder);
         }
@@ -435,7 +438,7 @@ mod tests {
         }
 
         fn objects(&self, kind: gix_hash::Kind) -> Objects {
-            Objects::open(kind, &[self.folder.path().join(".git/objects")])
+            Objects::open(kind, &[self.folder.path().join(".git/objects")], true)
         }
 
         /// How many of the blobs are read; none of them wrong.
@@ -500,7 +503,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let from = lender.folder.path().to_str().unwrap();
         git(folder.path(), &["clone", "-q", "--shared", from, "."]);
-        let objects = Objects::open(gix_hash::Kind::Sha1, &[folder.path().join(".git/objects")]);
+        let objects = Objects::open(
+            gix_hash::Kind::Sha1,
+            &[folder.path().join(".git/objects")],
+            true,
+        );
         let (id, text) = &lender.blobs[0];
         assert_eq!(objects.blob(id, 1 << 18).as_ref(), Some(text));
     }
