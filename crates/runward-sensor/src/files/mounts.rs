@@ -191,7 +191,7 @@ impl MountWatch {
             }
             let changed = namespace.changed();
             let follows = namespace.unheard || !namespace.over.is_empty();
-            if !changed && !(compare && follows) {
+            if !(changed || compare && follows) {
                 continue;
             }
             // Once more after the last of them is gone.

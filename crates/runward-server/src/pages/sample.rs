@@ -1487,6 +1487,7 @@ pub(super) fn report(kind: Kind) -> Report {
         next: String::new(),
         path: path.map(|path| kind.text(path)),
         destination: None,
+        content: None,
         process: Some(detail(kind, &processes, 5)),
         step: Some(Arc::from(kind.text("Install"))),
         dependency: Some(Arc::new(dependency(kind))),

@@ -153,6 +153,8 @@ impl Job {
             target_pid: 77,
             target_exe: "Runner.Worker".to_owned(),
             way: MemoryWay::Mem,
+            prevented: false,
+            killed: false,
             raw: Default::default(),
         })));
     }

@@ -312,7 +312,7 @@ fn the_report_shows_what_changed() {
     );
     let shown = "+evil\\x1b[2J \\u{202e} ```";
     let read = |name: &str| std::fs::read_to_string(recorded.folder.join(name)).unwrap();
-    assert!(read("summary.md").contains(&format!("\n````diff\n")));
+    assert!(read("summary.md").contains("\n````diff\n"));
     for name in ["summary.md", "report.html"] {
         let text = read(name);
         assert!(text.contains(shown), "{name}: {text}");
