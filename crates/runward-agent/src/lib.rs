@@ -20,4 +20,5 @@ pub use context::read_context;
 pub use fence::BlockError;
 pub use folder::{EVENTS, FolderError, ReportFolder};
 pub use job::{Finished, Job, JobError, JobOptions};
+pub use lockdown::LockdownEffect;
 pub use upload::{Following, Upload, UploadError, Uploaded};

@@ -1,12 +1,57 @@
 //! A job in lockdown: what it is killed for, and its end.
 
-use runward_detect::{Finding, Selection, Severity, about, runner_names};
+use runward_detect::{ABOUTS, Finding, Selection, Severity, about, runner_names};
 use runward_event::{Lockdown as Record, Tier, Time};
 use runward_sensor::{Bans, Clock, Ended, Lockdown as Kernel, Sensor, SensorError};
 
 /// Detections that the kernel side knows something of.
 const MEMORY: &str = "runner-memory-read";
 const FILELESS: &str = "fileless-execution";
+/// Detections of what the fence refuses.
+const REFUSED: &str = "outbound-call-blocked";
+const TAMPERED: &str = "agent-tampered";
+
+/// What lockdown does about an act, besides killing the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockdownEffect {
+    /// It is refused.
+    Prevented,
+    /// The fence refuses it, where the job is fenced.
+    FencePrevents,
+    /// Its process is killed before the act has an effect.
+    KilledBefore,
+    /// The job is killed soon after the act.
+    KilledAfter,
+    /// It is not seen.
+    Unseen,
+}
+
+impl LockdownEffect {
+    /// For each detection there is; `sees_memory`: reaching into other processes is seen.
+    pub fn all(tier: Tier, sees_memory: bool) -> Vec<(&'static str, LockdownEffect)> {
+        let effect = |id| match (id, tier) {
+            (MEMORY, Tier::A) => LockdownEffect::Prevented,
+            (MEMORY, Tier::B) if sees_memory => LockdownEffect::KilledBefore,
+            (MEMORY, Tier::B) => LockdownEffect::Unseen,
+            (FILELESS, _) => LockdownEffect::KilledBefore,
+            (REFUSED, _) | (TAMPERED, Tier::A) => LockdownEffect::FencePrevents,
+            _ => LockdownEffect::KilledAfter,
+        };
+        let ids = ABOUTS.iter().map(|about| about.id);
+        ids.map(|id| (id, effect(id))).collect()
+    }
+
+    /// After "is".
+    pub fn words(self) -> &'static str {
+        match self {
+            LockdownEffect::Prevented => "prevented",
+            LockdownEffect::FencePrevents => "prevented by the fence in block mode",
+            LockdownEffect::KilledBefore => "killed before it has an effect",
+            LockdownEffect::KilledAfter => "killed within milliseconds after the act",
+            LockdownEffect::Unseen => "not seen on this kernel",
+        }
+    }
+}
 
 /// How long the event of an act that the kernel side stopped may be on its way.
 const HEARD_WITHIN_NS: u64 = 250_000_000;
@@ -52,25 +97,19 @@ impl Lockdown {
         })
     }
 
-    /// What an act of each kind comes to on this kernel, in a sentence.
+    /// What it comes to on this kernel, in a sentence.
     pub(crate) fn strength(&self, sensor: &Sensor) -> String {
-        let mut sentences = Vec::new();
-        if self.selection.covers(MEMORY, Severity::High) {
-            sentences.push(match (sensor.tier(), sensor.sees_memory()) {
-                (Tier::A, _) => "reading another process's memory is refused",
-                (Tier::B, true) => {
-                    "who reads another process's memory is killed before a byte is read"
-                }
-                (Tier::B, false) => "reading another process's memory is not seen on this kernel",
-            });
-        }
-        if self.selection.covers(FILELESS, Severity::High) {
-            sentences.push("a program without a file is killed before its first instruction");
-        }
+        let meant =
+            |id: &str| about(id).is_some_and(|about| self.selection.covers(id, about.severity));
+        let mut sentences: Vec<String> = LockdownEffect::all(sensor.tier(), sensor.sees_memory())
+            .into_iter()
+            .filter(|(id, effect)| *effect != LockdownEffect::KilledAfter && meant(id))
+            .map(|(id, effect)| format!("{id} is {}", effect.words()))
+            .collect();
         sentences.push(if sentences.is_empty() {
-            "the job is killed within milliseconds after the act"
+            "the job is killed within milliseconds after the act".to_owned()
         } else {
-            "after any other act, the job is killed within milliseconds"
+            "after any other act, the job is killed within milliseconds".to_owned()
         });
         format!(
             "In lockdown for {}: {}.",
@@ -155,5 +194,54 @@ fn sentence(
         Err(error) => format!(
             "lockdown: {what}, but not all of the job may have been killed: {error}. End it by hand. {next}"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selection(words: &[&str]) -> Selection {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Selection::parse(&words, ABOUTS.iter().map(|about| about.id)).unwrap()
+    }
+
+    #[test]
+    fn the_kernel_stops_what_the_list_means_and_no_more() {
+        let high = Bans::MEMORY_OUTSIDE
+            .and(Bans::ENVIRON_RUNNER)
+            .and(Bans::FILELESS);
+        let medium = high.and(Bans::MEMORY_INSIDE).and(Bans::ENVIRON_OUTSIDE);
+        let memory = Bans::MEMORY_OUTSIDE
+            .and(Bans::ENVIRON_RUNNER)
+            .and(Bans::MEMORY_INSIDE)
+            .and(Bans::ENVIRON_OUTSIDE)
+            .and(Bans::ENVIRON_INSIDE);
+        for (words, want) in [
+            (&["high"][..], high),
+            (&["medium"], medium),
+            (&["any"], medium.and(Bans::ENVIRON_INSIDE)),
+            (&[MEMORY], memory),
+            (&[FILELESS], Bans::FILELESS),
+            (&["reverse-shell"], Bans::default()),
+        ] {
+            assert_eq!(bans(&selection(words)), want, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_detections_that_are_named_here_exist() {
+        for id in [MEMORY, FILELESS, REFUSED, TAMPERED] {
+            assert!(about(id).is_some(), "{id}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_ended_is_said() {
+        let ended = |left| Ok(Ended { killed: 3, left });
+        let said = sentence(None, &ended(0), 2_140_000);
+        assert!(said.contains("all of it, 2.1 ms after the act"), "{said}");
+        let said = sentence(None, &ended(2), 2_000_000_000);
+        assert!(said.contains("2 of its processes had not ended"), "{said}");
     }
 }

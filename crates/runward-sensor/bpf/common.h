@@ -98,6 +98,12 @@ static __always_inline __u64 wakeup_flag(void)
 	return BPF_RB_NO_WAKEUP;
 }
 
+/* The same for records of what is refused or tampered with: seldom made, and a job may be in lockdown for it. */
+static __always_inline __u64 prompt_flag(void)
+{
+	return lockdown ? BPF_RB_FORCE_WAKEUP : wakeup_flag();
+}
+
 static __always_inline void emit(void *record, __u64 size, __u32 kind, enum rank rank)
 {
 	if (!has_room(rank) || bpf_ringbuf_output(&events, record, size, wakeup_flag()))
@@ -149,6 +155,21 @@ static __always_inline __u32 process_pid(struct task_struct *task)
 		return 0;
 	bpf_probe_read_kernel(&nr, sizeof(nr), &pid->numbers[agent_pid_level].nr);
 	return nr;
+}
+
+/* Finds the place of a task whose fork could not be marked: a child of a job's process belongs to the job. */
+static __always_inline struct rw_task *adopt(struct task_struct *task)
+{
+	struct rw_task *parent = task_place(task->real_parent);
+	struct rw_task place = {};
+
+	if (!parent)
+		return NULL;
+	place.job = parent->job;
+	place.process = next_id();
+	place.parent = parent->process;
+	place.ppid = process_pid(task->real_parent);
+	return bpf_task_storage_get(&tasks, task, &place, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 #endif

@@ -125,7 +125,7 @@ static __always_inline void emit_refused(struct socket_info *info, __u64 cookie,
 		record->name_len = greeting->name_len;
 		__builtin_memcpy(record->name, greeting->name, sizeof(record->name));
 	}
-	bpf_ringbuf_submit(record, stream ? BPF_RB_FORCE_WAKEUP : wakeup_flag());
+	bpf_ringbuf_submit(record, stream ? BPF_RB_FORCE_WAKEUP : prompt_flag());
 }
 
 /* What the first bytes of a flow have said so far. */

@@ -314,6 +314,9 @@ int lockdown_list(struct bpf_iter__task *ctx)
 	if (!task || task->pid != task->tgid)
 		return 0;
 	place = bpf_task_storage_get(&tasks, task, NULL, 0);
+	/* One that could not be marked when it was made. */
+	if (!place)
+		place = adopt(task);
 	if (!place || place->exited || !is_condemned(place->job))
 		return 0;
 	row.job = place->job;

@@ -268,21 +268,6 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* Finds the place of a task whose fork could not be marked: a child of a job's process belongs to the job. */
-static __always_inline struct rw_task *adopt(struct task_struct *task)
-{
-	struct rw_task *parent = task_place(task->real_parent);
-	struct rw_task place = {};
-
-	if (!parent)
-		return NULL;
-	place.job = parent->job;
-	place.process = next_id();
-	place.parent = parent->process;
-	place.ppid = process_pid(task->real_parent);
-	return bpf_task_storage_get(&tasks, task, &place, BPF_LOCAL_STORAGE_GET_F_CREATE);
-}
-
 /* A program that starts in a namespace of its own, such as a container's, asks DNS soon: the resolver needs a head start. */
 static __always_inline void look_at_netns(struct task_struct *task, struct rw_task *place)
 {

@@ -162,7 +162,7 @@ __noinline int forbid(__u32 act, __u32 detail, __u64 dentry)
 	if (record) {
 		if (dentry)
 			append_path_below(record, (void *)dentry);
-		bpf_ringbuf_submit(record, wakeup_flag());
+		bpf_ringbuf_submit(record, prompt_flag());
 	}
 	return -EPERM;
 }
@@ -173,7 +173,7 @@ __noinline int tell(__u32 act, __u32 detail, __u32 outcome)
 	struct rw_tamper *record = begin_tamper(act, detail, outcome);
 
 	if (record)
-		bpf_ringbuf_submit(record, wakeup_flag());
+		bpf_ringbuf_submit(record, prompt_flag());
 	return 0;
 }
 
@@ -186,7 +186,7 @@ __noinline int forbid_named(__u32 act, __u64 text)
 		long len = bpf_probe_read_kernel_str(record->target, RW_TARGET_MAX, (void *)text);
 
 		record->target_len = len > 0 ? len - 1 : 0;
-		bpf_ringbuf_submit(record, wakeup_flag());
+		bpf_ringbuf_submit(record, prompt_flag());
 	}
 	return -EPERM;
 }
@@ -207,7 +207,7 @@ int BPF_PROG(on_agent_moved, struct cgroup *cgroup, const char *path, struct tas
 		return 0;
 	len = bpf_probe_read_kernel_str(record->target, RW_TARGET_MAX, path);
 	record->target_len = len > 0 ? len - 1 : 0;
-	bpf_ringbuf_submit(record, wakeup_flag());
+	bpf_ringbuf_submit(record, prompt_flag());
 	return 0;
 }
 

@@ -1,6 +1,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use runward_agent::LockdownEffect;
+use runward_event::Tier;
 use runward_sensor::{
     Capabilities, Leftover, SensorError, StillRunning, WATCHES, check_machine, leftovers,
 };
@@ -13,11 +15,19 @@ use crate::{exit, output};
 #[derive(Debug, Serialize)]
 struct Diagnosis {
     /// `A`, `B`, or nothing when Runward cannot work here.
-    tier: Option<runward_event::Tier>,
+    tier: Option<Tier>,
     kernel: String,
     /// Why Runward cannot work here.
     problem: Option<String>,
     capabilities: Vec<Finding>,
+    /// What `runward run --lockdown` does about each detection here.
+    lockdown: Vec<Effect>,
+}
+
+#[derive(Debug, Serialize)]
+struct Effect {
+    detection: &'static str,
+    effect: &'static str,
 }
 
 /// One capability: whether it is there, what its lack costs, and how to get it.
@@ -207,14 +217,27 @@ fn diagnose(capabilities: &Capabilities, check: Result<(), SensorError>) -> Diag
             finding(watch.name, result.clone(), watch.cost, remedy)
         }));
     }
+    let tier = capabilities.tier();
+    let effects = LockdownEffect::all(tier, tier == Tier::A || capabilities.memory.is_ok());
+    let lockdown = match problem {
+        None => effects
+            .into_iter()
+            .map(|(detection, effect)| Effect {
+                detection,
+                effect: effect.words(),
+            })
+            .collect(),
+        Some(_) => Vec::new(),
+    };
     Diagnosis {
-        tier: problem.is_none().then(|| capabilities.tier()),
+        tier: problem.is_none().then_some(tier),
         kernel: rustix::system::uname()
             .release()
             .to_string_lossy()
             .into_owned(),
         problem,
         capabilities: found,
+        lockdown,
     }
 }
 
@@ -227,19 +250,19 @@ fn page(diagnosis: &Diagnosis) -> String {
         .iter()
         .any(|found| found.name == GUARDS && !found.present);
     let _ = match (&diagnosis.tier, &diagnosis.problem) {
-        (Some(runward_event::Tier::A), _) if unguarded => writeln!(
+        (Some(Tier::A), _) if unguarded => writeln!(
             page,
             "Tier A on Linux {}: audit mode works; block mode does not start, because the agent can't be guarded.",
             diagnosis.kernel
         ),
-        (Some(runward_event::Tier::A), _) => {
+        (Some(Tier::A), _) => {
             writeln!(
                 page,
                 "Tier A on Linux {}: everything works.",
                 diagnosis.kernel
             )
         }
-        (Some(runward_event::Tier::B), _) => writeln!(
+        (Some(Tier::B), _) => writeln!(
             page,
             "Tier B on Linux {}: everything is recorded; bad acts are detected, not prevented.",
             diagnosis.kernel
@@ -272,5 +295,24 @@ fn page(diagnosis: &Diagnosis) -> String {
             let _ = writeln!(page, "{indent}get   {}", found.remedy);
         }
     }
+    lockdown(&mut page, &diagnosis.lockdown);
     page
+}
+
+/// What most detections come to is said once.
+fn lockdown(page: &mut String, effects: &[Effect]) {
+    use std::fmt::Write as _;
+    if effects.is_empty() {
+        return;
+    }
+    let usual = LockdownEffect::KilledAfter.words();
+    // Writing to a String does not fail.
+    let _ = writeln!(
+        page,
+        "\nIn lockdown (runward run --lockdown LIST), an act is"
+    );
+    for found in effects.iter().filter(|found| found.effect != usual) {
+        let _ = writeln!(page, "  {}: {}", found.detection, found.effect);
+    }
+    let _ = writeln!(page, "  any other detection: {usual}");
 }
