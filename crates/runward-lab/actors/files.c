@@ -491,7 +491,7 @@ static void act_map_files(const char *target, struct content content) {
     close_or_fail(fd);
 }
 
-/* Writes into another process's mapping of the target, which is then the only one that still has it. */
+/* Writes into another process's mapping of the target. */
 static void act_vm_write(const char *target, struct content content) {
     int fd = open_target(target, O_RDWR);
     fit(fd, content.length);
@@ -509,8 +509,6 @@ static void act_vm_write(const char *target, struct content content) {
     if (munmap(view, content.length) < 0)
         fail("munmap");
     close_or_fail(fd);
-    /* What this process did to the file itself, its length, has been looked at by then. */
-    sleep_ms(300);
     struct iovec mine = {(void *)content.bytes, content.length}, theirs = {view, content.length};
     if (process_vm_writev(child, &mine, 1, &theirs, 1, 0) != (ssize_t)content.length) {
         int error = errno;
@@ -519,7 +517,6 @@ static void act_vm_write(const char *target, struct content content) {
         fail_or_lacking("process_vm_writev");
     }
     end(child);
-    doer = child;
 }
 
 /* How long a mount stands, so that whoever watches mounts has time to. */

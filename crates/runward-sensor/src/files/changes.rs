@@ -1174,10 +1174,7 @@ impl Changes {
 /// Whether a mount that came later lies over a path, or over what leads to it.
 fn is_hidden(root: &Root, path: &[u8]) -> bool {
     let opened = root.place(path, content::Mounts::Stay);
-    let error = opened
-        .err()
-        .and_then(|error| rustix::io::Errno::from_io_error(&error));
-    error == Some(rustix::io::Errno::XDEV)
+    opened.is_err_and(|error| content::leads_elsewhere(&error))
 }
 
 fn emit(what: What, change: FileChange, boot_ns: u64, to: &mut Audience<'_>) {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use gix_hash::ObjectId;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
 
 use crate::files::diff;
 use crate::files::handle::Handle;
@@ -105,6 +106,11 @@ pub(crate) fn look(
         uid: stat.st_uid,
         gid: stat.st_gid,
     })
+}
+
+/// Whether a path was not followed because it leads over a mount point.
+pub(crate) fn leads_elsewhere(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::XDEV)
 }
 
 /// The state of what a descriptor stands for, if that is a file or a symbolic link.

@@ -249,6 +249,7 @@ impl Watcher {
             if self.mounts.look(last, tracked, differ, audience) {
                 self.changes.look_at_all();
             }
+            self.changes.notes.append(&mut self.mounts.notes);
         }
     }
 

@@ -35,13 +35,18 @@ use crate::files::tracked::{FileId, Tracked};
 const MAX_TABLE: u64 = 8 << 20;
 /// How many mount points below the workspace are watched for changes of files.
 const MAX_WATCHED: usize = 64;
-/// How many mounts that hide something are followed, in all namespaces together.
-const MAX_OVER: usize = 64;
+/// How many mounts that hide something are followed in one namespace.
+const MAX_OVER: usize = 1_000;
 /// How many namespaces of the job are looked into at a time.
-const MAX_NAMESPACES: usize = 16;
-/// How many tracked files below one mount are compared, and for how many a difference is told.
+const MAX_NAMESPACES: usize = 64;
+/// How many tracked files below one mount are compared at a time; the others follow, in turns.
 const MAX_COMPARED: usize = 2_000;
+/// For how many files below one mount a difference is told.
 const MAX_TOLD: usize = 32;
+/// How many files of one mount are remembered as compared.
+const MAX_SEEN: usize = 100_000;
+/// How many sentences there are about what was given up for these bounds.
+const MAX_NOTES: usize = 16;
 /// How much of a file is hashed that shows through a mount.
 const MAX_HASHED: u64 = 16 << 20;
 /// How long a namespace is held after a process in it mounted something: the call that was seen may still be under way.
@@ -71,6 +76,9 @@ pub(crate) struct MountWatch {
     /// Who made calls that mount, in our own namespace, last.
     caller: Option<Caller>,
     compare_at: u64,
+    /// What a reader should know.
+    pub(crate) notes: Vec<String>,
+    noted: usize,
 }
 
 /// A process that was seen in a call that mounts something.
@@ -88,8 +96,8 @@ struct Namespace {
     private: bool,
     table: File,
     root: OwnedFd,
-    /// Mounts that were there before, by number and place: numbers are used again.
-    known: HashSet<(u32, Vec<u8>)>,
+    /// Mounts that were there before.
+    known: HashSet<Line>,
     /// What was there at the start is there in every copy of our namespace, under other numbers: so many on each point.
     copied: HashMap<Vec<u8>, usize>,
     /// Whether the table was read at all.
@@ -97,6 +105,9 @@ struct Namespace {
     over: Vec<Over>,
     /// Whether an overlay was mounted through which files can be written without a word.
     unheard: bool,
+    /// Whether a mount went that lay over the workspace from the start: other files show in its place.
+    bared: bool,
+    full: bool,
     caller: Option<Caller>,
     until: u64,
 }
@@ -109,6 +120,8 @@ struct Over {
     kind: String,
     caller: Option<Caller>,
     seen: HashMap<FileId, Stamp>,
+    /// The file to go on with.
+    next: usize,
     told: usize,
     /// Whether it was told that it hides files.
     told_hiding: bool,
@@ -120,20 +133,23 @@ impl MountWatch {
         let mut own = Namespace::open("/proc/self", false);
         let table = own.as_mut().and_then(Namespace::read).unwrap_or_default();
         if let Some(own) = &mut own {
-            own.known = table.lines.iter().map(Line::key).collect();
+            own.known = table.lines.iter().cloned().collect();
             own.read = true;
         }
-        let on_disk = table
-            .lines
-            .iter()
-            .filter(|line| ON_DISK.contains(&line.kind.as_str()));
+        let workspace = workspace.as_os_str().as_bytes().to_vec();
+        // What leads to the workspace is read all the time, whatever it is.
+        let on_disk = table.lines.iter().filter(|line| {
+            ON_DISK.contains(&line.kind.as_str()) || below(&workspace, &line.point).is_some()
+        });
         MountWatch {
-            workspace: workspace.as_os_str().as_bytes().to_vec(),
             own,
             others: Vec::new(),
             safe: on_disk.map(|line| line.device.clone()).collect(),
+            workspace,
             caller: None,
             compare_at: 0,
+            notes: Vec::new(),
+            noted: 0,
         }
     }
 
@@ -161,13 +177,26 @@ impl MountWatch {
         let Some(mut opened) = opened else { return };
         opened.caller = Some(caller);
         opened.until = now.saturating_add(HOLD_NS);
-        for (_, point) in self.own.iter().flat_map(|own| &own.known) {
-            *opened.copied.entry(point.clone()).or_default() += 1;
+        for line in self.own.iter().flat_map(|own| &own.known) {
+            *opened.copied.entry(line.point.clone()).or_default() += 1;
         }
         if self.others.len() >= MAX_NAMESPACES {
-            self.others.remove(0);
+            let done = |other: &Namespace| other.read && other.over.is_empty();
+            let at = self.others.iter().position(done).unwrap_or(0);
+            if !done(&self.others.remove(at)) {
+                self.note(format!(
+                    "more than {MAX_NAMESPACES} mount namespaces of the job at a time: mounts in some were not looked at"
+                ));
+            }
         }
         self.others.push(opened);
+    }
+
+    fn note(&mut self, note: String) {
+        if self.noted < MAX_NOTES && !self.notes.contains(&note) {
+            self.noted += 1;
+            self.notes.push(note);
+        }
     }
 
     /// Looks for new mounts, and compares what shows at the paths of tracked files. Returns whether all tracked files are
@@ -185,6 +214,7 @@ impl MountWatch {
             .caller
             .filter(|caller| start.saturating_sub(caller.boot_ns) < CALL_NS);
         let (mut compared, mut unheard) = (false, false);
+        let mut notes = Vec::new();
         for namespace in self.own.iter_mut().chain(&mut self.others) {
             if !namespace.private {
                 namespace.caller = caller;
@@ -207,15 +237,25 @@ impl MountWatch {
                 private: namespace.private,
                 tracked,
                 differ: &mut *differ,
+                last,
+                notes: &mut notes,
             };
             for over in &mut namespace.over {
                 comparison.compare(over, &table, to);
                 compared = true;
             }
-            unheard |= namespace.unheard;
+            unheard |= namespace.unheard || std::mem::take(&mut namespace.bared);
+            if std::mem::take(&mut namespace.full) {
+                notes.push(format!(
+                    "more than {MAX_OVER} mounts over the workspace: what the others hide was not looked at"
+                ));
+            }
             if namespace.unheard || !namespace.over.is_empty() {
                 namespace.until = namespace.until.max(start.saturating_add(HOLD_HIDING_NS));
             }
+        }
+        for note in notes {
+            self.note(note);
         }
         self.others.retain(|other| other.until > start);
         if compared || unheard {
@@ -246,6 +286,8 @@ impl Namespace {
             read: false,
             over: Vec::new(),
             unheard: false,
+            bared: false,
+            full: false,
             caller: None,
             until: u64::MAX,
         })
@@ -279,7 +321,7 @@ impl Namespace {
             let copy = copied.get_mut(&line.point).filter(|left| **left > 0);
             let is_copy = copy.map(|left| *left -= 1).is_some();
             if is_copy
-                || self.known.contains(&line.key())
+                || self.known.contains(line)
                 || self.over.iter().any(|over| over.id == line.id)
             {
                 continue;
@@ -291,7 +333,11 @@ impl Namespace {
                 None if self.private && line.point == b"/" => false,
                 None => below(workspace, &line.point).is_some(),
             };
-            if !hides || self.over.len() >= MAX_OVER {
+            if !hides {
+                continue;
+            }
+            if self.over.len() >= MAX_OVER {
+                self.full = true;
                 continue;
             }
             self.over.push(Over {
@@ -300,13 +346,19 @@ impl Namespace {
                 kind: line.kind.clone(),
                 caller: self.caller,
                 seen: HashMap::new(),
+                next: 0,
                 told: 0,
                 told_hiding: false,
             });
         }
         if !self.private {
-            let there: HashSet<_> = table.lines.iter().map(Line::key).collect();
-            self.known.retain(|key| there.contains(key));
+            let there: HashSet<_> = table.lines.iter().collect();
+            let bared = &mut self.bared;
+            self.known.retain(|line| {
+                let stays = there.contains(line);
+                *bared |= !stays && below(&line.point, workspace).is_some();
+                stays
+            });
         }
     }
 }
@@ -325,6 +377,8 @@ struct Comparison<'a> {
     private: bool,
     tracked: &'a Tracked,
     differ: &'a mut Differ,
+    last: bool,
+    notes: &'a mut Vec<String>,
 }
 
 impl Comparison<'_> {
@@ -353,17 +407,28 @@ impl Comparison<'_> {
             path: as_path(&over.point).to_owned(),
         };
         let mut gone = false;
-        for id in ids.iter().copied().take(MAX_COMPARED) {
+        let (from, len) = match self.last {
+            true => (0, ids.len()),
+            false => (over.next, MAX_COMPARED),
+        };
+        let end = from.saturating_add(len);
+        over.next = if end < ids.len() { end } else { 0 };
+        if over.seen.len() >= MAX_SEEN {
+            over.seen.clear();
+        }
+        for id in ids.iter().copied().skip(from).take(len) {
             let path = self.tracked.path(id);
             let rest = join(lead, below(path, &point).unwrap_or_default());
             let opened = match rest.is_empty() {
                 true => base.fd.try_clone(),
                 false => base.place(&rest, Mounts::Stay),
             };
-            let found = opened.ok().and_then(|fd| {
-                let (stamp, _) = content::stamp_of(&fd)?;
-                Some((fd, stamp))
-            });
+            let found = match opened {
+                Ok(fd) => content::stamp_of(&fd).map(|(stamp, _)| (fd, stamp)),
+                // Another mount lies over it, which is looked at by itself.
+                Err(error) if content::leads_elsewhere(&error) => continue,
+                Err(_) => None,
+            };
             let Some((fd, stamp)) = found else {
                 gone = true;
                 continue;
@@ -390,14 +455,25 @@ impl Comparison<'_> {
         let Some(file) = self.tracked.file(id) else {
             return;
         };
-        let itself = file.now.as_ref().is_some_and(|now| now.stamp == *found.1);
+        // What happens to the file itself is told by itself.
+        let itself = file
+            .now
+            .as_ref()
+            .is_some_and(|now| (now.stamp.dev, now.stamp.ino) == (found.1.dev, found.1.ino));
         let Some(baseline) = file.baseline.filter(|_| !itself) else {
             return;
         };
         let mut buffer = Vec::new();
         let hashed =
             content::hash(found, self.tracked.kind, MAX_HASHED, &mut buffer).unwrap_or_default();
-        if hashed.id == Some(baseline) || over.told >= MAX_TOLD {
+        if hashed.id == Some(baseline) {
+            return;
+        }
+        if over.told >= MAX_TOLD {
+            self.notes.push(format!(
+                "more than {MAX_TOLD} source files show other content through the mount at {}: the others are not listed",
+                String::from_utf8_lossy(&over.point)
+            ));
             return;
         }
         over.told += 1;
@@ -466,6 +542,13 @@ impl Comparison<'_> {
 
     /// Goes to a place in the namespace, and says on which mount it is.
     fn walk<'t>(&self, path: &[u8], table: &'t MountTable) -> Option<(OwnedFd, &'t Line)> {
+        // A way that leads over one of these waits for its daemon, even if it ends there.
+        let waits = |line: &Line| {
+            line.kind == "autofs" && !self.is_safe(line) && below(path, &line.point).is_some()
+        };
+        if table.lines.iter().any(waits) {
+            return None;
+        }
         let mut at = self.root.try_clone().ok()?;
         let mut line = table.line(mount_of(&at)?)?;
         for name in path
@@ -516,21 +599,19 @@ pub(crate) struct MountTable {
 }
 
 /// One mount: a line of `/proc/PID/mountinfo` (proc_pid_mountinfo(5)).
-#[derive(Debug, PartialEq, Eq)]
+///
+/// Numbers are used again, so that two of them are the same only with all of this.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Line {
     id: u32,
     /// Major and minor number, as text.
     device: String,
+    /// What of the file system is mounted.
+    root: Vec<u8>,
     point: Vec<u8>,
     kind: String,
     /// Whether it is an overlay that writes to a folder elsewhere: the kernel tells nobody of these writes there.
     writes_elsewhere: bool,
-}
-
-impl Line {
-    fn key(&self) -> (u32, Vec<u8>) {
-        (self.id, self.point.clone())
-    }
 }
 
 impl MountTable {
@@ -544,7 +625,8 @@ impl MountTable {
                 writes_elsewhere: kind == b"overlay" && upper,
                 id: number(fields.next()?)?,
                 device: String::from_utf8_lossy(fields.nth(1)?).into_owned(),
-                point: unescape(fields.nth(1)?),
+                root: unescape(fields.next()?),
+                point: unescape(fields.next()?),
                 kind: String::from_utf8_lossy(kind).into_owned(),
             })
         });

@@ -97,7 +97,6 @@ const WAYS: &[(&[&str], Told)] = &[
     (&["exchange", "source.txt", NEW], Told::Written),
     (&["folder", "src/inner.txt", NEW], Told::Written),
     (&["mmap", "source.txt", NEW], Told::Written),
-    // Nothing tells of a write to memory but the end of the mapping, which was the other process's.
     (&["vm-write", "source.txt", NEW], Told::Written),
     (&["copy-file-range", "source.txt", NEW], Told::Written),
     (&["sendfile", "source.txt", NEW], Told::Written),
@@ -293,6 +292,64 @@ fn a_mount_that_shows_the_same_bytes_is_no_finding() {
         let recorded = bed.record(["sh", "-c", script]);
         assert!(recorded.ran.worked(), "{script}: {}", recorded.ran.stderr);
         assert_eq!(overwritten(&recorded), Vec::<&Value>::new(), "{script}");
+    }
+}
+
+#[test]
+fn a_container_shows_the_workspace_as_it_is_or_is_found_out() {
+    requires!(Root, Program("git"), Program("podman"), Program("busybox"));
+    for (extra, altered) in [(None, &[][..]), (Some("source.txt"), &["source.txt"][..])] {
+        let bed = repository();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let place = |name: &str| elsewhere.path().join(name).display().to_string();
+        for folder in [
+            "root/bin",
+            "root/dev",
+            "root/etc",
+            "root/proc",
+            "root/sys",
+            "root/tmp",
+        ] {
+            std::fs::create_dir_all(place(folder)).unwrap();
+        }
+        let busybox = run(
+            std::process::Command::new("sh").args(["-c", "command -v busybox"]),
+            LIMIT,
+        )
+        .unwrap();
+        std::fs::copy(busybox.stdout.trim(), place("root/bin/sh")).unwrap();
+        std::fs::write(place("other"), NEW).unwrap();
+        std::fs::write(
+            place("containers.conf"),
+            "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\nlog_driver = \"none\"\n\
+             [engine]\nevents_logger = \"none\"\ncgroup_manager = \"cgroupfs\"\nruntime = \"runc\"\n",
+        )
+        .unwrap();
+        let workspace = bed.path().display().to_string();
+        let mut command = bed.runward(["run", "--quiet", "--", "podman"]);
+        command.env("CONTAINERS_CONF", place("containers.conf"));
+        for (option, folder) in [
+            ("--root", "store"),
+            ("--runroot", "run"),
+            ("--tmpdir", "tmp"),
+        ] {
+            command.args([option, &place(folder)]);
+        }
+        command.args(["run", "--rm", "--network", "none", "--volume"]);
+        command.arg(format!("{workspace}:{workspace}"));
+        if let Some(over) = extra {
+            command.arg("--volume");
+            command.arg(format!("{}:{workspace}/{over}", place("other")));
+        }
+        command.args(["--tmpfs", &format!("{workspace}/ignored")]);
+        command.args(["--rootfs", &place("root"), "/bin/sh", "-c", "exit 0"]);
+        let recorded = bed.finish(&mut command);
+        assert!(recorded.ran.worked(), "{}", recorded.ran.stderr);
+        let found: Vec<&str> = overwritten(&recorded)
+            .iter()
+            .map(|found| found["path"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, altered, "{:#?}", changes(&recorded));
     }
 }
 
