@@ -41,7 +41,7 @@ const fn target(name: &'static str) -> Target {
     }
 }
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     target("policy-list"),
     target("policy-file"),
     target("dns"),
@@ -55,6 +55,7 @@ const TARGETS: [Target; 7] = [
         name: "baseline",
         more_seeds: Some("crates/runward-baseline/tests/states"),
     },
+    target("streams"),
 ];
 
 /// What libFuzzer needs to see which way an input went: counters at each edge, and the values of comparisons. These are

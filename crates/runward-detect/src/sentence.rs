@@ -23,10 +23,19 @@ pub(crate) fn quote(text: &str) -> String {
     start.chain(['…']).chain(end).map(harmless).collect()
 }
 
-/// Characters that move the cursor, or that make text read in another order than it is written.
+/// Characters that do something instead of being seen: those that move the cursor, that make text read in another order
+/// than it is written, and those without width, which make two names look alike. The reports escape the same ones.
 fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    matches!(c,
+        '\0'..='\x1f' | '\x7f'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Who did something: `/usr/bin/sed (pid 12), started by make, during postinstall of the npm package foo@1.2.3`.
@@ -90,8 +99,8 @@ mod tests {
     fn quotes_are_short_and_harmless() {
         assert_eq!(quote("src/main.rs"), "src/main.rs");
         assert_eq!(
-            quote("a\x1b[2J\nb\u{202E}c"),
-            "a\u{FFFD}[2J\u{FFFD}b\u{FFFD}c"
+            quote("a\x1b[2J\nb\u{202E}c\u{200B}"),
+            "a\u{FFFD}[2J\u{FFFD}b\u{FFFD}c\u{FFFD}"
         );
         let long = format!("/start/{}/end.rs", "é".repeat(4_000));
         let quoted = quote(&long);

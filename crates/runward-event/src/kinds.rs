@@ -108,10 +108,13 @@ pub enum EventKind {
     File,
     /// Events that were seen but could not be written to `events.jsonl`.
     Written,
+    /// A kind that a newer writer knows.
+    #[serde(other)]
+    Other,
 }
 
 impl EventKind {
-    /// Every kind that can be lost, in the order of reports.
+    /// Every kind that this version can lose, in the order of reports.
     pub const ALL: [EventKind; 11] = [
         EventKind::ProcessFork,
         EventKind::ProcessExec,
@@ -140,6 +143,7 @@ impl EventKind {
             EventKind::MemoryAccess => "memory_access",
             EventKind::File => "file",
             EventKind::Written => "written",
+            EventKind::Other => "other",
         }
     }
 }

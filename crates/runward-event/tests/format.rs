@@ -368,6 +368,17 @@ proptest! {
     }
 
     #[test]
+fn a_loss_of_a_kind_from_the_future_is_a_loss() {
+    let line = r#"{"seq":9,"time":"2026-08-01T09:00:00Z","kind":"lost","lost":"gpu_kernel","count":3,"reason":"solar_wind"}"#;
+    let lost = Lost {
+        lost: EventKind::Other,
+        count: 3,
+        reason: LossReason::Other,
+    };
+    assert_eq!(parse_line(line).unwrap().body, Body::Lost(lost));
+}
+
+#[test]
     fn any_time_survives(nanos in any::<u64>()) {
         let time = Time::from_unix_nanos(nanos);
         prop_assert_eq!(time.to_string().parse::<Time>(), Ok(time));

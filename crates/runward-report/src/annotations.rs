@@ -4,12 +4,13 @@ use runward_detect::Severity;
 use runward_event::Provider;
 
 use crate::model::{Detection, Report};
+use crate::text::visible;
 use crate::verdict;
 
 /// The findings as lines that a CI system shows beside the job; none where it has no such lines.
 ///
 /// They are commands to the runner, so what a job can influence is escaped as the runner undoes it, and no line ends
-/// early.
+/// early. What is left stands in a log, which is a terminal to many.
 pub fn annotations(report: &Report) -> Vec<String> {
     type Line = fn(&Detection) -> String;
     let (line, end): (Line, fn(&str) -> String) = match report.job.provider {
@@ -41,9 +42,9 @@ fn github(detection: &Detection) -> String {
         .filter(|path| !path.starts_with('/'))
     {
         // Writing to a string can't fail.
-        let _ = write!(line, ",file={}", escape(path, &[':', ',']));
+        let _ = write!(line, ",file={}", escape(&visible(path), &[':', ',']));
     }
-    let _ = write!(line, "::{}", escape(&detection.message, &[]));
+    let _ = write!(line, "::{}", escape(&visible(&detection.message), &[]));
     line
 }
 
@@ -63,7 +64,10 @@ fn azure(detection: &Detection) -> String {
         _ => "warning",
     };
     let message = format!("Runward {}: {}", detection.detection, detection.message);
-    format!("##vso[task.logissue type={level}]{}", escape(&message, &[]))
+    format!(
+        "##vso[task.logissue type={level}]{}",
+        escape(&visible(&message), &[])
+    )
 }
 
 /// With `%`, line ends and `special` in percent, as both runners take them.

@@ -79,7 +79,7 @@ pub(crate) fn head(text: &str, max: usize) -> (&str, bool) {
 
 /// Whether a character does something instead of being seen: controls, line and paragraph separators, marks that
 /// change the direction of text, and characters without width that make two names look alike.
-fn is_acting(c: char) -> bool {
+pub(crate) fn is_acting(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}'
         | '\u{ad}'

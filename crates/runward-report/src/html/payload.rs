@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write as _;
 
 use runward_detect::reason_sentence;
 use runward_event::{ConnectOutcome, ProcessId, Status, Time};
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use crate::model::{Dependency, ProcessDetail, ProcessRow, Report};
 use crate::terminal::protocol;
+use crate::text::is_acting;
 use crate::{limits, markdown, verdict};
 
 /// The data of the page as JSON in which no character means anything to HTML.
@@ -24,8 +26,13 @@ pub(super) fn payload(report: &Report) -> String {
             '<' => safe.push_str("\\u003c"),
             '>' => safe.push_str("\\u003e"),
             '&' => safe.push_str("\\u0026"),
-            '\u{2028}' => safe.push_str("\\u2028"),
-            '\u{2029}' => safe.push_str("\\u2029"),
+            // Nor to whoever reads the page's source on a terminal.
+            c if is_acting(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string can't fail.
+                    let _ = write!(safe, "\\u{unit:04x}");
+                }
+            }
             c => safe.push(c),
         }
     }

@@ -9,7 +9,7 @@ use crate::{Record, change, report, sample};
 /// OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0", its JSON schema, unchanged.
 const SCHEMA: &str = include_str!("../sarif/sarif-schema-2.1.0.json");
 
-fn check(report: &Report) -> Value {
+pub(crate) fn check(report: &Report) -> Value {
     // One pattern of the published schema is no regular expression: a bracket is closed that was never opened.
     let schema = SCHEMA.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}?$");
     let schema: Value = serde_json::from_str(&schema).unwrap();

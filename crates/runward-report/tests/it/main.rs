@@ -7,12 +7,17 @@
 
 mod blocked;
 mod bounds;
+mod every_field;
 mod forges;
 mod hostile;
 mod json;
 mod page;
 mod partial;
 mod snapshots;
+mod streams;
+
+#[path = "../streams/mod.rs"]
+mod mutated;
 
 use std::net::IpAddr;
 
