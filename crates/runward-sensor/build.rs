@@ -1,8 +1,8 @@
 //! Compiles the kernel side with clang and generates the types that both sides share.
 
-use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use libbpf_cargo::SkeletonBuilder;
 
@@ -10,6 +10,7 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
     compile("runward", &out, &arch);
+    pack("runward", &out);
     compile("probe", &out, &arch);
     // For tests only; nothing else embeds it.
     compile("first_bytes_test", &out, &arch);
@@ -45,4 +46,11 @@ fn compile(name: &str, out: &Path, arch: &str) {
         .unwrap_or_else(|error| {
             panic!("cannot compile bpf/{name}.bpf.c (are clang and libbpf-dev installed? `make setup` does it): {error:#}")
         });
+}
+
+/// An object is mostly names and zeros: a fifth of its bytes is what the binary carries.
+fn pack(name: &str, out: &Path) {
+    let object = fs::read(out.join(format!("{name}.bpf.o"))).expect("it was just compiled");
+    let packed = zstd::bulk::compress(&object, 19).expect("memory is enough for half a megabyte");
+    fs::write(out.join(format!("{name}.bpf.o.zst")), packed).expect("OUT_DIR is writable");
 }

@@ -21,8 +21,10 @@ use crate::pins::Pins;
 #[repr(C, align(8))]
 struct Aligned<Bytes: ?Sized>(Bytes);
 
-static RUNWARD: &Aligned<[u8]> =
-    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/runward.bpf.o")));
+/// Packed, because it would be a twentieth of the binary.
+static RUNWARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runward.bpf.o.zst"));
+/// More than it has unpacked, in bytes.
+const OBJECT_MAX: usize = 8 << 20;
 static PROBE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/probe.bpf.o")));
 
 /// How sockets learn whose they are.
@@ -200,8 +202,7 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
         path: cgroup_path,
         source,
     })?;
-    let mut open =
-        with_log(|| ObjectBuilder::default().open_memory(&RUNWARD.0)).map_err(load_error)?;
+    let mut open = with_log(open_object).map_err(load_error)?;
     configure(&mut open, setup)?;
     let object = with_log(|| open.load()).map_err(load_error)?;
     let mut links = Vec::new();
@@ -380,10 +381,16 @@ pub(crate) fn introduce(object: &Object, what: rw_introduction) -> Result<(), Se
     }
 }
 
+/// Opens the object that the binary carries. libbpf copies what it needs of it.
+fn open_object() -> libbpf_rs::Result<OpenObject> {
+    let object = zstd::bulk::decompress(RUNWARD, OBJECT_MAX).map_err(libbpf_rs::Error::from)?;
+    ObjectBuilder::default().open_memory(&object)
+}
+
 /// Tries to load every program that refuses a fenced job what is not the network. The error is the kernel's word.
 pub(crate) fn guards() -> Result<(), String> {
     let tried = with_log(|| {
-        let mut open = ObjectBuilder::default().open_memory(&RUNWARD.0)?;
+        let mut open = open_object()?;
         for mut program in open.progs_mut() {
             let wanted = program.name().as_bytes().starts_with(GUARDS);
             program.set_autoload(wanted);
