@@ -8,7 +8,7 @@ use runward_detect::Selection;
 use runward_event::{Body, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, Mode, Texts};
 use runward_policy::{Matcher, Policy};
 use runward_report::Report;
-use runward_sensor::files::{Change, Config, Watcher};
+use runward_sensor::files::{Change, Config, Place, Watcher};
 use runward_sensor::{Clock, Sensor, SensorError, SensorEvent, SensorOptions};
 
 use crate::fence::{BlockError, Fenced, policy_rules};
@@ -142,6 +142,12 @@ impl Job {
             workspace: options.workspace,
             homes: options.homes,
             diffs: options.diffs,
+            places: runward_detect::sensitive_places()
+                .map(|(class, pattern)| Place {
+                    class,
+                    pattern: pattern.to_owned(),
+                })
+                .collect(),
         };
         let watcher = match Watcher::open(&config) {
             Ok(watcher) => Some(watcher),
@@ -204,6 +210,11 @@ impl Job {
     /// Readable when so much waits that [`Job::tick`] should not wait for the timer.
     pub fn urgent_fd(&self) -> BorrowedFd<'_> {
         self.sensor.as_fd()
+    }
+
+    /// Readable when a file was used whose uses are told at once, see [`Watcher::sensitive_fd`].
+    pub fn sensitive_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.watcher.as_ref().and_then(Watcher::sensitive_fd)
     }
 
     /// What the fence refused since the last call, in sentences fit for a terminal: each destination once in the job's

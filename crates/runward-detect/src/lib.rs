@@ -9,6 +9,7 @@
 
 mod about;
 mod agent_tampered;
+mod credential_access;
 mod dns_tunnel;
 mod dropped_executable;
 mod events_lost;
@@ -17,6 +18,8 @@ mod install_script_egress;
 mod listed;
 mod once;
 mod outbound_call_blocked;
+mod persistence;
+mod places;
 mod platform;
 mod privileged_container;
 mod process_outlives_step;
@@ -35,6 +38,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use about::{About, Confidence};
+pub use places::sensitive_places;
 pub use platform::runner_names;
 pub use refusal::{Refusal, destination, reason_sentence};
 pub use selection::{Selection, UnknownName};
@@ -50,6 +54,8 @@ pub fn all() -> Vec<Box<dyn Detection + Send>> {
         Box::new(privileged_container::PrivilegedContainer::default()),
         Box::new(suspicious_destination::SuspiciousDestination::default()),
         Box::new(dns_tunnel::DnsTunnel::default()),
+        Box::new(credential_access::CredentialAccess::default()),
+        Box::new(persistence::Persistence::default()),
         Box::new(install_script_egress::InstallScriptEgress::default()),
         Box::new(fileless_execution::FilelessExecution::default()),
         Box::new(dropped_executable::DroppedExecutable::default()),
@@ -59,7 +65,7 @@ pub fn all() -> Vec<Box<dyn Detection + Send>> {
 }
 
 /// What is known of each detection, in the order of [`all`].
-pub static ABOUTS: [&About; 13] = [
+pub static ABOUTS: [&About; 15] = [
     &source_code_overwritten::ABOUT,
     &outbound_call_blocked::ABOUT,
     &agent_tampered::ABOUT,
@@ -68,6 +74,8 @@ pub static ABOUTS: [&About; 13] = [
     &privileged_container::ABOUT,
     &suspicious_destination::ABOUT,
     &dns_tunnel::ABOUT,
+    &credential_access::ABOUT,
+    &persistence::ABOUT,
     &install_script_egress::ABOUT,
     &fileless_execution::ABOUT,
     &dropped_executable::ABOUT,

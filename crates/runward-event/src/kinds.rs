@@ -62,6 +62,8 @@ pub enum Body {
     Tamper(Box<Tamper>),
     /// A process reached into the memory of another one.
     MemoryAccess(Box<MemoryAccess>),
+    /// A process read or changed a file at a place where attackers look, or from where programs are started again.
+    SensitiveFile(Box<SensitiveFile>),
     /// A file came into being under a new name.
     FileCreate(Box<FileChange>),
     /// A file that was open for writing was closed, or was truncated, with its content possibly changed.
@@ -104,6 +106,8 @@ pub enum EventKind {
     Tamper,
     /// `memory_access`
     MemoryAccess,
+    /// `sensitive_file`
+    SensitiveFile,
     /// Any of `file_create`, `file_write`, `file_rename` and `file_delete`.
     File,
     /// Events that were seen but could not be written to `events.jsonl`.
@@ -115,7 +119,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind that this version can lose, in the order of reports.
-    pub const ALL: [EventKind; 11] = [
+    pub const ALL: [EventKind; 12] = [
         EventKind::ProcessFork,
         EventKind::ProcessExec,
         EventKind::ProcessExit,
@@ -125,6 +129,7 @@ impl EventKind {
         EventKind::Refused,
         EventKind::Tamper,
         EventKind::MemoryAccess,
+        EventKind::SensitiveFile,
         EventKind::File,
         EventKind::Written,
     ];
@@ -141,6 +146,7 @@ impl EventKind {
             EventKind::Refused => "refused",
             EventKind::Tamper => "tamper",
             EventKind::MemoryAccess => "memory_access",
+            EventKind::SensitiveFile => "sensitive_file",
             EventKind::File => "file",
             EventKind::Written => "written",
             EventKind::Other => "other",
@@ -402,6 +408,73 @@ pub enum MemoryWay {
     /// With `pidfd_getfd`: a copy of one of its descriptors.
     Descriptor,
     /// A way that a newer writer knows.
+    #[serde(other)]
+    Other,
+}
+
+/// A process of the job read a file that holds credentials, or changed one that makes programs start again later. Told
+/// once for each process, file and act; files are told by themselves, whatever name they were reached by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SensitiveFile {
+    /// The process that did it.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// What it did.
+    pub act: FileAct,
+    /// The file, as an absolute path on the machine.
+    pub path: String,
+    /// For a rename, the path before, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Why this file is looked after.
+    pub class: SensitiveClass,
+    /// The pattern of the list of such places that the file belongs to, as the writer's list has it
+    /// (`~/.aws/credentials`).
+    pub place: String,
+    /// For a `.pth` file of Python's that was changed: whether a line of it is code, which every start of Python then
+    /// runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs_code: Option<bool>,
+    /// Originals of texts that were not UTF-8; see [`crate::Texts`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub raw: BTreeMap<String, String>,
+}
+
+/// What a process did with a file.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FileAct {
+    /// It read it, or had it open for reading, as one that maps it has.
+    Read,
+    /// It made it, or gave it this name as a further one.
+    Create,
+    /// It changed its content.
+    Write,
+    /// It gave it this name; what had that name before is replaced.
+    Rename,
+    /// It removed this name.
+    Delete,
+    /// Something that a newer writer knows.
+    #[serde(other)]
+    Other,
+}
+
+/// Why a file is looked after.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SensitiveClass {
+    /// It holds keys, tokens or passwords: reading it is told.
+    Credential,
+    /// What is in it is run again later, by others: changing it is told.
+    Persistence,
+    /// A reason that a newer writer knows.
     #[serde(other)]
     Other,
 }

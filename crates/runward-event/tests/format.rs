@@ -162,6 +162,17 @@ fn examples() -> Vec<Event> {
             killed: false,
             raw: BTreeMap::new(),
         })),
+        Body::SensitiveFile(Box::new(SensitiveFile {
+            process,
+            pid: 70,
+            act: FileAct::Rename,
+            path: "/usr/lib/python3/dist-packages/x.pth".to_owned(),
+            from: Some("/tmp/x".to_owned()),
+            class: SensitiveClass::Persistence,
+            place: "**/dist-packages/*.pth".to_owned(),
+            runs_code: Some(true),
+            raw: BTreeMap::new(),
+        })),
         Body::ConnectClose(ConnectClose {
             connection: ConnectionId(9),
             process,

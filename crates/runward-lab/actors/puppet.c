@@ -23,6 +23,7 @@
  *   behind SECONDS        leaves a process behind that outlives this one
  *   copy FROM TO          copies a program
  *   run PROGRAM           runs a program without arguments, and waits for it
+ *   read FILE             reads a file to its end
  *   write FILE TEXT       replaces a file's content, by renaming another over it
  *   secrets               holds something that looks like a secret, and waits to be ended: the CI runner
  */
@@ -400,6 +401,16 @@ static void copy(int to, const char *path) {
     close(from);
 }
 
+static void read_file(const char *path) {
+    char bytes[4096];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        fail(path);
+    while (read(fd, bytes, sizeof bytes) > 0)
+        ;
+    close(fd);
+}
+
 static void run(int fd, const char *path, const char *argument, const char *second) {
     pid_t child = fork();
     if (child < 0)
@@ -534,6 +545,10 @@ static int act(int count, char **words) {
     }
     if (!strcmp(name, "run")) {
         run(-1, first, "nothing", NULL);
+        return 2;
+    }
+    if (!strcmp(name, "read")) {
+        read_file(first);
         return 2;
     }
     if (!strcmp(name, "write")) {

@@ -258,6 +258,7 @@ fn nouns(kind: EventKind) -> (&'static str, &'static str) {
         EventKind::ConnectClose => ("end of a connection", "ends of connections"),
         EventKind::Refused => ("refusal", "refusals"),
         EventKind::Tamper => ("attempt at tampering", "attempts at tampering"),
+        EventKind::SensitiveFile => ("use of a sensitive file", "uses of sensitive files"),
         EventKind::File => ("file change", "file changes"),
         EventKind::Written => (
             "event that could not be written",

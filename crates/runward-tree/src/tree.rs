@@ -81,6 +81,7 @@ impl Tree {
             Body::Refused(refused) => self.act(event.time, refused.process, refused.pid),
             Body::Tamper(tamper) => self.act(event.time, tamper.process, tamper.pid),
             Body::MemoryAccess(access) => self.act(event.time, access.process, access.pid),
+            Body::SensitiveFile(file) => self.act(event.time, file.process, file.pid),
             Body::FileCreate(file)
             | Body::FileWrite(file)
             | Body::FileRename(file)

@@ -263,14 +263,22 @@ fn watch(
     let mut failure = None;
     let hurried = !options.lockdown.is_empty();
     let mut tick = if hurried { LOCKDOWN_TICK } else { TICK };
+    let mut rested = true;
     loop {
         let timeout = Timespec::try_from(tick).ok();
         let mut fds = vec![PollFd::new(&ended, PollFlags::IN)];
         if failure.is_none() {
             fds.push(PollFd::from_borrowed_fd(job.urgent_fd(), PollFlags::IN));
+            // Every other time at most, so that a job that reads such files over and over does not keep us awake.
+            fds.extend(
+                job.sensitive_fd()
+                    .filter(|_| rested)
+                    .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+            );
         }
         // Interrupted by a signal: handled just below.
         let _ = poll(&mut fds, timeout.as_ref());
+        rested = !fds.get(2).is_some_and(|fd| !fd.revents().is_empty());
         let over = fds.first().is_some_and(|fd| !fd.revents().is_empty());
         forward(&mut signals, &child);
         if failure.is_none() {

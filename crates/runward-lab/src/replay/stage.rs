@@ -58,6 +58,15 @@ const LOCKED_JOB: &str = "export AGENT=$PPID; sleep 0.1; sh \"$0\"; n=0; \
     while [ $n -lt 20 ]; do sleep 0.1; n=$((n + 1)); done; echo done > \"$MARKER\"";
 /// What it writes when it was not stopped.
 const MARKER: &str = "marker";
+/// What the job's user has at home. Nothing of it opens anything, and it is written so that nobody can take it for real.
+const HOME: [(&str, &str); 6] = [
+    (".aws/credentials", "[inert]\nnot-a-key = not-a-key\n"),
+    (".npmrc", "# inert: not a token\n"),
+    (".config/gh/hosts.yml", "inert: not-a-token\n"),
+    (".kube/config", "inert: not-a-cluster\n"),
+    (".ssh/id_inert", "not a key\n"),
+    (".bashrc", "# nothing\n"),
+];
 /// How long one may take, also under an emulated processor.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -119,6 +128,13 @@ impl Stage {
             let copy = bin.join(program);
             file(&copy, fs::copy(actor("puppet"), &copy).map(drop_size))?;
         }
+        for (name, text) in HOME {
+            let path = folder.path().join("home").join(name);
+            if let Some(above) = path.parent() {
+                file(above, fs::create_dir_all(above))?;
+            }
+            file(&path, fs::write(&path, text))?;
+        }
         let script = folder.path().join("job.sh");
         file(&script, fs::write(&script, replay.script))?;
         if replay.git {
@@ -169,6 +185,7 @@ impl Stage {
             .env("MARKER", &marker)
             .current_dir(place.join("work"))
             .env("PATH", path)
+            .env("HOME", place.join("home"))
             .env("BIN", &bin)
             .env("DROP", self.drop.path())
             .env("RUNNER", self.runner.0.id().to_string())

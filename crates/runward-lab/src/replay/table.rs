@@ -47,7 +47,7 @@ macro_rules! replay {
 }
 
 /// All of them; a script in `replays/` says what each is.
-pub const REPLAYS: [Replay; 19] = [
+pub const REPLAYS: [Replay; 20] = [
     replay!("tj-actions",
         named: &["runner-memory-read", "suspicious-destination"],
         step: Some("__tj-actions_changed-files")),
@@ -55,18 +55,19 @@ pub const REPLAYS: [Replay; 19] = [
         named: &["runner-memory-read"],
         step: Some("__reviewdog_action-setup")),
     replay!("trivy",
-        named: &["runner-memory-read", "suspicious-destination"],
+        named: &["runner-memory-read", "credential-access", "suspicious-destination"],
         step: Some("__aquasecurity_trivy-action")),
     replay!("axios",
         named: &["install-script-egress", "dropped-executable", "process-outlives-step"],
         dependency: Some("plain-crypto-js")),
     replay!("shai-hulud-2",
-        named: &["install-script-egress", "dropped-executable"],
+        named: &["install-script-egress", "dropped-executable", "credential-access"],
         dependency: Some("posthog-node")),
     replay!("nx-s1ngularity",
-        named: &["install-script-egress"],
+        named: &["install-script-egress", "credential-access", "persistence"],
         dependency: Some("nx")),
-    replay!("pth-backdoor", named: &["process-outlives-step"]),
+    replay!("pth-backdoor", named: &["persistence", "process-outlives-step"]),
+    replay!("persistence", named: &["persistence"]),
     replay!("codecov", named: &["suspicious-destination"], step: Some("__codecov")),
     replay!("solarwinds", named: &["source-code-overwritten"], git: true),
     replay!("xz", named: &["source-code-overwritten"], git: true),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use gix_hash::ObjectId;
 use runward_event::{
-    Body, EventKind, FileChange, FileDiff, LossReason, Lost, NoDiff, ProcessId, Texts,
+    Body, EventKind, FileAct, FileChange, FileDiff, LossReason, Lost, NoDiff, ProcessId, Texts,
 };
 
 use crate::files::content::{self, Found, Hashed, Hashing, Progress, Root};
@@ -18,6 +18,7 @@ use crate::files::ignored::{Rules, Verdict};
 use crate::files::objects::Objects;
 use crate::files::record::{Mask, Name, Record, Records};
 use crate::files::repository::{self, Repository, UserFiles};
+use crate::files::sensitive::{Deed, Doer, Sensitive, file_in};
 use crate::files::settings::as_path;
 use crate::files::tracked::{Baseline, FileId, Tracked};
 use crate::files::{Change, Config};
@@ -72,7 +73,7 @@ impl<'a> Audience<'a> {
         }
     }
 
-    fn process(&mut self, pid: u32) -> Option<ProcessId> {
+    pub(crate) fn process(&mut self, pid: u32) -> Option<ProcessId> {
         if let Some((last, process)) = self.last
             && last == pid
         {
@@ -90,6 +91,7 @@ pub(crate) struct Changes {
     root: Root,
     homes: Vec<PathBuf>,
     pub(crate) folders: Folders,
+    pub(crate) sensitive: Sensitive,
     rules: Rules,
     repository: Option<Repository>,
     pub(crate) tracked: Option<Tracked>,
@@ -180,11 +182,17 @@ enum Content {
 }
 
 impl Changes {
-    pub(crate) fn new(root: Root, config: &Config, folders: Folders) -> Changes {
+    pub(crate) fn new(
+        root: Root,
+        config: &Config,
+        folders: Folders,
+        sensitive: Sensitive,
+    ) -> Changes {
         Changes {
             root,
             homes: config.homes.clone(),
             folders,
+            sensitive,
             rules: Rules::default(),
             repository: None,
             tracked: None,
@@ -344,6 +352,12 @@ impl Changes {
         self.rescans.entry(Vec::new()).or_insert(actor);
     }
 
+    /// Tells what was done with files at places that are looked after.
+    pub(crate) fn drain_sensitive(&mut self, all: bool, to: &mut Audience<'_>) {
+        to.last = None;
+        self.lost += self.sensitive.drain(all, to);
+    }
+
     /// Looks at every tracked file again, and tells what no event told.
     pub(crate) fn sweep(&mut self, groups: &mut Groups, to: &mut Audience<'_>) {
         let actor = Actor {
@@ -409,6 +423,7 @@ impl Changes {
             None => self.forget_folders(actor.round),
         }
         let renamed_to = self.name(new);
+        self.folder_arrives(new, target, actor, groups, to);
         if matches!(renamed_to, Named::Inside { .. }) {
             // Folders below the renamed one may be silenced, and lie now where they must be heard.
             groups.hear_all();
@@ -453,6 +468,7 @@ impl Changes {
                 self.folders.give_up(Handle::new(at.folder));
             }
         }
+        self.at_place(record, actor, to);
         if let Some(moved) = self.moved_from.take() {
             let same = moved.actor.pid == actor.pid && moved.target == target;
             if mask.has(libc::FAN_MOVED_TO) && same {
@@ -510,6 +526,123 @@ impl Changes {
                 self.lose(1, LossReason::NoMemory, actor.boot_ns, to);
             }
             Named::Unknown => self.unrecorded += 1,
+        }
+    }
+
+    /// Something was done to a file by a name that may be at a place that is looked after.
+    fn at_place(&mut self, record: &Record<'_>, actor: Actor, to: &mut Audience<'_>) {
+        let mask = record.mask;
+        let (at, act) = match (record.to, record.at) {
+            (Some(to), _) if mask.has(libc::FAN_RENAME) => (to, FileAct::Rename),
+            (_, Some(at)) if mask.has(libc::FAN_MOVED_TO) => (at, FileAct::Rename),
+            (_, Some(at)) if mask.has(libc::FAN_CREATE) => (at, FileAct::Create),
+            (_, Some(at)) if mask.has(libc::FAN_CLOSE_WRITE | libc::FAN_MODIFY) => {
+                (at, FileAct::Write)
+            }
+            (_, Some(at)) if mask.has(libc::FAN_DELETE) => (at, FileAct::Delete),
+            _ => return,
+        };
+        let (Place::Inside(id) | Place::Outside(id)) =
+            self.folders.place(&self.root, Handle::new(at.folder))
+        else {
+            return;
+        };
+        let places = &self.sensitive.places;
+        if places.is_empty()
+            || !(places.is_name(at.name) || self.folders.is_watched(&self.root, places, id))
+        {
+            return;
+        }
+        let Some(folder) = self.folders.absolute(&self.root, id) else {
+            return;
+        };
+        let path = [folder.strip_suffix(b"/").unwrap_or(&folder), at.name].join(&b'/');
+        let Some(place) = self.sensitive.places.find(&path) else {
+            return;
+        };
+        let Some(process) = to.process(actor.pid) else {
+            return;
+        };
+        let who = Doer {
+            process,
+            pid: actor.pid,
+            boot_ns: actor.boot_ns,
+        };
+        let from = record.at.filter(|_| record.to.is_some());
+        let from = from.and_then(|from| self.absolute_name(from));
+        let open = self.folders.open(id);
+        let file = open.and_then(|folder| file_in(&folder, at.name));
+        let mut deed = Deed {
+            act,
+            place,
+            path: &path,
+            from: from.as_deref(),
+            runs_code: None,
+        };
+        // The kernel merges what one process does with one name: what it removed and made.
+        if mask.has(libc::FAN_DELETE) && act != FileAct::Delete {
+            deed.act = FileAct::Delete;
+            self.sensitive.named(&mut deed, None, who, to);
+            deed.act = act;
+        }
+        self.sensitive.named(&mut deed, file.as_ref(), who, to);
+    }
+
+    fn absolute_name(&mut self, name: Name<'_>) -> Option<Vec<u8>> {
+        let (Place::Inside(id) | Place::Outside(id)) =
+            self.folders.place(&self.root, Handle::new(name.folder))
+        else {
+            return None;
+        };
+        let folder = self.folders.absolute(&self.root, id)?;
+        Some([folder.strip_suffix(b"/").unwrap_or(&folder), name.name].join(&b'/'))
+    }
+
+    /// A folder got a name by which files in it may be at places that are looked after.
+    fn folder_arrives(
+        &mut self,
+        new: Name<'_>,
+        target: Option<Handle>,
+        actor: Actor,
+        groups: &mut Groups,
+        to: &mut Audience<'_>,
+    ) {
+        if self.sensitive.places.is_empty() {
+            return;
+        }
+        let Some(path) = self.absolute_name(new) else {
+            return;
+        };
+        if !self.sensitive.places.may_be_below(&path) {
+            return;
+        }
+        self.folders.arrived();
+        // Folders below it may be silenced.
+        groups.hear_all();
+        let (Some(target), Some(process)) = (target, to.process(actor.pid)) else {
+            return;
+        };
+        let (Place::Inside(id) | Place::Outside(id)) = self.folders.place(&self.root, target)
+        else {
+            return;
+        };
+        let Some(folder) = self.folders.open(id) else {
+            return;
+        };
+        let who = Doer {
+            process,
+            pid: actor.pid,
+            boot_ns: actor.boot_ns,
+        };
+        for (path, place, file) in self.sensitive.walk(&folder, &path) {
+            let mut deed = Deed {
+                act: FileAct::Rename,
+                place,
+                path: &path,
+                from: None,
+                runs_code: None,
+            };
+            self.sensitive.named(&mut deed, Some(&file), who, to);
         }
     }
 
@@ -1085,6 +1218,10 @@ impl Changes {
 
     fn silence_if_noisy(&mut self, folder: FolderId, groups: &mut Groups) {
         if !self.folders.dropped(folder, NOISE) || !groups.can_silence() {
+            return;
+        }
+        let places = &self.sensitive.places;
+        if !places.is_empty() && self.folders.is_watched(&self.root, places, folder) {
             return;
         }
         if let Some(path) = self.folders.path(folder) {

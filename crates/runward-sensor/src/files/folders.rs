@@ -5,13 +5,15 @@
 //! Nodes of deleted folders stay, because events of files in them may still come.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use ignore::gitignore::Gitignore;
 
 use crate::files::content::{Mounts, Root};
 use crate::files::handle::{Handle, RawHandle};
 use crate::files::ignored::{Rules, Verdict};
+use crate::files::places::Places;
 use crate::files::sys;
 
 /// How many folders are remembered; after that the sensor forgets them all and starts again. A node with its place
@@ -55,6 +57,8 @@ struct Node {
     rules: OwnRules,
     /// Events in a row that were dropped because of where this folder is.
     noise: u32,
+    /// Whether files in it may be at a place that is looked after; holds while the epochs are the current ones.
+    watched: Option<((u32, u32), bool)>,
 }
 
 #[derive(Debug)]
@@ -79,18 +83,28 @@ pub(crate) struct Folders {
     nodes: Vec<Node>,
     by_handle: HashMap<Handle, usize>,
     mounts: Vec<Mount>,
+    /// Where else places are that are looked after, and where the kernel is asked for absolute paths: the first is `/`.
+    elsewhere: Vec<Mount>,
     departing: HashMap<Handle, (Handle, Box<[u8]>)>,
     epoch: u32,
+    /// Counts the folders outside of the workspace that were renamed and matter.
+    arrivals: u32,
 }
 
 impl Folders {
-    pub(crate) fn new(root: &Root, mounts: Vec<Mount>) -> std::io::Result<Folders> {
+    pub(crate) fn new(
+        root: &Root,
+        mounts: Vec<Mount>,
+        elsewhere: Vec<Mount>,
+    ) -> std::io::Result<Folders> {
         let mut folders = Folders {
             nodes: Vec::new(),
             by_handle: HashMap::new(),
             mounts,
+            elsewhere,
             departing: HashMap::new(),
             epoch: 0,
+            arrivals: 0,
         };
         folders.reset(root)?;
         Ok(folders)
@@ -98,6 +112,67 @@ impl Folders {
 
     pub(crate) fn mounts(&self) -> &[Mount] {
         &self.mounts
+    }
+
+    /// Whether a file in this folder may be at one of these places, by more than its name.
+    pub(crate) fn is_watched(&mut self, root: &Root, places: &Places, id: FolderId) -> bool {
+        let Some(node) = self.nodes.get(id.0) else {
+            return false;
+        };
+        // Paths in the workspace follow from names, those of other folders have to be asked for.
+        let inside = !matches!(node.kind, Kind::Outside | Kind::Unknown);
+        let epoch = (if inside { self.epoch } else { 0 }, self.arrivals);
+        if let Some((known, watched)) = node.watched
+            && known == epoch
+        {
+            return watched;
+        }
+        let path = self.absolute(root, id);
+        let watched = path.is_some_and(|path| places.are_in(&path));
+        if let Some(node) = self.nodes.get_mut(id.0) {
+            node.watched = Some((epoch, watched));
+        }
+        watched
+    }
+
+    /// What was concluded of folders outside of the workspace no longer holds.
+    pub(crate) fn arrived(&mut self) {
+        self.arrivals = self.arrivals.wrapping_add(1);
+    }
+
+    /// The absolute path of a folder, on this machine.
+    pub(crate) fn absolute(&self, root: &Root, id: FolderId) -> Option<Vec<u8>> {
+        if let Some(below) = self.path(id) {
+            let mut path = root.path.as_os_str().as_bytes().to_vec();
+            if !below.is_empty() {
+                if !path.ends_with(b"/") {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(&below);
+            }
+            return Some(path);
+        }
+        let open = self.open(id)?;
+        let link = format!("/proc/self/fd/{}", open.as_raw_fd());
+        let path = rustix::fs::readlink(link, Vec::new()).ok()?.into_bytes();
+        (!path.ends_with(b" (deleted)")).then_some(path)
+    }
+
+    /// The folder, for its place only.
+    pub(crate) fn open(&self, id: FolderId) -> Option<OwnedFd> {
+        let handle = self.handle(id)?;
+        let raw = handle.raw()?;
+        self.elsewhere
+            .iter()
+            .chain(&self.mounts)
+            .filter(|mount| mount.fsid == raw.fsid)
+            .find_map(|mount| {
+                sys::open_folder_by_handle(mount.fd.as_fd(), raw.kind, raw.bytes).ok()
+            })
+    }
+
+    pub(crate) fn elsewhere(&self) -> &[Mount] {
+        &self.elsewhere
     }
 
     /// Forgets every folder but the workspace and the mount points in it.
@@ -443,6 +518,13 @@ impl Folders {
                 _ => return Some(Asked::Inside(path.to_vec())),
             }
         }
+        let is_there = |mount: &Mount| {
+            mount.fsid == raw.fsid
+                && sys::open_folder_by_handle(mount.fd.as_fd(), raw.kind, raw.bytes).is_ok()
+        };
+        if found.is_none() && self.elsewhere.iter().any(is_there) {
+            found = Some(Asked::Outside);
+        }
         found
     }
 
@@ -453,6 +535,7 @@ impl Folders {
             verdict: None,
             rules: OwnRules::Unread,
             noise: 0,
+            watched: None,
         };
         match self.by_handle.get(&handle) {
             Some(id) => {
@@ -507,13 +590,10 @@ enum Asked {
 
 /// The path of an open folder relative to the workspace, if the kernel says that it is in there.
 fn below(root: &Root, fd: &OwnedFd) -> Option<Vec<u8>> {
-    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd));
+    let link = format!("/proc/self/fd/{}", AsRawFd::as_raw_fd(fd));
     let path = rustix::fs::readlink(link, Vec::new()).ok()?;
     // Asked for each time: the job may have renamed the workspace, or a folder above it.
-    let workspace = format!(
-        "/proc/self/fd/{}",
-        std::os::fd::AsRawFd::as_raw_fd(&root.fd)
-    );
+    let workspace = format!("/proc/self/fd/{}", AsRawFd::as_raw_fd(&root.fd));
     let workspace = rustix::fs::readlink(workspace, Vec::new()).ok()?;
     let below = path.to_bytes().strip_prefix(workspace.to_bytes())?;
     match below.split_first() {

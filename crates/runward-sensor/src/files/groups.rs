@@ -98,7 +98,14 @@ impl Groups {
     }
 
     /// Says how many files will be marked, and marks the file systems: the first must succeed.
-    pub(crate) fn mark(&mut self, mounts: &[Mount], files: usize) -> io::Result<Vec<Vec<u8>>> {
+    ///
+    /// Those of `elsewhere` are marked if they can be. Gives the mount points of those that can't.
+    pub(crate) fn mark(
+        &mut self,
+        mounts: &[Mount],
+        elsewhere: &[Mount],
+        files: usize,
+    ) -> io::Result<Vec<Vec<u8>>> {
         if files > MAX_INODE_MARKS {
             self.inodes = None;
         }
@@ -111,6 +118,12 @@ impl Groups {
                 Ok(()) => {}
                 Err(error) if at == 0 => return Err(error),
                 Err(_) => refused.push(mount.point.clone()),
+            }
+        }
+        for mount in elsewhere {
+            let marked = mounts.iter().any(|other| other.fsid == mount.fsid);
+            if !marked && self.mark_file_system(mount).is_err() {
+                refused.push(mount.point.clone());
             }
         }
         Ok(refused)

@@ -10,6 +10,7 @@
 //! - [`content`]: looking at and hashing a file; [`tracked`]: what tracked files held and hold;
 //! - [`objects`], [`diff`]: what a text held before, and what differs;
 //! - [`changes`]: events made of all this; [`mounts`]: what hides tracked files without changing them.
+//! - [`places`], [`sensitive`]: files elsewhere that are looked after: credentials, and what makes programs start again.
 //!
 //! **What is recorded.** Every change of a tracked file, with the process that made it, and its hash before (when the
 //! job started) and after. Creations, writes, renames and deletions of other files, when a process of the job made
@@ -40,8 +41,10 @@ mod ignored;
 mod index;
 mod mounts;
 mod objects;
+mod places;
 mod record;
 mod repository;
+mod sensitive;
 mod settings;
 mod sys;
 mod tracked;
@@ -52,6 +55,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use runward_event::{Body, ProcessId};
+use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
 use crate::files::changes::{Audience, Changes};
@@ -60,6 +64,9 @@ use crate::files::folders::{Folders, Mount, fsid_of};
 use crate::files::groups::Groups;
 use crate::files::handle::Handle;
 use crate::files::mounts::{MountTable, MountWatch};
+pub use crate::files::places::Place;
+use crate::files::places::Places;
+use crate::files::sensitive::Sensitive;
 use crate::files::tracked::Baseline;
 
 /// Events are read again when folding has taken this long, so that the kernel's queue doesn't fill meanwhile.
@@ -78,6 +85,8 @@ pub struct Config {
     pub homes: Vec<PathBuf>,
     /// Whether what differs in a tracked text is told.
     pub diffs: bool,
+    /// Places, here and elsewhere, where more is told of files than of others.
+    pub places: Vec<Place>,
 }
 
 /// Something that happened to a file, or events that were lost.
@@ -180,14 +189,19 @@ impl Watcher {
                 }
             })?;
         }
-        let folders = Folders::new(&root, mounts).map_err(unsupported)?;
-        let mut changes = Changes::new(root, config, folders);
+        let elsewhere = elsewhere(config);
+        let folders = Folders::new(&root, mounts, elsewhere).map_err(unsupported)?;
+        let places = Places::new(&config.places, &root.path, &config.homes);
+        let sensitive = Sensitive::open(places);
+        let note = sensitive.note();
+        let mut changes = Changes::new(root, config, folders, sensitive);
+        changes.notes.extend(note);
         let listing = changes.find_repository();
         let files = listing.as_ref().map_or(0, |listing| listing.files.len());
 
         // First listen, then look: what changes in between is told, rather than taken for the baseline.
         let refused = groups
-            .mark(changes.folders.mounts(), files)
+            .mark(changes.folders.mounts(), changes.folders.elsewhere(), files)
             .map_err(unsupported)?;
         for point in refused {
             changes.notes.push(format!(
@@ -221,6 +235,12 @@ impl Watcher {
         self.groups.fd()
     }
 
+    /// A descriptor that is readable when something was done with a file at one of the places. Waking up for it costs
+    /// little, as long as a job that does nothing else is kept from waking its reader all the time.
+    pub fn sensitive_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.changes.sensitive.fd()
+    }
+
     /// Tells what has happened since the last drain, and returns when there is no more, or after about 100 ms.
     ///
     /// `who` names the process of the job that has a process id now; drain the process events first, so that it knows
@@ -234,6 +254,7 @@ impl Watcher {
         self.groups.pump(|batch| self.changes.foresee(batch));
         self.fold(DRAIN_FOR, true, &mut audience);
         self.changes.settle(false, &mut self.groups, &mut audience);
+        self.changes.drain_sensitive(false, &mut audience);
         self.look_at_mounts(false, &mut audience);
     }
 
@@ -272,6 +293,7 @@ impl Watcher {
             }
         }
         self.changes.settle(true, &mut self.groups, &mut audience);
+        self.changes.drain_sensitive(true, &mut audience);
         self.look_at_mounts(true, &mut audience);
         self.changes.sweep(&mut self.groups, &mut audience);
     }
@@ -303,6 +325,27 @@ impl Watcher {
             }
         }
     }
+}
+
+/// The file systems, besides the workspace's, that places are on; each once, the root's first.
+fn elsewhere(config: &Config) -> Vec<Mount> {
+    let mut found: Vec<Mount> = Vec::new();
+    if config.places.is_empty() {
+        return found;
+    }
+    let system = ["/", "/etc", "/usr", "/var"].map(PathBuf::from);
+    for point in system.iter().chain(&config.homes) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let Ok(fd) = rustix::fs::open(point, flags, Mode::empty()) else {
+            continue;
+        };
+        let Some(fsid) = fsid_of(&fd) else { continue };
+        if !found.iter().any(|mount| mount.fsid == fsid) {
+            let point = std::os::unix::ffi::OsStrExt::as_bytes(point.as_os_str()).to_vec();
+            found.push(Mount { fd, fsid, point });
+        }
+    }
+    found
 }
 
 #[cfg(test)]

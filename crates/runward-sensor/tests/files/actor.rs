@@ -256,11 +256,11 @@ fn map(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A file in memory, whose descriptor is closed already.
-struct Mapping(*mut u8);
+pub(crate) struct Mapping(*mut u8);
 
 impl Mapping {
     #[expect(unsafe_code, reason = "writing through a memory map is what is tested")]
-    fn new(path: &Path) -> io::Result<Mapping> {
+    pub(crate) fn new(path: &Path) -> io::Result<Mapping> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: the kernel chooses the address, and the file is open.

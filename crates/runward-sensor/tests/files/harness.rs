@@ -29,6 +29,7 @@ pub(crate) fn can_watch(name: &str) -> bool {
         workspace: dir.path().to_owned(),
         homes: Vec::new(),
         diffs: true,
+        places: Vec::new(),
     }) {
         Err(error @ (FilesError::Privilege(_) | FilesError::Kernel(_))) => {
             skip(name, &error.to_string());
@@ -130,6 +131,7 @@ impl Workspace {
             workspace: self.dir.path().to_owned(),
             homes: Vec::new(),
             diffs: true,
+            places: Vec::new(),
         })
     }
 }

@@ -12,3 +12,4 @@ mod attacks;
 mod harness;
 mod records;
 mod repositories;
+mod sensitive;

@@ -148,6 +148,7 @@ fn workspaces_of_every_shape_are_understood() {
             workspace: workspace.to_owned(),
             homes: Vec::new(),
             diffs: true,
+            places: Vec::new(),
         };
         let mut watched = Watched::new(Watcher::open(&config).unwrap()).with_self();
         let count = watched.watcher.tracked_count();
@@ -288,6 +289,7 @@ fn what_can_not_be_watched_says_what_to_do() {
         workspace: "/nowhere/at/all".into(),
         homes: Vec::new(),
         diffs: true,
+        places: Vec::new(),
     };
     let error = Watcher::open(&nowhere).unwrap_err();
     assert!(matches!(error, FilesError::Workspace { .. }));
@@ -296,6 +298,7 @@ fn what_can_not_be_watched_says_what_to_do() {
         workspace: "/proc/self".into(),
         homes: Vec::new(),
         diffs: true,
+        places: Vec::new(),
     };
     let error = Watcher::open(&proc).unwrap_err();
     assert!(
@@ -323,6 +326,7 @@ fn what_can_not_be_watched_says_what_to_do() {
         workspace: merged.path().to_owned(),
         homes: Vec::new(),
         diffs: true,
+        places: Vec::new(),
     });
     let error = result.unwrap_err();
     println!("{error}");

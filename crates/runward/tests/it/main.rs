@@ -25,5 +25,6 @@ mod processes;
 mod protect;
 mod replays;
 mod report;
+mod sensitive;
 mod strace;
 mod upload;
