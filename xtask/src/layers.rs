@@ -44,6 +44,7 @@ const LAYERS: &[Layer] = &[
         &["runward-event", "runward-policy", "runward-detect"],
     ),
     layer("runward-ci", true, &["runward-event"]),
+    layer("runward-secrets", true, &["runward-event"]),
     layer("runward-sensor", false, &["runward-event"]),
     layer("runward-resolver", false, &["runward-event"]),
     layer(
@@ -57,6 +58,7 @@ const LAYERS: &[Layer] = &[
             "runward-ci",
             "runward-policy",
             "runward-resolver",
+            "runward-secrets",
             "runward-sensor",
         ],
     ),

@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use runward_detect::Selection;
-use runward_event::{Body, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, Mode, Texts};
+use runward_event::{
+    Body, EventKind, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, LossReason, Mode,
+    OutputPlace, SecretFound, Texts,
+};
 use runward_policy::{Matcher, Policy};
 use runward_report::Report;
 use runward_sensor::files::{Change, Config, Place, Watcher};
-use runward_sensor::{Clock, Sensor, SensorError, SensorEvent, SensorOptions};
+use runward_sensor::{Clock, Loss, Sensor, SensorError, SensorEvent, SensorOptions};
 
 use crate::fence::{BlockError, Fenced, policy_rules};
 use crate::folder::{EVENTS, FolderError, ReportFolder};
 use crate::lockdown::Lockdown;
+use crate::output::{Seen, author};
 use crate::recorder::Recorder;
 
 /// The number of the job inside its sensor; `runward run` has one job.
@@ -84,6 +88,8 @@ pub struct Job {
     recorder: Recorder,
     /// What the fence could not do for the job, a sentence each. What it let through is not among it.
     fence_notes: Vec<String>,
+    /// What else a reader should know and could not be said at the start.
+    end_notes: Vec<String>,
     start: JobStart,
     started_boot_ns: u64,
     ticks: u32,
@@ -174,6 +180,7 @@ impl Job {
             notes_told,
             recorder,
             fence_notes: Vec::new(),
+            end_notes: Vec::new(),
             start,
             started_boot_ns,
             ticks: 0,
@@ -249,6 +256,52 @@ impl Job {
         self.recorder.look_for_unheard();
         self.recorder.flush();
         Ok(busy)
+    }
+
+    /// Records a secret that was seen in what the job printed or left behind.
+    pub fn record_secret(&mut self, seen: Seen) -> Result<(), JobError> {
+        // Who printed it was born before, and that must be known.
+        self.drain_sensor(BATCHES)?;
+        let time = self.recorder.clock().wall(seen.boot_ns);
+        // Who wrote a file is told by nobody.
+        let author = (seen.place != OutputPlace::File)
+            .then(|| author(self.recorder.tree(), time))
+            .flatten();
+        let mut texts = Texts::default();
+        let path = seen
+            .path
+            .map(|path| texts.text(|| "/path".to_owned(), &path));
+        let found = seen.found;
+        self.recorder.record(
+            time,
+            Body::SecretFound(Box::new(SecretFound {
+                process: author.map(|(process, _)| process),
+                pid: author.map_or(0, |(_, pid)| pid),
+                place: seen.place,
+                path,
+                line: found.line,
+                rule: found.rule,
+                variable: found.variable,
+                encoding: found.encoding,
+                verified: found.verified,
+                hash: found.hash,
+                raw: texts.into_raw(),
+            })),
+        );
+        Ok(())
+    }
+
+    /// Takes note of what a search for secrets could not tell: findings that were too many, and sentences for the end of
+    /// the record.
+    pub fn note_search(&mut self, untold: u64, notes: impl IntoIterator<Item = String>) {
+        if untold > 0 {
+            self.recorder.lose(Loss {
+                kind: EventKind::SecretFound,
+                reason: LossReason::Limit,
+                count: untold,
+            });
+        }
+        self.end_notes.extend(notes);
     }
 
     /// A program in a new network namespace may ask for a name at any moment, so this comes first.
@@ -368,6 +421,7 @@ impl Job {
                 .skip(self.notes_told)
                 .cloned()
                 .chain(self.fence_notes)
+                .chain(self.end_notes)
                 .collect(),
         });
         Ok(self.recorder.finish(end))

@@ -27,6 +27,7 @@ mod programs;
 mod refusal;
 mod reverse_shell;
 mod runner_memory_read;
+mod secret_in_output;
 mod selection;
 mod sentence;
 mod source_code_overwritten;
@@ -61,11 +62,12 @@ pub fn all() -> Vec<Box<dyn Detection + Send>> {
         Box::new(dropped_executable::DroppedExecutable::default()),
         Box::new(process_outlives_step::ProcessOutlivesStep::default()),
         Box::new(events_lost::EventsLost::default()),
+        Box::new(secret_in_output::SecretInOutput::default()),
     ]
 }
 
 /// What is known of each detection, in the order of [`all`].
-pub static ABOUTS: [&About; 15] = [
+pub static ABOUTS: [&About; 16] = [
     &source_code_overwritten::ABOUT,
     &outbound_call_blocked::ABOUT,
     &agent_tampered::ABOUT,
@@ -81,6 +83,7 @@ pub static ABOUTS: [&About; 15] = [
     &dropped_executable::ABOUT,
     &process_outlives_step::ABOUT,
     &events_lost::ABOUT,
+    &secret_in_output::ABOUT,
 ];
 
 /// What is known of the detection with this id; nothing when there is none.

@@ -61,6 +61,7 @@ fn parse_body(kind: &str, line: &str) -> Result<Body, serde_json::Error> {
         "tamper" => Body::Tamper(from_str(line)?),
         "memory_access" => Body::MemoryAccess(from_str(line)?),
         "sensitive_file" => Body::SensitiveFile(from_str(line)?),
+        "secret_found" => Body::SecretFound(from_str(line)?),
         "file_create" => Body::FileCreate(from_str(line)?),
         "file_write" => Body::FileWrite(from_str(line)?),
         "file_rename" => Body::FileRename(from_str(line)?),

@@ -64,6 +64,8 @@ pub enum Body {
     MemoryAccess(Box<MemoryAccess>),
     /// A process read or changed a file at a place where attackers look, or from where programs are started again.
     SensitiveFile(Box<SensitiveFile>),
+    /// A secret stands in what the job printed or left behind.
+    SecretFound(Box<SecretFound>),
     /// A file came into being under a new name.
     FileCreate(Box<FileChange>),
     /// A file that was open for writing was closed, or was truncated, with its content possibly changed.
@@ -108,6 +110,8 @@ pub enum EventKind {
     MemoryAccess,
     /// `sensitive_file`
     SensitiveFile,
+    /// `secret_found`
+    SecretFound,
     /// Any of `file_create`, `file_write`, `file_rename` and `file_delete`.
     File,
     /// Events that were seen but could not be written to `events.jsonl`.
@@ -119,7 +123,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind that this version can lose, in the order of reports.
-    pub const ALL: [EventKind; 12] = [
+    pub const ALL: [EventKind; 13] = [
         EventKind::ProcessFork,
         EventKind::ProcessExec,
         EventKind::ProcessExit,
@@ -130,6 +134,7 @@ impl EventKind {
         EventKind::Tamper,
         EventKind::MemoryAccess,
         EventKind::SensitiveFile,
+        EventKind::SecretFound,
         EventKind::File,
         EventKind::Written,
     ];
@@ -147,6 +152,7 @@ impl EventKind {
             EventKind::Tamper => "tamper",
             EventKind::MemoryAccess => "memory_access",
             EventKind::SensitiveFile => "sensitive_file",
+            EventKind::SecretFound => "secret_found",
             EventKind::File => "file",
             EventKind::Written => "written",
             EventKind::Other => "other",
@@ -408,6 +414,85 @@ pub enum MemoryWay {
     /// With `pidfd_getfd`: a copy of one of its descriptors.
     Descriptor,
     /// A way that a newer writer knows.
+    #[serde(other)]
+    Other,
+}
+
+/// A secret stands in what the job printed or left behind. The secret itself is nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretFound {
+    /// The process that ran when it was printed: it, or one below it, printed it. Missing when that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessId>,
+    /// Its process id; 0 when not known.
+    #[serde(default, skip_serializing_if = "is_no_pid")]
+    pub pid: u32,
+    /// Where it stands.
+    pub place: OutputPlace,
+    /// The file, for [`OutputPlace::File`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The line of the output or the file, from 1.
+    pub line: u64,
+    /// The rule that knows it: what it looks like, or `environment-variable`.
+    pub rule: String,
+    /// The variable whose value it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    /// How it was written.
+    pub encoding: Encoding,
+    /// Whether it carries a checksum of itself, which is right.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verified: bool,
+    /// A keyed hash of the secret. The same secret has the same hash as long as the key is the same.
+    pub hash: String,
+    /// Originals of texts that were not UTF-8; see [`crate::Texts`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub raw: BTreeMap<String, String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_no_pid(pid: &u32) -> bool {
+    *pid == 0
+}
+
+/// Where a job can show a secret.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OutputPlace {
+    /// The job's standard output.
+    Stdout,
+    /// Its standard error.
+    Stderr,
+    /// Both, where they are the same.
+    Output,
+    /// A file that is kept after the job: an artifact, or the summary of a step.
+    File,
+    /// Something that a newer writer knows.
+    #[serde(other)]
+    Other,
+}
+
+/// How a secret was written.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Encoding {
+    /// As it is.
+    Plain,
+    /// In base64.
+    Base64,
+    /// In base64 of base64.
+    Base64Twice,
+    /// In a way that a newer writer knows.
     #[serde(other)]
     Other,
 }
@@ -1038,6 +1123,8 @@ pub enum LossReason {
     Malformed,
     /// The kernel skipped a program because it was already running on that processor.
     Recursion,
+    /// There were more than are told.
+    Limit,
     /// A reason that a newer writer knows.
     #[serde(other)]
     Other,

@@ -133,7 +133,10 @@ impl ReportBuilder {
             Body::Lockdown(lockdown) => self.lockdown(lockdown),
             Body::Lost(lost) => self.lost(lost),
             // What is to be said of it, its detection says.
-            Body::Tamper(_) | Body::MemoryAccess(_) | Body::SensitiveFile(_) => {}
+            Body::Tamper(_)
+            | Body::MemoryAccess(_)
+            | Body::SensitiveFile(_)
+            | Body::SecretFound(_) => {}
             Body::Unknown(kind) => self.unknown(kind),
             // A kind that is newer than this crate.
             _ => self.unknown("other"),

@@ -82,6 +82,11 @@ impl Tree {
             Body::Tamper(tamper) => self.act(event.time, tamper.process, tamper.pid),
             Body::MemoryAccess(access) => self.act(event.time, access.process, access.pid),
             Body::SensitiveFile(file) => self.act(event.time, file.process, file.pid),
+            Body::SecretFound(secret) => {
+                if let Some(id) = secret.process {
+                    self.act(event.time, id, secret.pid);
+                }
+            }
             Body::FileCreate(file)
             | Body::FileWrite(file)
             | Body::FileRename(file)

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Launch(LaunchOptions),
     #[command(name = outlast_name(), hide = true)]
     Outlast(OutlastOptions),
+    #[command(name = relay_name(), hide = true)]
+    Relay,
 }
 
 /// The hidden subcommand that `run` starts the command through.
@@ -37,6 +39,11 @@ pub(crate) const fn launch_name() -> &'static str {
 /// The hidden subcommand that `run` leaves behind where processes outlive the command.
 pub(crate) const fn outlast_name() -> &'static str {
     "__outlast"
+}
+
+/// The hidden subcommand that stands between a job and its output.
+pub(crate) const fn relay_name() -> &'static str {
+    "__relay"
 }
 
 /// Run a command and record what it does.
@@ -76,6 +83,12 @@ pub(crate) struct RunOptions {
     /// Findings on which the job is killed at once, all of it, with exit code 87: a list as for --fail-on
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) lockdown: Vec<String>,
+    /// A folder or file that is kept after the job, searched for secrets when the job has ended; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) artifacts: Vec<PathBuf>,
+    /// Leave the command's output alone: it is not searched for secrets
+    #[arg(long)]
+    pub(crate) no_output_scan: bool,
     /// Print no summary
     #[arg(long, short)]
     pub(crate) quiet: bool,

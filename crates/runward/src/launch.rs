@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
+use runward_agent::Outputs;
 use rustix::process::{Gid, Uid};
 use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, set_parent_process_death_signal, waitpid,
@@ -27,6 +28,7 @@ pub(crate) fn start(
     invoker: Option<&Invoker>,
     probe: Option<SocketAddr>,
     confinement: Option<Confinement>,
+    outputs: &mut Outputs,
 ) -> Result<Child> {
     let mut launcher = Command::new("/proc/self/exe");
     launcher.arg0("runward").arg(cli::launch_name());
@@ -49,6 +51,7 @@ pub(crate) fn start(
     if let Some(probe) = probe {
         launcher.arg(format!("--probe={probe}"));
     }
+    outputs.lead(&mut launcher);
     let child = launcher
         .arg("--")
         .args(command)

@@ -21,6 +21,7 @@ mod record;
 mod replay;
 mod report;
 mod run;
+mod secrets;
 mod upload;
 
 use std::process::ExitCode;
@@ -43,5 +44,6 @@ fn main() -> ExitCode {
         Command::Upload(options) => upload::upload(&options),
         Command::Launch(options) => launch::launch(&options),
         Command::Outlast(options) => outlast::outlast(&options),
+        Command::Relay => secrets::relay(),
     }
 }

@@ -20,6 +20,7 @@ use crate::cli::RunOptions;
 use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::report::write_reports;
+use crate::secrets::Secrets;
 use crate::{exit, launch, outlast, output, policy, probe, upload};
 
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
@@ -46,6 +47,7 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         &options,
         prepared.invoker.as_ref(),
         prepared.probe,
+        prepared.secrets,
     );
     outlast::leave_behind();
     let (status, finished) = match watched {
@@ -120,6 +122,7 @@ struct Prepared {
     /// What a fenced job must not reach; tried before the command starts.
     probe: Option<SocketAddr>,
     job: Job,
+    secrets: Secrets,
     folder: ReportFolder,
     invoker: Option<Invoker>,
     /// The record's way to a control plane, and where its pages are.
@@ -153,6 +156,8 @@ fn prepare(options: &RunOptions, wanted: Wanted) -> Result<Prepared> {
     check_machine()?;
     let folder = ReportFolder::create(&options.report, owner)?;
     let identity = runward_ci::identify(&variable);
+    let secrets = Secrets::prepare(options, &identity, owner)?;
+    notes.extend_from_slice(secrets.notes());
     let job = Job::prepare(
         JobOptions {
             context: context(&identity, &workspace),
@@ -186,6 +191,7 @@ fn prepare(options: &RunOptions, wanted: Wanted) -> Result<Prepared> {
         fail_on: wanted.fail_on,
         probe,
         job,
+        secrets,
         folder,
         invoker,
         following,
@@ -232,12 +238,19 @@ fn watch(
     options: &RunOptions,
     invoker: Option<&Invoker>,
     probe: Option<SocketAddr>,
+    mut secrets: Secrets,
 ) -> Result<(ExitStatus, Option<Finished>)> {
     // Before the child exists, so that no signal in between is lost.
     let mut signals =
         SignalsInfo::<WithOrigin>::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])
             .context("cannot handle signals")?;
-    let mut child = launch::start(&options.command, invoker, probe, confinement(options))?;
+    let mut child = launch::start(
+        &options.command,
+        invoker,
+        probe,
+        confinement(options),
+        &mut secrets.outputs,
+    )?;
     let started = job
         .start(child.id())
         .map_err(anyhow::Error::from)
@@ -267,22 +280,24 @@ fn watch(
     loop {
         let timeout = Timespec::try_from(tick).ok();
         let mut fds = vec![PollFd::new(&ended, PollFlags::IN)];
+        let mut listens = false;
         if failure.is_none() {
             fds.push(PollFd::from_borrowed_fd(job.urgent_fd(), PollFlags::IN));
             // Every other time at most, so that a job that reads such files over and over does not keep us awake.
-            fds.extend(
-                job.sensitive_fd()
-                    .filter(|_| rested)
-                    .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
-            );
+            let sensitive = job.sensitive_fd().filter(|_| rested);
+            listens = sensitive.is_some();
+            fds.extend(sensitive.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            let outputs = secrets.outputs.fds();
+            fds.extend(outputs.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         }
         // Interrupted by a signal: handled just below.
         let _ = poll(&mut fds, timeout.as_ref());
-        rested = !fds.get(2).is_some_and(|fd| !fd.revents().is_empty());
+        rested = !(listens && fds.get(2).is_some_and(|fd| !fd.revents().is_empty()));
         let over = fds.first().is_some_and(|fd| !fd.revents().is_empty());
         forward(&mut signals, &child);
         if failure.is_none() {
-            match job.tick() {
+            let ticked = secrets.record(&mut job).and_then(|()| job.tick());
+            match ticked {
                 Ok(_) if hurried => {}
                 Ok(true) => tick = TICK,
                 Ok(false) => tick = (tick * 2).min(IDLE_TICK),
@@ -298,9 +313,13 @@ fn watch(
         }
     }
     let status = child.wait().context("cannot learn how the command ended")?;
-    let finished = match failure {
-        Some(error) => Err(error),
-        None => job.finish(i32::from(exit::shell_code(status)), signal_of(status)),
+    let ended = secrets.finish(&mut job);
+    for sentence in job.take_findings() {
+        output::say(sentence);
+    }
+    let finished = match failure.map_or(ended, Err) {
+        Err(error) => Err(error),
+        Ok(()) => job.finish(i32::from(exit::shell_code(status)), signal_of(status)),
     };
     match finished {
         Ok(finished) => Ok((status, Some(finished))),

@@ -49,10 +49,10 @@ macro_rules! replay {
 /// All of them; a script in `replays/` says what each is.
 pub const REPLAYS: [Replay; 20] = [
     replay!("tj-actions",
-        named: &["runner-memory-read", "suspicious-destination"],
+        named: &["runner-memory-read", "secret-in-output", "suspicious-destination"],
         step: Some("__tj-actions_changed-files")),
     replay!("reviewdog",
-        named: &["runner-memory-read"],
+        named: &["runner-memory-read", "secret-in-output"],
         step: Some("__reviewdog_action-setup")),
     replay!("trivy",
         named: &["runner-memory-read", "credential-access", "suspicious-destination"],
