@@ -56,6 +56,7 @@ const TARGETS: [Target; 8] = [
         more_seeds: Some("crates/runward-baseline/tests/states"),
     },
     target("streams"),
+    target("secrets"),
 ];
 
 /// What libFuzzer needs to see which way an input went: counters at each edge, and the values of comparisons. These are

@@ -7,6 +7,8 @@ pub const VARIABLE: &str = "environment-variable";
 
 /// How many variables are looked for.
 const VARIABLES_MAX: usize = 64;
+/// How long a name may be, in bytes.
+const NAME_MAX: usize = 256;
 /// Shorter values stand in a log by chance. In bytes.
 const VALUE_MIN: usize = 8;
 /// Longer ones are files, not secrets. In bytes.
@@ -85,7 +87,7 @@ pub fn secret_variables<'a>(
 
 fn is_secret(name: &str, value: &[u8]) -> bool {
     let value = value.trim_ascii();
-    if !(VALUE_MIN..=VALUE_MAX).contains(&value.len()) || is_place(value) {
+    if !(VALUE_MIN..=VALUE_MAX).contains(&value.len()) || name.len() > NAME_MAX || is_place(value) {
         return false;
     }
     let name = name.to_ascii_uppercase();

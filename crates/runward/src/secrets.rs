@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use runward_agent::{Artifacts, Job, JobError, Outputs, Search};
 use runward_event::{JobIdentity, Provider};
+use rustix::process::setpriority_process;
 
 use crate::cli::{self, RunOptions};
 use crate::{exit, upload};
@@ -15,11 +16,15 @@ use crate::{exit, upload};
 /// Where GitHub takes the summary of a step from, which everybody sees who sees the run.
 const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
+/// The relay's nice value: before a build's compilers.
+const PRIORITY: i32 = -10;
+
 /// Where a job may show a secret.
 pub(crate) struct Secrets {
     pub(crate) outputs: Outputs,
     search: Search,
     artifacts: Vec<PathBuf>,
+    summary: Option<PathBuf>,
     notes: Vec<String>,
 }
 
@@ -51,12 +56,11 @@ impl Secrets {
         };
         notes.extend_from_slice(outputs.notes());
         let summary = add_mask.then(|| std::env::var_os(SUMMARY)).flatten();
-        let artifacts = options.artifacts.iter().cloned();
-        let artifacts = artifacts.chain(summary.map(PathBuf::from)).collect();
         Ok(Secrets {
             outputs,
             search,
-            artifacts,
+            artifacts: options.artifacts.clone(),
+            summary: summary.map(PathBuf::from),
             notes,
         })
     }
@@ -82,6 +86,9 @@ impl Secrets {
         }
         let new = self.outputs.notes().iter().skip(known).cloned();
         job.note_search(self.outputs.untold(), new);
+        // A step that writes no summary may have no file for it.
+        let summary = self.summary.take().filter(|path| path.exists());
+        self.artifacts.extend(summary);
         if self.artifacts.is_empty() {
             return Ok(());
         }
@@ -105,6 +112,8 @@ pub(crate) fn relay() -> ExitCode {
     // Out of reach of the terminal's signals, and of those that a script sends to its group. Where that fails, it still
     // passes on what is printed.
     let _ = rustix::process::setsid();
+    // What is read late is attributed to whoever runs by then. It works little, and the job waits for it.
+    let _ = setpriority_process(None, PRIORITY);
     match runward_agent::relay() {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the output has gone, or the disk is full: the job learns it by its next write.

@@ -22,6 +22,12 @@ const FILE_MAX: u64 = 64 << 20;
 const DEPTH_MAX: usize = 32;
 const TIME_MAX: Duration = Duration::from_secs(20);
 const READ: usize = 64 << 10;
+/// Without waiting: it could be a pipe.
+const FLAGS: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
 
 /// How files begin whose content is packed: nothing can be seen in them.
 const PACKED: [&[u8]; 7] = [
@@ -58,12 +64,7 @@ impl Artifacts {
                 finder: &finder,
                 begun,
             };
-            match openat(
-                CWD,
-                path,
-                OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
-                Mode::empty(),
-            ) {
+            match openat(CWD, path, FLAGS, Mode::empty()) {
                 Ok(fd) => walk.look(File::from(fd), path, 0),
                 Err(_) => walk.artifacts.unreadable += 1,
             }
@@ -83,19 +84,19 @@ impl Artifacts {
 
     /// What a reader should know about what was not looked at, a sentence each.
     pub fn notes(&self) -> Vec<String> {
-        let say = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}."));
+        let say = |what: &str, count: u64| (count > 0).then(|| format!("{what}: {count}."));
         [
             say(
+                "Archives among the artifacts that were not looked into for secrets",
                 self.packed,
-                "archives among the artifacts were not looked into for secrets",
             ),
             say(
+                "Artifacts that were not searched for secrets, or not to their end, because there is too much",
                 self.left,
-                "artifacts were not searched for secrets, or not to their end: there is too much",
             ),
             say(
+                "Artifacts that could not be read to search them for secrets",
                 self.unreadable,
-                "artifacts could not be read and were not searched for secrets",
             ),
         ]
         .into_iter()
@@ -151,13 +152,7 @@ impl Walk<'_> {
             if matches!(name, b"." | b"..") || entry.file_type() == FileType::Symlink {
                 continue;
             }
-            // Without waiting: it could be a pipe.
-            let flags = OFlags::RDONLY
-                | OFlags::NOFOLLOW
-                | OFlags::NONBLOCK
-                | OFlags::NOCTTY
-                | OFlags::CLOEXEC;
-            match openat(folder, entry.file_name(), flags, Mode::empty()) {
+            match openat(folder, entry.file_name(), FLAGS, Mode::empty()) {
                 Ok(fd) => {
                     let path = path.join(std::ffi::OsStr::from_bytes(name));
                     self.look(File::from(fd), &path, depth + 1);

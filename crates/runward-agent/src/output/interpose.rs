@@ -108,14 +108,14 @@ impl Outputs {
     pub fn take(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
         for end in &mut self.relays {
-            let untold = &mut self.untold;
-            if end.receive().is_err() && !end.settled {
+            let gone = end.receive().is_err();
+            end.read_lines(&mut seen, &mut self.untold);
+            if gone && !end.settled && !end.received.contains(&b'\n') {
                 // It was killed: what it copied last was not looked at, and nothing is copied any more.
                 end.settled = true;
                 self.notes
                     .push(format!("{} was not looked at to its end.", name(end.place)));
             }
-            end.read_lines(&mut seen, untold);
         }
         seen
     }
@@ -204,6 +204,9 @@ impl End {
     fn read_lines(&mut self, seen: &mut Vec<Seen>, untold: &mut u64) {
         for _ in 0..LINES_MAX {
             let Some(end) = self.received.iter().position(|byte| *byte == b'\n') else {
+                if self.received.len() >= LINE_MAX {
+                    self.received.clear();
+                }
                 return;
             };
             let line: Vec<u8> = self.received.drain(..=end).collect();

@@ -26,5 +26,6 @@ mod protect;
 mod replays;
 mod report;
 mod sensitive;
+mod secrets;
 mod strace;
 mod upload;
