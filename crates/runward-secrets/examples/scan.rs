@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use runward_secrets::{Finder, Stream};
+use runward_secrets::{Finder, Found, Stream};
 
 /// What the relay reads at once.
 const READ: usize = 64 << 10;
@@ -12,12 +12,13 @@ const READ: usize = 64 << 10;
 fn main() -> std::io::Result<()> {
     let begun = Instant::now();
     let finder = Finder::new([0; 32], Vec::new(), true);
-    println!("ready after {:?}", begun.elapsed());
+    let ready = begun.elapsed().as_secs_f64() * 1e3;
+    println!("ready after {ready:.1} ms");
     for path in std::env::args_os().skip(1) {
         let text = std::fs::read(&path)?;
         let begun = Instant::now();
         let mut stream = Stream::default();
-        let mut sink = |found| println!("{found:?}");
+        let mut sink = |found: Found| println!("line {}: {}", found.line, found.rule);
         for piece in text.chunks(READ) {
             stream.feed(&finder, piece, &mut sink);
         }

@@ -21,6 +21,8 @@ const BYTES_MAX: u64 = 512 << 20;
 const FILE_MAX: u64 = 64 << 20;
 const DEPTH_MAX: usize = 32;
 const TIME_MAX: Duration = Duration::from_secs(20);
+/// How many findings of all files are told.
+const TOLD_MAX: usize = 1_000;
 const READ: usize = 64 << 10;
 /// Without waiting: it could be a pipe.
 const FLAGS: OFlags = OFlags::RDONLY
@@ -169,6 +171,10 @@ impl Walk<'_> {
         let artifacts = &mut *self.artifacts;
         let boot_ns = Clock::boot_ns();
         let mut sink = |found| {
+            if artifacts.seen.len() >= TOLD_MAX {
+                artifacts.untold += 1;
+                return;
+            }
             artifacts.seen.push(Seen {
                 boot_ns,
                 place: OutputPlace::File,
