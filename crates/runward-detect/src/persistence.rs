@@ -188,3 +188,32 @@ const IMAGES: [&str; 4] = [
 fn is_in_an_image(path: &str) -> bool {
     IMAGES.iter().any(|folder| path.contains(folder))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_an_action_that_was_there_is_replaced_however_it_is_done() {
+        let mut actions = Actions::default();
+        assert!(!actions.is_replaced(FileAct::Create, "new"));
+        assert!(!actions.is_replaced(FileAct::Write, "new"));
+        assert!(!actions.is_replaced(FileAct::Delete, "new"));
+        assert!(!actions.is_replaced(FileAct::Delete, "old"));
+        assert!(actions.is_replaced(FileAct::Create, "old"));
+        assert!(actions.is_replaced(FileAct::Write, "other"));
+        assert!(actions.is_replaced(FileAct::Rename, "third"));
+        assert!(!actions.is_replaced(FileAct::Rename, "x/node_modules/third"));
+    }
+
+    #[test]
+    fn a_flood_of_removed_files_hides_none() {
+        let mut actions = Actions::default();
+        for n in 0..2 * ACTION_FILES {
+            actions.is_replaced(FileAct::Delete, &format!("old-{n}"));
+            actions.is_replaced(FileAct::Create, &format!("made-{n}"));
+        }
+        assert!(actions.removed.len() <= ACTION_FILES && actions.made.len() <= ACTION_FILES);
+        assert!(actions.is_replaced(FileAct::Create, &format!("old-{}", ACTION_FILES + 7)));
+    }
+}

@@ -15,6 +15,7 @@ pub fn sensitive_places() -> impl Iterator<Item = (SensitiveClass, &'static str)
     TABLE.list.iter().map(|place| {
         let class = match place.class {
             Class::Credential | Class::Project => SensitiveClass::Credential,
+            Class::None => SensitiveClass::Other,
             _ => SensitiveClass::Persistence,
         };
         (class, place.pattern)
@@ -34,6 +35,7 @@ pub(crate) struct Listed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
+    None,
     Credential,
     Project,
     Start,
@@ -47,6 +49,7 @@ pub(crate) enum Class {
 impl Class {
     fn parse(word: &str) -> Option<Class> {
         Some(match word {
+            "none" => Class::None,
             "credential" => Class::Credential,
             "project" => Class::Project,
             "start" => Class::Start,

@@ -634,7 +634,7 @@ impl Changes {
             pid: actor.pid,
             boot_ns: actor.boot_ns,
         };
-        for (path, place, file) in self.sensitive.walk(&folder, &path) {
+        for (path, place, file) in self.sensitive.walk(folder, &path) {
             let mut deed = Deed {
                 act: FileAct::Rename,
                 place,

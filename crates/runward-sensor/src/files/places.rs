@@ -12,7 +12,7 @@ use runward_event::SensitiveClass;
 /// everything below. Of several patterns that fit a file, the first one counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// What is told of it.
+    /// What is told of it; of [`SensitiveClass::Other`] nothing is.
     pub class: SensitiveClass,
     /// Where it is.
     pub pattern: String,

@@ -45,8 +45,12 @@ const OPEN_FOR_NS: u64 = 15_000_000;
 const MAX_TOLD: usize = 20_000;
 /// How much of a file of Python's is read to see whether it runs code.
 const PTH_READ: u64 = 1 << 16;
-/// How many folders below one that was renamed are looked through, and how many files of them are told.
-const MAX_WALKED: usize = 1000;
+/// How many entries of renamed folders are looked at in one drain.
+const MAX_WALKED: usize = 10_000;
+/// How many folders wait meanwhile to be looked through: each is an open descriptor.
+const MAX_FOLDERS: usize = 128;
+/// How many files of them are held open to be told of.
+const MAX_FOUND: usize = 256;
 
 /// Files at places, and what was told of them.
 #[derive(Debug)]
@@ -55,8 +59,10 @@ pub(crate) struct Sensitive {
     /// Missing when there are no places, or the kernel has no groups left.
     group: Option<OwnedFd>,
     marked: HashMap<Handle, Marked>,
-    /// Files that could not be marked.
-    refused: usize,
+    /// Files that could not be marked, or looked at, since this was told.
+    refused: u64,
+    /// How many entries of renamed folders may still be looked at before the next drain.
+    walk: usize,
     opened: HashMap<(Handle, u32), Opened>,
     told: HashSet<u64>,
     hasher: RandomState,
@@ -113,6 +119,7 @@ impl Sensitive {
             group,
             marked: HashMap::new(),
             refused: 0,
+            walk: MAX_WALKED,
             opened: HashMap::new(),
             told: HashSet::new(),
             hasher: RandomState::new(),
@@ -137,16 +144,15 @@ impl Sensitive {
     }
 
     /// What of this can't be done here, in a sentence.
-    pub(crate) fn note(&self) -> Option<String> {
-        match (&self.group, self.refused) {
+    pub(crate) fn note(&mut self) -> Option<String> {
+        match (&self.group, std::mem::take(&mut self.refused)) {
             (None, _) if !self.places.is_empty() => Some(
                 "who reads credentials is not told: the kernel makes no more fanotify groups, or none that tell of files"
                     .to_owned(),
             ),
-            (Some(_), 1..) => Some(format!(
-                "who reads credentials is told of some files only: {} could not be watched, because of their file system \
-                 or their number",
-                self.refused
+            (Some(_), refused @ 1..) => Some(format!(
+                "who reads credentials is told of some files only: {refused} could not be watched, because of their \
+                 file system or their number"
             )),
             _ => None,
         }
@@ -176,7 +182,8 @@ impl Sensitive {
             Some(SensitiveClass::Credential) => {
                 changes | libc::FAN_OPEN | libc::FAN_ACCESS | libc::FAN_CLOSE_NOWRITE
             }
-            _ => changes,
+            Some(SensitiveClass::Persistence) => changes,
+            _ => return,
         };
         let link = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let Ok(link) = link else { return };
@@ -210,6 +217,12 @@ impl Sensitive {
         self.buffer = buffer;
         self.group = Some(group);
         self.settle(all, to);
+        self.walk = MAX_WALKED;
+        let refused = std::mem::take(&mut self.refused);
+        if refused > 0 {
+            lost += 1;
+            tell_lost(refused, LossReason::NoMemory, boot_ns(), to);
+        }
         lost
     }
 
@@ -228,14 +241,7 @@ impl Sensitive {
                 }
             };
             lost += 1;
-            (to.sink)(Change {
-                boot_ns: now,
-                body: Body::Lost(Lost {
-                    lost: EventKind::SensitiveFile,
-                    count: 1,
-                    reason,
-                }),
-            });
+            tell_lost(1, reason, now, to);
         }
         lost
     }
@@ -366,43 +372,58 @@ impl Sensitive {
         });
     }
 
-    /// Files at places below a folder that was given a name; at most so many, and no deeper than they can be.
-    pub(crate) fn walk(&self, folder: &OwnedFd, path: &[u8]) -> Vec<(Vec<u8>, usize, OwnedFd)> {
+    /// Files at places below a folder that was given a name.
+    pub(crate) fn walk(&mut self, folder: OwnedFd, path: &[u8]) -> Vec<(Vec<u8>, usize, OwnedFd)> {
         let mut found = Vec::new();
-        let Ok(own) = folder.try_clone() else {
-            return found;
-        };
-        let mut folders = vec![(own, path.to_vec())];
-        let mut walked = 0;
+        let mut folders = vec![(folder, path.to_vec())];
         while let Some((folder, path)) = folders.pop() {
-            walked += 1;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let Ok(open) = rustix::fs::openat(&folder, c".", flags, Mode::empty()) else {
+            let open = rustix::fs::openat(&folder, c".", flags, Mode::empty());
+            let Some(entries) = open.ok().and_then(|open| rustix::fs::Dir::new(open).ok()) else {
                 continue;
             };
-            let Ok(entries) = rustix::fs::Dir::new(open) else {
-                continue;
-            };
-            for entry in entries.flatten().take(MAX_ENTRIES) {
+            for entry in entries.flatten() {
                 let name = entry.file_name().to_bytes();
-                if matches!(name, b"." | b"..") || found.len() + folders.len() > MAX_WALKED {
+                if matches!(name, b"." | b"..") {
                     continue;
                 }
+                if self.walk == 0 {
+                    self.refused += 1;
+                    return found;
+                }
+                self.walk -= 1;
                 let below = [&path, name].join(&b'/');
-                let Some(file) = file_in(&folder, name) else {
-                    continue;
+                let is_folder = entry.file_type() == FileType::Directory;
+                let place = match is_folder {
+                    true => None,
+                    false => self.places.find(&below),
                 };
-                if entry.file_type() == FileType::Directory {
-                    if walked < MAX_WALKED && self.places.may_be_below(&below) {
-                        folders.push((file, below));
+                if place.is_none() && !(is_folder && self.places.may_be_below(&below)) {
+                    continue;
+                }
+                match (file_in(&folder, name), place) {
+                    (Some(file), Some(place)) if found.len() < MAX_FOUND => {
+                        found.push((below, place, file));
                     }
-                } else if let Some(place) = self.places.find(&below) {
-                    found.push((below, place, file));
+                    (Some(folder), None) if folders.len() < MAX_FOLDERS => {
+                        folders.push((folder, below));
+                    }
+                    (Some(_), _) => self.refused += 1,
+                    (None, _) => {}
                 }
             }
         }
         found
     }
+}
+
+fn tell_lost(count: u64, reason: LossReason, boot_ns: u64, to: &mut Audience<'_>) {
+    let body = Body::Lost(Lost {
+        lost: EventKind::SensitiveFile,
+        count,
+        reason,
+    });
+    (to.sink)(Change { boot_ns, body });
 }
 
 impl Marked {
