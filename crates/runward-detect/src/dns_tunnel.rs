@@ -36,6 +36,9 @@ struct Zone {
 
 /// Domains that are followed. When there are more, following starts over.
 const ZONES_MAX: usize = 1_000;
+/// A name of DNS has at most 253 bytes, four times that when every one of them is escaped. Only a record that no sensor
+/// wrote has longer ones.
+const MAX_NAME: usize = 1_024;
 /// Names of one domain that are told apart; the bound of the bytes is reached long before.
 const NAMES_MAX: usize = 1_000;
 /// Labels that make a domain: `example.com`. What is below a public suffix of two labels counts together, which makes
@@ -58,7 +61,7 @@ impl Detection for DnsTunnel {
         let Body::Dns(dns) = &event.body else {
             return;
         };
-        if dns.message != DnsMessageKind::Query {
+        if dns.message != DnsMessageKind::Query || dns.name.len() > MAX_NAME {
             return;
         }
         let Some((front, domain)) = split(&dns.name) else {

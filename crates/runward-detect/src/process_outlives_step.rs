@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use runward_event::{Body, Event, ProcessId, Time};
-use runward_tree::{Parent, Process, Tree};
+use runward_tree::{Parent, Process, Step, Tree};
 
 use crate::programs::base_name;
 use crate::sentence::{actor, quote};
@@ -20,13 +20,19 @@ pub(crate) static ABOUT: About = About {
 /// Processes that are left when their step's first process has ended, and when the job has.
 #[derive(Default)]
 pub(crate) struct ProcessOutlivesStep {
-    /// First processes of steps that have ended, with when; looked at a moment later, because ends take some time.
+    /// First processes of steps that have ended, with when; looked at a moment later, because ends take some time,
+    /// and together with those that follow.
     ended: Vec<(ProcessId, Time)>,
+    /// How often all processes were looked at.
+    looks: usize,
     told: HashSet<ProcessId>,
 }
 
 /// How long after the end of a step's first process those below it may take.
 const GRACE_NS: u64 = 1_000_000_000;
+/// How many times all processes are looked at for steps that have ended. Each look takes in what has ended since the
+/// last one, and costs as much as there are processes: a job that makes a step of each process must not make it dear.
+const LOOKS_MAX: usize = 500;
 /// Ends that wait for a look; more than any job has at once.
 const ENDED_MAX: usize = 256;
 /// Findings of one job; a thousand processes that stay behind say no more.
@@ -84,25 +90,47 @@ impl Detection for ProcessOutlivesStep {
 
 impl ProcessOutlivesStep {
     fn look_at_ended(&mut self, event: &Event, tree: &Tree, findings: &mut Vec<Finding>) {
+        let last = matches!(event.body, Body::JobEnd(_));
+        let patience = if last { GRACE_NS } else { 2 * GRACE_NS };
+        let waited = |at: &Time| event.time.nanos_since(*at);
+        if self
+            .ended
+            .first()
+            .is_none_or(|(_, at)| waited(at) <= patience)
+        {
+            return;
+        }
         let due = self
             .ended
             .iter()
-            .position(|(_, at)| event.time.nanos_since(*at) <= GRACE_NS)
+            .position(|(_, at)| waited(at) <= GRACE_NS)
             .unwrap_or(self.ended.len());
-        for (first, _) in self.ended.drain(..due).collect::<Vec<_>>() {
-            let Some(step) = tree.process(first).and_then(|process| process.step.clone()) else {
+        let ended: Vec<_> = self.ended.drain(..due).collect();
+        if self.looks >= LOOKS_MAX {
+            return;
+        }
+        self.looks += 1;
+        // By step: its first processes that have ended.
+        let mut steps: HashMap<&Step, Vec<ProcessId>> = HashMap::new();
+        for (first, _) in ended {
+            if let Some(step) = tree.process(first).and_then(|p| p.step.as_deref()) {
+                steps.entry(step).or_default().push(first);
+            }
+        }
+        for process in tree.processes() {
+            if process.exit.is_some() || runs_above(tree, process) {
+                continue;
+            }
+            let Some((step, firsts)) = process
+                .step
+                .as_deref()
+                .and_then(|step| steps.get_key_value(step))
+            else {
                 continue;
             };
-            let place = format!("its step ({})", quote(&step.name));
-            let mut below = HashMap::new();
-            for process in tree.processes() {
-                if process.exit.is_none()
-                    && process.step.as_ref() == Some(&step)
-                    && !runs_above(tree, process)
-                    && is_below(tree, process.id, first, &mut below)
-                {
-                    self.tell(event, tree, process, &place, findings);
-                }
+            if is_below(tree, process.id, firsts) {
+                let place = format!("its step ({})", quote(&step.name));
+                self.tell(event, tree, process, &place, findings);
             }
         }
     }
@@ -160,21 +188,10 @@ fn runs_above(tree: &Tree, process: &Process) -> bool {
 /// How far up a first process is looked for.
 const CLIMB: usize = 256;
 
-fn is_below(
-    tree: &Tree,
-    id: ProcessId,
-    first: ProcessId,
-    known: &mut HashMap<ProcessId, bool>,
-) -> bool {
-    if let Some(answer) = known.get(&id) {
-        return *answer;
-    }
-    let answer = tree
-        .climb(id)
+fn is_below(tree: &Tree, id: ProcessId, firsts: &[ProcessId]) -> bool {
+    tree.climb(id)
         .take(CLIMB)
-        .any(|process| process.id == first);
-    known.insert(id, answer);
-    answer
+        .any(|process| firsts.contains(&process.id))
 }
 
 fn known_daemon(tree: &Tree, id: ProcessId) -> Option<&'static str> {

@@ -42,6 +42,11 @@ struct Key {
 /// none is missed, and memory stays below 10 MB even with the longest paths.
 const MAX_REPORTED: usize = 2_000;
 
+/// Bytes of a path that tell one file from another; the kernel's own limit for a path.
+const MAX_PATH: usize = 4_096;
+/// Bytes of a hash: SHA-256 in hexadecimal digits.
+const MAX_HASH: usize = 64;
+
 /// How much of a hash a sentence shows; git's own short form.
 const SHORT_HASH: usize = 7;
 
@@ -67,9 +72,9 @@ impl Detection for SourceCodeOverwritten {
             self.reported.clear();
         }
         let is_new = self.reported.insert(Key {
-            path: change.path.clone(),
+            path: head(&change.path, MAX_PATH),
             process: change.process,
-            hash: change.hash_after.clone().unwrap_or_default(),
+            hash: head(after, MAX_HASH),
             mount: change.mount.as_ref().map(|mount| mount.point.clone()),
         });
         if !is_new {
@@ -243,6 +248,11 @@ fn mounted(mount: &MountOver) -> String {
         false => "",
     };
     format!("{} at {place}{who_sees}", quote(&mount.file_system))
+}
+
+/// The first bytes of `text`, at most `max`, cut between characters.
+fn head(text: &str, max: usize) -> String {
+    text[..text.floor_char_boundary(max)].to_owned()
 }
 
 fn short(hash: &str) -> String {

@@ -3,6 +3,8 @@
 //!
 //! After a wanted change, `UPDATE_EXPECT=1 cargo test -p runward-detect` writes the expected results anew; read them.
 
+mod bounded;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
