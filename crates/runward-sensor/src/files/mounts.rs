@@ -165,18 +165,27 @@ impl MountWatch {
             self.caller = Some(caller);
             return;
         }
-        if let Some(known) = self.others.iter_mut().find(|other| other.inode == inode) {
-            known.caller = Some(caller);
-            known.until = known.until.max(now.saturating_add(HOLD_NS));
-            return;
-        }
         // The process itself may be gone already, but not whoever it made the mount for.
         let opened = pids.iter().find_map(|pid| {
             Namespace::open(&format!("/proc/{pid}"), true).filter(|opened| opened.inode == inode)
         });
+        let until = now.saturating_add(HOLD_NS);
+        let known = self.others.iter().position(|other| other.inode == inode);
+        if let Some(at) = known
+            && let Some(known) = self.others.get_mut(at)
+        {
+            let moved = |opened: &Namespace| mount_of(&opened.root) != mount_of(&known.root);
+            if !opened.as_ref().is_some_and(moved) {
+                known.caller = Some(caller);
+                known.until = known.until.max(until);
+                return;
+            }
+            // It has another root by now, as a container gets: what was opened shows nothing of that.
+            self.others.remove(at);
+        }
         let Some(mut opened) = opened else { return };
         opened.caller = Some(caller);
-        opened.until = now.saturating_add(HOLD_NS);
+        opened.until = until;
         for line in self.own.iter().flat_map(|own| &own.known) {
             *opened.copied.entry(line.point.clone()).or_default() += 1;
         }

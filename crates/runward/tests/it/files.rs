@@ -295,6 +295,9 @@ fn a_mount_that_shows_the_same_bytes_is_no_finding() {
     }
 }
 
+/// A build in a shell that has nothing but itself.
+const WORK: &str = "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done";
+
 #[test]
 fn a_container_shows_the_workspace_as_it_is_or_is_found_out() {
     requires!(Root, Program("git"), Program("podman"), Program("busybox"));
@@ -342,7 +345,7 @@ fn a_container_shows_the_workspace_as_it_is_or_is_found_out() {
             command.arg(format!("{}:{workspace}/{over}", place("other")));
         }
         command.args(["--tmpfs", &format!("{workspace}/ignored")]);
-        command.args(["--rootfs", &place("root"), "/bin/sh", "-c", "exit 0"]);
+        command.args(["--rootfs", &place("root"), "/bin/sh", "-c", WORK]);
         let recorded = bed.finish(&mut command);
         assert!(recorded.ran.worked(), "{}", recorded.ran.stderr);
         let found: Vec<&str> = overwritten(&recorded)
