@@ -74,8 +74,11 @@ impl Detection for SourceCodeOverwritten {
         let is_new = self.reported.insert(Key {
             path: head(&change.path, MAX_PATH),
             process: change.process,
-            hash: head(after, MAX_HASH),
-            mount: change.mount.as_ref().map(|mount| mount.point.clone()),
+            hash: head(change.hash_after.as_deref().unwrap_or_default(), MAX_HASH),
+            mount: change
+                .mount
+                .as_ref()
+                .map(|mount| head(&mount.point, MAX_PATH)),
         });
         if !is_new {
             return;

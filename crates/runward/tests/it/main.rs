@@ -25,7 +25,7 @@ mod processes;
 mod protect;
 mod replays;
 mod report;
-mod sensitive;
 mod secrets;
+mod sensitive;
 mod strace;
 mod upload;
