@@ -44,6 +44,7 @@ const fn target(name: &'static str) -> Target {
 const TARGETS: [Target; 8] = [
     target("policy-list"),
     target("policy-file"),
+    target("block-list"),
     target("dns"),
     Target {
         name: "first-bytes",

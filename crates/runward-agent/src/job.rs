@@ -9,16 +9,18 @@ use runward_event::{
     Body, EventKind, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, LossReason, Mode,
     OutputPlace, SecretFound, Texts,
 };
-use runward_policy::{Matcher, Policy};
+use runward_policy::{BlockList, Matcher, Policy};
 use runward_report::Report;
 use runward_sensor::files::{Change, Config, Place, Watcher};
 use runward_sensor::{Clock, Loss, Sensor, SensorError, SensorEvent, SensorOptions};
 
+use crate::block_list;
 use crate::fence::{BlockError, Fenced, policy_rules};
 use crate::folder::{EVENTS, FolderError, ReportFolder};
 use crate::lockdown::Lockdown;
 use crate::output::{Seen, author};
 use crate::recorder::Recorder;
+use crate::resolvers;
 
 /// The number of the job inside its sensor; `runward run` has one job.
 const JOB: u64 = 1;
@@ -58,6 +60,10 @@ pub struct JobOptions {
     pub policy: Policy,
     /// The findings on which it is killed.
     pub lockdown: Selection,
+    /// What it may not reach, in audit mode too.
+    pub block_list: Arc<BlockList>,
+    /// Whether it may run where the block list can't be enforced; the record says so then.
+    pub block_list_optional: bool,
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -117,11 +123,14 @@ impl Job {
     pub fn prepare(options: JobOptions, folder: &ReportFolder) -> Result<Job, JobError> {
         let events = folder.create_file(EVENTS)?;
         let block = options.requested_mode == Mode::Block;
-        let mut sensor = Sensor::open(SensorOptions {
+        let block_list = Arc::clone(&options.block_list);
+        let sensor_options = SensorOptions {
             fence: block,
             lockdown: !options.lockdown.is_empty(),
             ..SensorOptions::default()
-        })?;
+        };
+        let blocking = block_list::open(sensor_options, &block_list, options.block_list_optional)?;
+        let mut sensor = blocking.sensor;
         if block {
             sensor.protect_report(folder.path())?;
         }
@@ -131,6 +140,7 @@ impl Job {
                     &mut sensor,
                     JOB,
                     Arc::new(Matcher::new(options.policy.clone())),
+                    Arc::clone(&block_list),
                 )
             })
             .transpose()?;
@@ -139,11 +149,15 @@ impl Job {
             .transpose()?;
         let hurried = lockdown.is_some();
         let mut start = job_start(&options, &sensor);
+        if blocking.enforced {
+            start.block_lists = options.block_list.lists().to_vec();
+        }
+        start.notes.extend(blocking.note);
         start
             .notes
             .extend(lockdown.iter().map(|lockdown| lockdown.strength(&sensor)));
         let gate = fenced.as_ref().map(Fenced::gate);
-        let recorder = Recorder::new(Clock::new(), JOB, events, gate, lockdown);
+        let recorder = Recorder::new(Clock::new(), JOB, events, gate, block_list, lockdown);
         let config = Config {
             workspace: options.workspace,
             homes: options.homes,
@@ -475,6 +489,8 @@ fn job_start(options: &JobOptions, sensor: &Sensor) -> JobStart {
             .into_owned(),
         policy: policy_rules(&options.policy),
         lockdown: options.lockdown.words().to_vec(),
+        block_lists: Vec::new(),
+        resolvers: resolvers::of_machine(),
         notes: options.notes.clone(),
         raw: texts.into_raw(),
     }

@@ -4,6 +4,7 @@
 //! go in one direction, from the sensor through the recorder to the report. It has one thread, the caller's, that of a fenced job's resolver,
 //! and one that sends the record where it goes to a control plane.
 
+mod block_list;
 mod context;
 mod fence;
 mod findings;
@@ -15,6 +16,7 @@ mod output;
 mod pids;
 mod recorder;
 mod refusals;
+mod resolvers;
 mod upload;
 
 pub use context::read_context;

@@ -8,7 +8,7 @@ use runward_event::{
     Body, DnsMessageKind, DnsTransport, Event, EventKind, LossReason, Lost, ProcessId, Protocol,
     Reason, Refused, Time, write_line,
 };
-use runward_policy::Name;
+use runward_policy::{BlockList, Name};
 use runward_report::ReportBuilder;
 use runward_sensor::{Clock, Loss, SensorEvent};
 use runward_tree::Tree;
@@ -34,6 +34,8 @@ pub(crate) struct Recorder {
     report: ReportBuilder,
     /// What the resolver of a fenced job answers by.
     gate: Option<Arc<JobGate>>,
+    /// What no job reaches: names the entry of each refusal because of it.
+    block_list: Arc<BlockList>,
     refusals: Refusals,
     findings: Findings,
     lockdown: Option<Lockdown>,
@@ -48,6 +50,7 @@ impl Recorder {
         job: u64,
         events: File,
         gate: Option<Arc<JobGate>>,
+        block_list: Arc<BlockList>,
         lockdown: Option<Lockdown>,
     ) -> Recorder {
         Recorder {
@@ -58,6 +61,7 @@ impl Recorder {
             pids: Pids::default(),
             report: ReportBuilder::new(),
             gate,
+            block_list,
             refusals: Refusals::default(),
             findings: Findings::default(),
             lockdown,
@@ -89,7 +93,10 @@ impl Recorder {
         let gate = self.gate.as_ref()?;
         let name = Name::parse(&dns.name).ok();
         let allowed = name.filter(|name| gate.matcher().is_name_allowed(name));
+        let listed = self.block_list.name(&dns.name).is_some();
         let reason = match (&dns.message, allowed) {
+            (DnsMessageKind::Query, _) if listed => Reason::BlockList,
+            (DnsMessageKind::Answer, _) if listed => return None,
             (DnsMessageKind::Query, None) => Reason::NotAllowed,
             (DnsMessageKind::Answer, Some(name))
                 if dns.rcode.as_deref() == Some(NO_SUCH_NAME) && gate.is_one_too_many(&name) =>
@@ -110,6 +117,7 @@ impl Recorder {
             port: dns.port,
             name: Some(dns.name.clone()),
             reason,
+            listed: None,
         })
     }
 
@@ -153,6 +161,7 @@ impl Recorder {
                 .name(connect.ip, connect.process)
                 .map(str::to_owned);
         }
+        self.name_entry(&mut body);
         if let Body::MemoryAccess(access) = &mut body {
             access.target = self.pids.process(access.target_pid, time);
         }
@@ -205,6 +214,26 @@ impl Recorder {
     /// How lockdown ended the job, once, in a sentence.
     pub(crate) fn take_lockdown(&mut self) -> Option<String> {
         self.lockdown.as_mut().and_then(Lockdown::take)
+    }
+
+    /// Says which entry of a block list stopped something. The kernel has the same entries, and tells only that one did.
+    fn name_entry(&self, body: &mut Body) {
+        let (reason, name, ip, listed) = match body {
+            Body::Connect(connect) => (connect.reason, None, connect.ip, &mut connect.listed),
+            Body::Refused(refused) => (
+                Some(refused.reason),
+                refused.name.as_deref(),
+                refused.ip,
+                &mut refused.listed,
+            ),
+            _ => return,
+        };
+        if reason == Some(Reason::BlockList) {
+            let by_name = name.and_then(|name| self.block_list.name(name));
+            *listed = by_name
+                .or_else(|| self.block_list.address(ip))
+                .map(Box::new);
+        }
     }
 
     fn write(&mut self, event: &Event) {

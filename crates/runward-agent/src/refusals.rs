@@ -28,6 +28,10 @@ impl Refusals {
             self.follow(body);
             return;
         };
+        // A finding tells it, with the entry of the list.
+        if refusal.reason == Reason::BlockList {
+            return;
+        }
         // A stream that said no name was looked up under one.
         let known = refusal.stopped.and_then(|id| self.names.get(&id));
         refusal.name = refusal.name.or(known.map(String::as_str));

@@ -1,14 +1,16 @@
 use std::collections::{HashMap, HashSet};
 
-use runward_event::{Body, DnsMessageKind, Event, ProcessId};
+use runward_event::{Body, Connect, Dns, DnsMessageKind, Event, ProcessId};
 use runward_tree::Tree;
 
+use crate::refusal::destination;
+use crate::resolvers::Resolvers;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
 pub(crate) static ABOUT: About = About {
     id: "dns-tunnel",
-    title: "Data that leaves inside the names that are looked up",
+    title: "Data that leaves inside the names that are looked up, or names looked up where nobody sees it",
     severity: Severity::High,
     confidence: Confidence::Medium,
     needs: "questions to DNS",
@@ -17,8 +19,10 @@ pub(crate) static ABOUT: About = About {
 };
 
 /// Many long names below one domain, or many bytes in all. Each name counts once: asking again carries nothing new.
+/// And calls to name servers that are not the machine's.
 #[derive(Default)]
 pub(crate) struct DnsTunnel {
+    resolvers: Resolvers,
     zones: HashMap<String, Zone>,
 }
 
@@ -58,9 +62,45 @@ impl Detection for DnsTunnel {
     }
 
     fn observe(&mut self, event: &Event, tree: &Tree, findings: &mut Vec<Finding>) {
-        let Body::Dns(dns) = &event.body else {
+        match &event.body {
+            Body::JobStart(start) => self.resolvers.start(start),
+            Body::Connect(connect) => self.call(connect, event, tree, findings),
+            Body::Dns(dns) => self.question(dns, event, tree, findings),
+            _ => {}
+        }
+    }
+}
+
+impl DnsTunnel {
+    /// Tells a call to somebody else's name server.
+    fn call(&mut self, connect: &Connect, event: &Event, tree: &Tree, findings: &mut Vec<Finding>) {
+        let Some(foreign) = self.resolvers.foreign(connect) else {
             return;
         };
+        let label = destination(
+            connect.name.as_deref(),
+            connect.ip,
+            connect.port,
+            connect.protocol,
+        );
+        let owner = foreign
+            .owner
+            .map_or_else(String::new, |owner| format!(" ({owner})"));
+        let message = format!(
+            "{} called {}{owner} {}: it is not one of the machine's name servers",
+            actor(tree, Some(connect.process), connect.pid),
+            quote(&label),
+            foreign.how
+        );
+        let mut finding = ABOUT.finding(event, Some(connect.process), message);
+        finding.severity = foreign.severity;
+        finding.confidence = Confidence::Low;
+        finding.destination = Some(label);
+        findings.push(finding);
+    }
+
+    /// Adds up what names carry.
+    fn question(&mut self, dns: &Dns, event: &Event, tree: &Tree, findings: &mut Vec<Finding>) {
         if dns.message != DnsMessageKind::Query || dns.name.len() > MAX_NAME {
             return;
         }

@@ -25,6 +25,7 @@ mod privileged_container;
 mod process_outlives_step;
 mod programs;
 mod refusal;
+mod resolvers;
 mod reverse_shell;
 mod runner_memory_read;
 mod secret_in_output;
@@ -39,6 +40,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use about::{About, Confidence};
+pub use listed::known_bad;
 pub use places::sensitive_places;
 pub use platform::runner_names;
 pub use refusal::{Refusal, destination, reason_sentence};

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use crate::Severity;
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| parse(include_str!("../data/destinations.txt")));
+const TEXT: &str = include_str!("../data/destinations.txt");
+static TABLE: LazyLock<Table> = LazyLock::new(|| parse(TEXT));
 
 /// Why a destination is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,27 +76,35 @@ pub(crate) fn address(ip: IpAddr) -> Option<Listed> {
     TABLE.addresses.get(&ip).copied()
 }
 
+/// The destinations that belong to attackers and to nobody else, in the form of a block list: pattern and reason, on the
+/// lines on which they stand in the table.
+pub fn known_bad() -> String {
+    let mut text = String::new();
+    for line in TEXT.lines() {
+        if let Some((pattern, listed)) = entry(line)
+            && listed.class == Class::KnownBad
+        {
+            text.push_str(pattern);
+            text.push(' ');
+            text.push_str(listed.reason);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Reads a line; nothing where it is empty, a comment, or of a class that is not known.
+fn entry(line: &'static str) -> Option<(&'static str, Listed)> {
+    let (pattern, rest) = line.split_once(char::is_whitespace)?;
+    let (class, reason) = rest.trim().split_once(char::is_whitespace)?;
+    let class = Class::parse(class)?;
+    let reason = reason.trim();
+    (!pattern.starts_with('#')).then_some((pattern, Listed { class, reason }))
+}
+
 fn parse(text: &'static str) -> Table {
     let mut table = Table::default();
-    for line in text.lines() {
-        let mut words = line.splitn(3, ' ').map(str::trim);
-        let Some(pattern) = words
-            .next()
-            .filter(|word| !word.is_empty() && !word.starts_with('#'))
-        else {
-            continue;
-        };
-        let rest = line.get(pattern.len()..).unwrap_or("").trim();
-        let Some((class, reason)) = rest.split_once(char::is_whitespace) else {
-            continue;
-        };
-        let Some(class) = Class::parse(class) else {
-            continue;
-        };
-        let listed = Listed {
-            class,
-            reason: reason.trim(),
-        };
+    for (pattern, listed) in text.lines().filter_map(entry) {
         if let Ok(ip) = pattern.parse() {
             table.addresses.insert(ip, listed);
         } else if let Some(below) = pattern.strip_prefix("*.") {
@@ -122,6 +131,21 @@ mod tests {
             lines,
             table.names.len() + table.below.len() + table.addresses.len()
         );
+    }
+
+    #[test]
+    fn what_is_known_to_be_bad_keeps_its_line() {
+        let text = known_bad();
+        let line = TEXT
+            .lines()
+            .position(|line| line.starts_with("scan.aquasecurtiy.org"))
+            .unwrap();
+        let told = text.lines().nth(line).unwrap();
+        assert!(
+            told.starts_with("scan.aquasecurtiy.org collected"),
+            "{told}"
+        );
+        assert!(!text.contains("webhook.site"));
     }
 
     #[test]

@@ -50,6 +50,10 @@ impl Detection for OutboundCallBlocked {
         let Some(refusal) = Refusal::of(&event.body) else {
             return;
         };
+        // What a block list stops is a finding of its own: no line of the policy would have let it through.
+        if refusal.reason == Reason::BlockList {
+            return;
+        }
         let destination = head(&refusal.destination(), MAX_DESTINATION);
         let exe = tree.image(refusal.process).map_or("", |image| &image.exe);
         let key = Key {
@@ -106,6 +110,7 @@ mod tests {
             port: 8443,
             name: None,
             reason: Reason::NotAllowed,
+            listed: None,
         }
     }
 
@@ -175,6 +180,15 @@ mod tests {
             assert_eq!(check(detection, &[other.clone(), other]).len(), 1);
             assert!(detection.reported.len() <= MAX_REPORTED);
         }
+    }
+
+    #[test]
+    fn what_a_block_list_stops_is_told_by_its_own_detection() {
+        let listed = Refused {
+            reason: Reason::BlockList,
+            ..refused()
+        };
+        assert!(check(&mut OutboundCallBlocked::default(), &[listed]).is_empty());
     }
 
     #[test]

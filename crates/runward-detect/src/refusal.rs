@@ -1,6 +1,8 @@
 use std::net::IpAddr;
 
-use runward_event::{Body, Connect, ConnectionId, ProcessId, Protocol, Reason, Refused, Status};
+use runward_event::{
+    BlockListEntry, Body, Connect, ConnectionId, ProcessId, Protocol, Reason, Refused, Status,
+};
 
 /// Something of the job that the fence stopped, whichever kind of event tells it.
 ///
@@ -23,6 +25,8 @@ pub struct Refusal<'a> {
     pub name: Option<&'a str>,
     /// Why.
     pub reason: Reason,
+    /// The entry of a block list that stopped it, if one did.
+    pub listed: Option<&'a BlockListEntry>,
 }
 
 /// Where DNS servers listen (RFC 1035, section 4.2).
@@ -50,6 +54,7 @@ impl<'a> Refusal<'a> {
             name: connect.name.as_deref(),
             // Every writer gives one; a record is taken as it is all the same.
             reason: connect.reason.unwrap_or(Reason::Other),
+            listed: connect.listed.as_deref(),
         })
     }
 
@@ -64,6 +69,7 @@ impl<'a> Refusal<'a> {
             port: refused.port,
             name: refused.name.as_deref(),
             reason: refused.reason,
+            listed: refused.listed.as_deref(),
         }
     }
 
@@ -150,6 +156,7 @@ pub fn reason_sentence(reason: Reason) -> &'static str {
         Reason::DnsTunnel => {
             "so many names were asked for below one pattern of the policy that it could be a tunnel"
         }
+        Reason::BlockList => "it is on a block list",
         _ => "for a reason that this version of Runward does not know",
     }
 }
@@ -160,7 +167,7 @@ mod tests {
 
     /// Every reason there is; the match fails to compile in nobody's crate but ours when one is added, so the count
     /// here is compared with the schema of events.
-    const ALL: [Reason; 17] = [
+    const ALL: [Reason; 18] = [
         Reason::NotAllowed,
         Reason::Denied,
         Reason::Expired,
@@ -177,6 +184,7 @@ mod tests {
         Reason::HttpUpgrade,
         Reason::FirstBytes,
         Reason::DnsTunnel,
+        Reason::BlockList,
         Reason::Other,
     ];
 
@@ -237,6 +245,7 @@ mod tests {
             port: 53,
             name: Some("a.example".to_owned()),
             reason: Reason::NotAllowed,
+            listed: None,
         };
         let check = |edit: fn(&mut Refused)| {
             let mut refused = question.clone();

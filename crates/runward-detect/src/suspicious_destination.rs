@@ -1,12 +1,13 @@
 use std::net::IpAddr;
 
-use runward_event::{Body, Connect, Event, ProcessId, Protocol, Status};
+use runward_event::{BlockListEntry, Body, Connect, Event, ProcessId, Protocol, Reason, Status};
 use runward_tree::Tree;
 
 use crate::listed::{self, Class, Listed};
 use crate::once::Once;
 use crate::platform;
-use crate::refusal::destination;
+use crate::refusal::{Refusal, destination};
+use crate::resolvers;
 use crate::sentence::{actor, quote};
 use crate::{About, Confidence, Detection, Finding, Severity};
 
@@ -40,6 +41,11 @@ impl Detection for SuspiciousDestination {
     }
 
     fn observe(&mut self, event: &Event, tree: &Tree, findings: &mut Vec<Finding>) {
+        if let Some(refusal) = Refusal::of(&event.body)
+            && refusal.reason == Reason::BlockList
+        {
+            return self.kept_from(&refusal, event, tree, findings);
+        }
         let Body::Connect(connect) = &event.body else {
             return;
         };
@@ -85,6 +91,50 @@ impl Detection for SuspiciousDestination {
     }
 }
 
+impl SuspiciousDestination {
+    /// Tells what a block list stopped. Its own detection for refusals keeps silent about it.
+    fn kept_from(
+        &mut self,
+        refusal: &Refusal<'_>,
+        event: &Event,
+        tree: &Tree,
+        findings: &mut Vec<Finding>,
+    ) {
+        let label = refusal.destination();
+        let label = label[..label.floor_char_boundary(MAX_LABEL)].to_owned();
+        if !self.told.is_new((label.clone(), refusal.process)) {
+            return;
+        }
+        let who = actor(tree, Some(refusal.process), refusal.pid);
+        let tried = match refusal.is_lookup() {
+            true => "looking up",
+            false => "calling",
+        };
+        let why = refusal
+            .listed
+            .map_or_else(|| "it is on a block list".to_owned(), sentence);
+        let message = format!("{who} was kept from {tried} {}: {why}", quote(&label));
+        let mut finding = ABOUT.finding(event, Some(refusal.process), message);
+        finding.severity = Severity::High;
+        finding.confidence = Confidence::High;
+        finding.destination = Some(label);
+        findings.push(finding);
+    }
+}
+
+/// `*.evil.example is on the block list (feed.txt:3: took secrets)`.
+fn sentence(entry: &BlockListEntry) -> String {
+    let reason = entry
+        .reason
+        .as_deref()
+        .map_or_else(String::new, |reason| format!(": {}", quote(reason)));
+    format!(
+        "{} is on the block list ({}{reason})",
+        quote(&entry.entry),
+        quote(&entry.source)
+    )
+}
+
 /// Bytes of a destination. A name of DNS has at most 253, four times that when every one of them is escaped.
 const MAX_LABEL: usize = 1_024;
 
@@ -108,9 +158,18 @@ fn suspect(connect: &Connect, sees_names: bool) -> Option<Suspect> {
     }
     let bare = connect.name.is_none() && connect.port != 0 && is_public(connect.ip);
     let usual = USUAL_PORTS.contains(&connect.port);
-    // Questions and pings go to addresses by nature.
-    let by_nature = matches!(connect.port, 53 | 123) || connect.protocol == Protocol::Icmp;
+    // Questions and pings go to addresses by nature; name servers of others are told as such.
+    let by_nature = matches!(connect.port, 53 | 123 | 853)
+        || connect.protocol == Protocol::Icmp
+        || resolvers::is_known(connect);
+    let odd = matches!(
+        connect.protocol,
+        Protocol::Raw | Protocol::Sctp | Protocol::Other
+    );
     let why = match (bare && !by_nature, usual) {
+        _ if odd && is_public(connect.ip) => {
+            "is spoken to in a protocol that builds have no use for"
+        }
         (true, false) => "is a bare address on a port that nothing usual listens on",
         (true, true) if sees_names => {
             "is a bare address: nobody in the job looked up a name for it"

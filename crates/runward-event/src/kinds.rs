@@ -197,6 +197,13 @@ pub struct JobStart {
     /// The detections and least severities on which the job is killed; empty when it is not in lockdown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lockdown: Vec<String>,
+    /// The block lists in force, in audit mode too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub block_lists: Vec<BlockListInForce>,
+    /// The name servers of the machine when the job started: those that it asks itself, and those that its own resolver
+    /// asks. Empty where they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<IpAddr>,
     /// What a reader should know about this record, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -755,6 +762,9 @@ pub struct Connect {
     /// The rule of [`JobStart::policy`] that allowed it, if one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<u32>,
+    /// The entry of a block list that stopped it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Box<BlockListEntry>>,
     /// Whether an IPv6 socket was used for an IPv4 address.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub v4_mapped: bool,
@@ -835,6 +845,8 @@ pub enum Reason {
     FirstBytes,
     /// A pattern of the policy allows the name, but so many others were asked for below it that it could be a tunnel.
     DnsTunnel,
+    /// It is on a block list, which is enforced in audit mode too.
+    BlockList,
     /// A reason that a newer writer knows.
     #[serde(other)]
     Other,
@@ -861,6 +873,9 @@ pub struct Refused {
     pub name: Option<String>,
     /// Why.
     pub reason: Reason,
+    /// The entry of a block list that stopped it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Box<BlockListEntry>>,
 }
 
 /// A fenced job tried something against the fence, the agent or the machine below both.
@@ -946,6 +961,27 @@ pub struct PolicyRule {
     /// Whether it denies; deny wins.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub denies: bool,
+}
+
+/// One block list in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BlockListInForce {
+    /// The file that it was read from; `built-in` for the list that comes with Runward.
+    pub source: String,
+    /// How many names, patterns, addresses and networks it has.
+    pub entries: u64,
+}
+
+/// One entry of a block list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BlockListEntry {
+    /// The name, `*.name`, address or network.
+    pub entry: String,
+    /// Where it was written: the list and its line.
+    pub source: String,
+    /// Why it is listed, if the list says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A connection ended, or could not be made.

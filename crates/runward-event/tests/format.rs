@@ -56,6 +56,8 @@ fn examples() -> Vec<Event> {
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
             lockdown: vec!["runner-memory-read".to_owned(), "high".to_owned()],
+            block_lists: Vec::new(),
+            resolvers: Vec::new(),
             notes: vec!["A sentence.".to_owned()],
             raw: BTreeMap::new(),
         })),
@@ -130,6 +132,7 @@ fn examples() -> Vec<Event> {
             status: Status::Allowed,
             reason: None,
             rule: Some(3),
+            listed: None,
             v4_mapped: true,
         }),
         Body::Refused(Refused {
@@ -141,6 +144,7 @@ fn examples() -> Vec<Event> {
             port: 443,
             name: Some("other.example".to_owned()),
             reason: Reason::SniMismatch,
+            listed: None,
         }),
         Body::Tamper(Box::new(Tamper {
             process,
@@ -406,5 +410,34 @@ fn a_loss_of_a_kind_from_the_future_is_a_loss() {
     fn any_time_survives(nanos in any::<u64>()) {
         let time = Time::from_unix_nanos(nanos);
         prop_assert_eq!(time.to_string().parse::<Time>(), Ok(time));
+    }
+}
+
+#[test]
+fn what_a_block_list_did_is_written_and_read_back() {
+    let mut events = examples();
+    for event in &mut events {
+        match &mut event.body {
+            Body::JobStart(start) => {
+                start.resolvers = vec![IpAddr::from([192, 0, 2, 53])];
+                start.block_lists = vec![BlockListInForce {
+                    source: "feed.txt".to_owned(),
+                    entries: 2,
+                }];
+            }
+            Body::Refused(refused) => {
+                refused.reason = Reason::BlockList;
+                refused.listed = Some(Box::new(BlockListEntry {
+                    entry: "*.evil.example".to_owned(),
+                    source: "feed.txt:3".to_owned(),
+                    reason: Some("took secrets".to_owned()),
+                }));
+            }
+            _ => continue,
+        }
+        let mut line = Vec::new();
+        write_line(&mut line, event).unwrap();
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(parse_line(line.trim_end()).unwrap(), *event, "{line}");
     }
 }

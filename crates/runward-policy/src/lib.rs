@@ -15,6 +15,7 @@
 //! is bounded by the constants in [`limits`].
 
 mod below;
+mod block_list;
 mod endpoint;
 mod error;
 mod fault;
@@ -42,6 +43,7 @@ mod view;
 mod yaml;
 
 pub use below::BelowPatterns;
+pub use block_list::{BlockList, BlockListError, BlockListFault, Blocked};
 pub use endpoint::{Action, Endpoint, Host, Transport, Transports};
 pub use error::{PolicyError, PolicyWarning, Spot};
 pub use fault::{Doubt, Fault};

@@ -30,3 +30,15 @@ pub const BYTES_BELOW_PATTERN: usize = 2048;
 
 /// Grants of one host. What is beyond is *not* granted: too many narrowings of too many ports fail closed.
 pub const GRANTS_OF_HOST: usize = 4096;
+
+/// Bytes of one block list: twice what a feed of 100,000 names with a reason each has.
+pub const BLOCK_LIST_BYTES: usize = 16 << 20;
+
+/// Bytes of one line of a block list.
+pub const BLOCK_LIST_LINE_BYTES: usize = 4096;
+
+/// Entries of all block lists together; the kernel's maps have room for them.
+pub const BLOCK_LIST_ENTRIES: usize = 250_000;
+
+/// Labels of a name (RFC 1035: 255 bytes).
+pub(crate) const NAME_LABELS: usize = 128;

@@ -578,6 +578,7 @@ fn as_request(refused: &Refused) -> Connect {
         status: Status::Blocked,
         reason: Some(refused.reason),
         rule: None,
+        listed: refused.listed.clone(),
         v4_mapped: false,
     }
 }

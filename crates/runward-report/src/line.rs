@@ -64,6 +64,7 @@ mod tests {
             port,
             name,
             reason,
+            listed: None,
         }
     }
 

@@ -80,6 +80,8 @@ enum rw_reason {
 	RW_UNREADABLE = 6,
 	/* A connection that came from outside of the job. */
 	RW_INBOUND = 7,
+	/* It is on the block list. */
+	RW_LISTED = 8,
 	/* Added to an enum rw_first_bytes_reason: the first bytes of the stream. */
 	RW_FIRST_BYTES = 32,
 };
@@ -362,6 +364,21 @@ struct rw_binding {
 	struct rw_bound list[RW_BOUND_MAX];
 };
 
+/* Key of the map of listed networks. */
+struct rw_listed_net {
+	__u32 prefix_len; /* bits of addr */
+	__u8 addr[16]; /* as in rw_connect */
+};
+
+/* Bytes of a name that is compared with the list; DNS allows 253. */
+#define RW_LISTED_NAME_MAX 256
+/*
+ * The key of the map of listed names is FNV-1a over the name's bytes from the last to the first, and then a zero for the
+ * name itself, or a dot for what is below it.
+ */
+#define RW_LISTED_HASH_START 0xcbf29ce484222325ull
+#define RW_LISTED_HASH_PRIME 0x100000001b3ull
+
 struct rw_address_key {
 	__u64 job;
 	__u8 addr[16]; /* as in rw_connect */
@@ -475,6 +492,7 @@ _Static_assert(sizeof(struct rw_tamper) == 304, "rw_tamper");
 _Static_assert(sizeof(struct rw_grant) == 32, "rw_grant");
 _Static_assert(sizeof(struct rw_grants) == 1032, "rw_grants");
 _Static_assert(sizeof(struct rw_net_key) == 28, "rw_net_key");
+_Static_assert(sizeof(struct rw_listed_net) == 20, "rw_listed_net");
 _Static_assert(sizeof(struct rw_bound) == 40, "rw_bound");
 _Static_assert(sizeof(struct rw_binding) == 648, "rw_binding");
 _Static_assert(sizeof(struct rw_address_key) == 24, "rw_address_key");

@@ -87,7 +87,8 @@ static __always_inline bool judge_peer(void *ctx, struct question *question, con
 		return true;
 	if (judge(question))
 		return true;
-	question->reason = RW_LOCAL_SERVICE;
+	if (question->reason != RW_LISTED)
+		question->reason = RW_LOCAL_SERVICE;
 	return false;
 }
 
@@ -152,6 +153,14 @@ static __always_inline bool first_bytes_name_allowed(void *context, const __u8 *
 	struct rw_name_key *key;
 	__u32 zero = 0;
 
+	if (is_listed_name(name, len)) {
+		info->said_listed = 1;
+		return false;
+	}
+	if (info->list_only)
+		return true;
+	if (!fence)
+		return false;
 	key = bpf_map_lookup_elem(&name_keys, &zero);
 	if (!key || !len)
 		return false;
@@ -167,7 +176,10 @@ static __always_inline bool first_bytes_name_allowed(void *context, const __u8 *
 	return false;
 }
 
-/* The verdict on a packet of a stream that is allowed by name only. */
+/*
+ * The verdict on a packet of a stream that is allowed by name only, or that may say every name but a listed one. Of the
+ * latter, whatever can't be read passes.
+ */
 static __always_inline int judge_greeting(struct __sk_buff *skb, struct bpf_sock *sk, struct socket_info *info,
 					  struct packet *packet)
 {
@@ -183,17 +195,31 @@ static __always_inline int judge_greeting(struct __sk_buff *skb, struct bpf_sock
 
 	greeting = bpf_sk_storage_get(&greetings, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!greeting) {
+		if (info->list_only) {
+			info->list_only = 0;
+			count_loss(RW_REFUSED, RW_LOSS_NO_MEMORY);
+			return ALLOW;
+		}
 		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_NO_ROOM, NULL);
 		return REFUSE;
 	}
 	passes = first_bytes_packet(skb, &segment, greeting, info);
 	if (greeting->phase >= RW_PHASE_NAMED) {
 		/* Said and settled, until the socket connects again. */
+		info->opaque = !info->list_only && greeting->phase == RW_PHASE_OPAQUE;
 		info->by_name = 0;
-		info->opaque = greeting->phase == RW_PHASE_OPAQUE;
+		info->list_only = 0;
 	}
 	if (passes)
 		return ALLOW;
+	if (info->said_listed) {
+		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_LISTED, greeting);
+		return LOSE;
+	}
+	if (info->list_only) {
+		info->list_only = 0;
+		return ALLOW;
+	}
 	if (greeting->reason)
 		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_FIRST_BYTES + greeting->reason, greeting);
 	/* Told as an error, it would end in a write that fails at random; lost, the stream stands still. */
@@ -258,7 +284,7 @@ static __always_inline bool is_first_segment(struct packet *packet)
 /* A connected stream that may go on without being read: its peer is allowed, and so is all that it says. */
 static __always_inline bool is_settled(struct socket_info *info)
 {
-	return info->connection && info->allowed && !info->by_name && is_plain_stream(info);
+	return info->connection && info->allowed && !info->by_name && !info->list_only && is_plain_stream(info);
 }
 
 /*
@@ -303,7 +329,7 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct bpf_sock *
 	/* On this machine, who gets a datagram or a stream's first packet is known only now. */
 	if (info->connection && info->allowed && info->port == packet->remote_port &&
 	    same_address(info->addr, packet->remote) && !(local && (!stream || is_first_segment(packet))))
-		return info->by_name && stream ? judge_greeting(skb, sk, info, packet) : ALLOW;
+		return (info->by_name || info->list_only) && stream ? judge_greeting(skb, sk, info, packet) : ALLOW;
 	if (is_redirected(info, packet->remote, packet->remote_port)) {
 		struct rw_resolver_key key = { .job = info->job, .netns = info->netns };
 
@@ -344,6 +370,62 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct bpf_sock *
 		     stream && !info->connection && !info->inherited ? RW_INBOUND : question.reason,
 		     NULL);
 	return REFUSE;
+}
+
+/* Tells a question to DNS that was refused. One socket may ask for many names, so each is told. */
+static __always_inline void emit_refused_question(struct __sk_buff *skb, struct socket_info *info,
+						  struct packet *packet, struct rw_first_bytes *asked)
+{
+	__u64 connection = info->connection;
+
+	/* The socket goes on, so what was refused is no connection. */
+	info->connection = 0;
+	info->told = 0;
+	emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_LISTED, asked);
+	info->connection = connection;
+}
+
+/* The verdict on a question to DNS: whether its name is listed. */
+static __always_inline int judge_question(struct __sk_buff *skb, struct bpf_sock *sk, struct socket_info *info,
+					  struct packet *packet)
+{
+	struct rw_first_bytes *asked;
+	__u32 len;
+
+	if (!packet->payload_len)
+		return ALLOW;
+	/* Its room for a name serves here too: a socket of DNS has no greeting. */
+	asked = bpf_sk_storage_get(&greetings, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!asked) {
+		count_loss(RW_REFUSED, RW_LOSS_NO_MEMORY);
+		return ALLOW;
+	}
+	len = question_name(skb, packet, asked->name);
+	asked->name_len = len;
+	if (!is_listed_name(asked->name, len))
+		return ALLOW;
+	if (packet->protocol == IPPROTO_TCP) {
+		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_LISTED, asked);
+		return LOSE;
+	}
+	emit_refused_question(skb, info, packet, asked);
+	return REFUSE;
+}
+
+/* The verdict on one packet that leaves a socket of a job that is not fenced: only the block list is asked. */
+static __always_inline int judge_by_list(struct __sk_buff *skb, struct bpf_sock *sk, struct socket_info *info,
+					 struct packet *packet)
+{
+	bool stream = packet->protocol == IPPROTO_TCP && !info->raw;
+	bool asked_before = info->connection && same_address(info->addr, packet->remote);
+
+	if (!stream && !asked_before && is_listed_address(packet->remote)) {
+		emit_refused(info, bpf_get_socket_cookie(skb), packet, RW_LISTED, NULL);
+		return REFUSE;
+	}
+	if (packet->remote_port == DNS_PORT && (stream || packet->protocol == IPPROTO_UDP))
+		return judge_question(skb, sk, info, packet);
+	return info->list_only && stream ? judge_greeting(skb, sk, info, packet) : ALLOW;
 }
 
 #endif

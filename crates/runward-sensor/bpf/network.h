@@ -59,6 +59,25 @@ static __always_inline bool sends_nothing(struct socket_info *info, bool connect
 	return connects && info->protocol == IPPROTO_UDP;
 }
 
+/* Whether names of the block list can be told in the first bytes of what is sent. */
+static __always_inline bool has_readable_start(struct socket_info *info)
+{
+	return listing && info->protocol == IPPROTO_TCP && !info->raw;
+}
+
+/* Judges a request of a job that is not fenced: everything passes but what is on the block list. */
+static __always_inline bool passes_list(struct bpf_sock_addr *ctx, struct socket_info *info, struct peer *asked,
+					bool connects)
+{
+	if (!is_listed_address(asked->addr)) {
+		info->list_only = has_readable_start(info);
+		return true;
+	}
+	if (!sends_nothing(info, connects))
+		emit_blocked_connect(info, bpf_get_socket_cookie(ctx), asked, ctx->family, RW_LISTED);
+	return false;
+}
+
 /*
  * Judges a request. `peer` becomes where it really goes, which is the resolver for DNS. Refusing tells it; `asked` is the
  * peer that the program named.
@@ -70,10 +89,12 @@ static __always_inline bool passes_fence(struct bpf_sock_addr *ctx, struct socke
 
 	info->redirected = 0;
 	info->by_name = 0;
+	info->list_only = 0;
+	info->said_listed = 0;
 	info->opaque = 0;
 	info->rule = 0;
 	if (!is_fenced(info->job))
-		return true;
+		return passes_list(ctx, info, asked, connects);
 	ask(&question, info, peer->addr, peer->port, info->protocol);
 	if (!is_followed(ctx->type, info->protocol)) {
 		question.reason = RW_PROTOCOL;
@@ -83,6 +104,7 @@ static __always_inline bool passes_fence(struct bpf_sock_addr *ctx, struct socke
 	} else if (judge_peer(ctx, &question, NULL)) {
 		info->rule = question.rule;
 		info->by_name = question.by_name;
+		info->list_only = !question.by_name && has_readable_start(info);
 		return true;
 	}
 	if (!sends_nothing(info, connects))
@@ -495,7 +517,7 @@ int BPF_PROG(on_filter_skb, struct sock *sk, struct sk_buff *skb)
 {
 	struct rw_first_bytes *greeting;
 
-	if (!fence || !sk)
+	if (!(fence || listing) || !sk)
 		return 0;
 	greeting = bpf_sk_storage_get(&greetings, sk, NULL, 0);
 	if (greeting)
@@ -524,7 +546,7 @@ int on_egress(struct __sk_buff *skb)
 	if (!info)
 		return ALLOW;
 	fenced = is_fenced(info->job);
-	if (!fenced && is_plain_stream(info))
+	if (!fenced && is_plain_stream(info) && !(listing && info->list_only))
 		return ALLOW;
 	if (!parse_packet(skb, true, &packet)) {
 		if (fenced)
@@ -536,6 +558,13 @@ int on_egress(struct __sk_buff *skb)
 
 		if (verdict != ALLOW)
 			return verdict;
+	} else if (listing) {
+		int verdict = judge_by_list(skb, sk, info, &packet);
+
+		if (verdict != ALLOW)
+			return verdict;
+		if (is_plain_stream(info))
+			return ALLOW;
 	}
 	look_into(skb, true, &packet, info);
 	return ALLOW;

@@ -11,6 +11,7 @@
  *   mounts.h   who mounts something
  *   sockets.h  what is known of a socket and its peers
  *   packets.h  where a packet goes, DNS messages
+ *   listed.h   what no job reaches: the block list
  *   verdict.h  what a job's policy allows
  *   fence.h    a socket's requests and packets, judged
  *   network.h  the hooks of the network
@@ -52,6 +53,7 @@ const struct {
 	struct rw_memory memory;
 	struct rw_grants grants;
 	struct rw_net_key net_key;
+	struct rw_listed_net listed_net;
 	struct rw_binding binding;
 	struct rw_address_key address_key;
 	struct rw_name_key name_key;

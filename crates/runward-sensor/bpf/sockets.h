@@ -45,7 +45,11 @@ struct socket_info {
 	__u8 opaque;
 	/* The job has it without having made it. */
 	__u8 inherited;
-	__u8 pad[6];
+	/* The first bytes may say any name but a listed one. Never together with `by_name`. */
+	__u8 list_only;
+	/* They said a listed one. */
+	__u8 said_listed;
+	__u8 pad[4];
 };
 
 struct {

@@ -10,6 +10,7 @@
 #define RUNWARD_VERDICT_H
 
 #include "common.h"
+#include "listed.h"
 
 #define LOOPBACK_IFINDEX 1
 
@@ -200,6 +201,10 @@ __noinline int judge(struct question *question)
 		return 0;
 	question->rule = 0;
 	question->by_name = 0;
+	if (is_listed_address(question->addr)) {
+		question->reason = RW_LISTED;
+		return 0;
+	}
 	question->reason = RW_NOT_ALLOWED;
 	if (allowed_by_net(question)) {
 		question->reason = RW_NO_REASON;

@@ -333,6 +333,7 @@ fn connect(record: &rw_connect) -> Body {
         },
         reason: blocked.then(|| reason(record.reason)),
         rule: record.rule.checked_sub(1),
+        listed: None,
         v4_mapped: mapped && record.family == AF_INET6,
     })
 }
@@ -358,6 +359,7 @@ fn refused(record: &rw_refused) -> Body {
         port: record.port,
         name: name.map(|name| String::from_utf8_lossy(name).into_owned()),
         reason: reason(record.reason),
+        listed: None,
     })
 }
 
@@ -370,6 +372,7 @@ fn reason(number: u8) -> Reason {
         rw_reason::RW_NO_ROOM => Reason::NoRoom,
         rw_reason::RW_UNREADABLE => Reason::Unreadable,
         rw_reason::RW_INBOUND => Reason::Inbound,
+        rw_reason::RW_LISTED => Reason::BlockList,
         _ => first_bytes_reason(number),
     }
 }

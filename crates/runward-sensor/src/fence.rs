@@ -253,12 +253,17 @@ impl Fence {
     }
 }
 
-fn put(map: &MapHandle, name: &'static str, key: &[u8], value: &[u8]) -> Result<(), FenceError> {
+pub(crate) fn put(
+    map: &MapHandle,
+    name: &'static str,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), FenceError> {
     map.update(key, value, MapFlags::ANY)
         .map_err(|source| FenceError::Map { map: name, source })
 }
 
-fn octets(address: IpAddr) -> [u8; 16] {
+pub(crate) fn octets(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),

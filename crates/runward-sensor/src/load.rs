@@ -116,6 +116,8 @@ pub(crate) struct Setup {
     /// Whether the kernel tells who mounts something.
     pub(crate) mounts: bool,
     pub(crate) ring_bytes: u32,
+    /// Room for the entries of a block list; 0 when there is none.
+    pub(crate) listed: u32,
     /// Set if a job may be fenced.
     pub(crate) fence: Option<Protection>,
     /// Set if a job may be in lockdown: whether trampolines refuse there what it bans.
@@ -261,6 +263,7 @@ fn configure(open: &mut OpenObject, setup: &Setup) -> Result<(), SensorError> {
             {
                 map.set_max_entries(1)
             }
+            b"listed_nets" | b"listed_names" => map.set_max_entries(setup.listed.max(1)),
             section if section.ends_with(b".rodata") => {
                 let constants = map
                     .initial_value_mut()
@@ -309,6 +312,10 @@ fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError>
     set(
         mem::offset_of!(rodata, lockdown_refuses),
         &[u8::from(setup.lockdown == Some(true))],
+    )?;
+    set(
+        mem::offset_of!(rodata, listing),
+        &[u8::from(setup.listed > 0)],
     )?;
     let name_cache_runs = NAME_CACHES.iter().any(|path| Path::new(path).exists());
     set(

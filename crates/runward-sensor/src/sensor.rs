@@ -19,6 +19,7 @@ use crate::capabilities;
 use crate::clock::Clock;
 use crate::decode::{Decoder, MountCall, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
+use crate::listed::Listed;
 use crate::load::{self, Loaded, MemorySight, Protection, Setup, SocketTagging};
 use crate::lockdown::{Bans, Lockdown};
 use crate::netns;
@@ -35,6 +36,8 @@ pub struct SensorOptions {
     pub fence: bool,
     /// Whether a job is going to be in lockdown.
     pub lockdown: bool,
+    /// Room for the entries of a block list ([`Listed::room`](crate::Listed::room)); 0 when there is none.
+    pub listed: u32,
 }
 
 impl Default for SensorOptions {
@@ -44,6 +47,7 @@ impl Default for SensorOptions {
             ring_bytes: 16 << 20,
             fence: false,
             lockdown: false,
+            listed: 0,
         }
     }
 }
@@ -124,6 +128,7 @@ impl Sensor {
             memory,
             mounts: capabilities::mounts().is_ok(),
             ring_bytes: options.ring_bytes,
+            listed: options.listed,
             fence: options.fence.then(|| match tier {
                 Tier::A => Protection::Refuse,
                 Tier::B => Protection::Watch(capabilities::watches()),
@@ -242,6 +247,11 @@ impl Sensor {
     /// Whether this kernel shows that a job reaches into other processes.
     pub fn sees_memory(&self) -> bool {
         self.sees_memory
+    }
+
+    /// Keeps every job from destinations, in audit mode too. The sensor must have been opened with room for them.
+    pub fn block(&self, listed: &Listed) -> Result<(), SensorError> {
+        listed.fill(&self.loaded.object)
     }
 
     /// Keeps fenced jobs from changing what is in this folder, where the kernel can refuse that. It must not be removed

@@ -105,6 +105,8 @@ fn start(run: u64) -> Body {
         kernel: "6.1.0".to_owned(),
         policy: Vec::new(),
         lockdown: Vec::new(),
+        block_lists: Vec::new(),
+        resolvers: Vec::new(),
         notes: Vec::new(),
         raw: Default::default(),
     }))
@@ -166,6 +168,7 @@ fn connect(run: u64, process: ProcessId, pid: u32, seq: u64) -> Body {
         status: Status::Allowed,
         reason: None,
         rule: None,
+        listed: None,
         v4_mapped: false,
     })
 }

@@ -67,6 +67,13 @@ pub(crate) struct RunOptions {
     pub(crate) policy: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sources: PolicySources,
+    /// A list of destinations that the job must not reach, in audit mode too; can be given several times. One a line: a
+    /// name, `*.name`, an address or a network, then the reason
+    #[arg(long, value_name = "FILE")]
+    pub(crate) block_list: Vec<PathBuf>,
+    /// Refuse nothing because of the list that comes with Runward: hosts of known attacks
+    #[arg(long)]
+    pub(crate) no_builtin_block_list: bool,
     /// Let the job gain no privileges: sudo and programs like it run as the user
     #[arg(long)]
     pub(crate) disable_sudo: bool,

@@ -6,6 +6,7 @@
 //! **Architecture invariant.** This crate is the shell around the agent: it reads arguments and the environment,
 //! starts the command, and prints. It decides nothing about events.
 
+mod block_list;
 mod cli;
 mod confine;
 mod doctor;

@@ -21,7 +21,7 @@ use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::report::write_reports;
 use crate::secrets::Secrets;
-use crate::{exit, launch, outlast, output, policy, probe, upload};
+use crate::{block_list, exit, launch, outlast, output, policy, probe, upload};
 
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
 /// that fills an eighth of the ring wakes the reader at once.
@@ -144,6 +144,10 @@ fn prepare(options: &RunOptions, wanted: Wanted) -> Result<Prepared> {
     if mode == Mode::Audit && !policy.rules().is_empty() {
         notes.push("A policy was given; in audit mode it stops nothing.".to_owned());
     }
+    let block_list = block_list::of_job(&options.block_list, !options.no_builtin_block_list)?;
+    if options.no_builtin_block_list {
+        notes.push("The built-in block list was turned off (--no-builtin-block-list).".to_owned());
+    }
     let probe = (mode == Mode::Block)
         .then(|| probe::refused_address(&policy))
         .flatten();
@@ -178,6 +182,8 @@ fn prepare(options: &RunOptions, wanted: Wanted) -> Result<Prepared> {
             requested_mode: mode,
             policy,
             lockdown: wanted.lockdown,
+            block_list: block_list.into(),
+            block_list_optional: options.block_list.is_empty() && mode == Mode::Audit,
             notes,
         },
         &folder,

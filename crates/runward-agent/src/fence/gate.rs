@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use runward_policy::{BelowPatterns, Matcher, Name};
+use runward_policy::{BelowPatterns, BlockList, Matcher, Name};
 use runward_resolver::{Asker, Bound, Gate, GateError, Judgement, Kept, Question};
 use runward_sensor::Fence;
 
@@ -23,17 +23,20 @@ pub(crate) struct JobGate {
     spelled_out: HashSet<Name>,
     /// What was asked for below patterns; only where the policy has some.
     below: Option<Mutex<BelowPatterns>>,
+    /// Names that are refused, whatever the policy allows.
+    block_list: Arc<BlockList>,
     fence: Fence,
 }
 
 impl JobGate {
-    pub(crate) fn new(matcher: Arc<Matcher>, fence: Fence) -> JobGate {
+    pub(crate) fn new(matcher: Arc<Matcher>, block_list: Arc<BlockList>, fence: Fence) -> JobGate {
         let spelled_out = matcher.exact_names().into_iter().cloned().collect();
         let below = matcher.has_patterns().then(Mutex::default);
         JobGate {
             matcher,
             spelled_out,
             below,
+            block_list,
             fence,
         }
     }
@@ -84,7 +87,9 @@ impl Gate for JobGate {
     fn judge(&self, _: &Asker, question: &Question<'_>) -> Judgement {
         match Name::parse(question.name) {
             Ok(name)
-                if self.matcher.is_name_allowed(&name) && self.admit(&name, question.kind.0) =>
+                if self.block_list.name(name.as_str()).is_none()
+                    && self.matcher.is_name_allowed(&name)
+                    && self.admit(&name, question.kind.0) =>
             {
                 Judgement::Allow
             }

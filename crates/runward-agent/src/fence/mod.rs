@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use runward_event::ProcessId;
-use runward_policy::{Actor, Matcher};
+use runward_policy::{Actor, BlockList, Matcher};
 use runward_resolver::{
     Listening, Options, Resolver, ResolverError, UpstreamsError, system_upstreams,
 };
@@ -78,6 +78,7 @@ impl Fenced {
         sensor: &mut Sensor,
         job: u64,
         matcher: Arc<Matcher>,
+        block_list: Arc<BlockList>,
     ) -> Result<Fenced, BlockError> {
         let mut rules = plan::fence_rules(&matcher)?;
         let upstreams = system_upstreams(Path::new(RESOLV_CONF))?;
@@ -89,7 +90,7 @@ impl Fenced {
         let port = listeners.port;
         let own = netns::own_cookie().map_err(BlockError::Listen)?;
         let fence = sensor.fence(job, &rules)?;
-        let gate = Arc::new(JobGate::new(matcher, fence));
+        let gate = Arc::new(JobGate::new(matcher, block_list, fence));
         let resolver = Resolver::start(&Options { upstreams }, Arc::clone(&gate) as _)?;
         let mut fenced = Fenced {
             gate,

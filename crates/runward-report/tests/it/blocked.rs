@@ -96,6 +96,7 @@ fn stopped_later(body: &Body) -> Option<Body> {
             port: connect.port,
             name: Some("telemetry.color-strings.example".to_owned()),
             reason: Reason::SniMismatch,
+            listed: None,
         })
     })
 }
@@ -110,6 +111,7 @@ fn others() -> Vec<Body> {
         port: 53,
         name: Some("upload.coverage.test".to_owned()),
         reason: Reason::NotAllowed,
+        listed: None,
     };
     let connect = Connect {
         connection: ConnectionId(900),
@@ -122,6 +124,7 @@ fn others() -> Vec<Body> {
         status: Status::Blocked,
         reason: Some(Reason::NotAllowed),
         rule: None,
+        listed: None,
         v4_mapped: false,
     };
     vec![
@@ -238,6 +241,7 @@ fn refused(connection: Option<u64>, name: Option<&str>, reason: Reason) -> Body 
         port: 443,
         name: name.map(str::to_owned),
         reason,
+        listed: None,
     })
 }
 

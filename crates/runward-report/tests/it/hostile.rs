@@ -138,6 +138,7 @@ fn refused(process: u64, connection: Option<u64>, port: u16, name: Option<&str>)
         } else {
             Reason::SniMismatch
         },
+        listed: None,
     })
 }
 

@@ -111,6 +111,7 @@ impl Job {
             },
             reason,
             rule: reason.is_none().then_some(1),
+            listed: None,
             v4_mapped: false,
         }));
         if reason.is_none() {

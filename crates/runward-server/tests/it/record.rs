@@ -62,6 +62,7 @@ impl Recorded {
                 },
                 reason: refused.then_some(Reason::NotAllowed),
                 rule: None,
+                listed: None,
                 v4_mapped: false,
             }));
         }
@@ -122,6 +123,8 @@ impl Recorded {
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
             lockdown: Vec::new(),
+            block_lists: Vec::new(),
+            resolvers: Vec::new(),
             notes: Vec::new(),
             raw: Default::default(),
         }))

@@ -35,6 +35,8 @@ impl Record {
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
             lockdown: Vec::new(),
+            block_lists: Vec::new(),
+            resolvers: Vec::new(),
             notes: Vec::new(),
             raw: Default::default(),
         })));
@@ -127,6 +129,7 @@ impl Record {
             status: Status::Allowed,
             reason: None,
             rule: None,
+            listed: None,
             v4_mapped: false,
         }));
     }

@@ -9,6 +9,7 @@
 )]
 
 mod bed;
+mod block_list;
 mod builds;
 mod bypass;
 mod command;
