@@ -4,7 +4,10 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use runward_event::{Body, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, Mode, Texts};
+use runward_detect::Observer;
+use runward_event::{
+    Body, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, Mode, RulesInForce, Texts,
+};
 use runward_policy::{Matcher, Policy};
 use runward_report::Report;
 use runward_sensor::files::{Change, Config, Watcher};
@@ -147,6 +150,12 @@ impl Job {
             started_boot_ns,
             ticks: 0,
         })
+    }
+
+    /// Has the job watched by rules of a user's own, too. To be called before it starts.
+    pub fn watch_by(&mut self, observer: Box<dyn Observer>, rules: RulesInForce) {
+        self.recorder.look_with(observer);
+        self.start.rules = Some(rules);
     }
 
     /// The record so far, and as it grows, for somebody who reads at places of their own.
@@ -363,6 +372,7 @@ fn job_start(options: &JobOptions, sensor: &Sensor) -> JobStart {
             .to_string_lossy()
             .into_owned(),
         policy: policy_rules(&options.policy),
+        rules: None,
         notes: options.notes.clone(),
         raw: texts.into_raw(),
     }

@@ -22,8 +22,8 @@ pub use kinds::{
     Act, AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction, Dns,
     DnsAnswer, DnsMessageKind, DnsTransport, Event, EventKind, ExecFacts, FileChange, JobEnd,
     JobStart, LossReason, Lost, MemoryAccess, MemoryWay, PolicyRule, ProcessExec, ProcessExit,
-    ProcessFork, ProcessId, Protocol, Reason, Refused, Status, Stream, StreamEnd, StreamName,
-    Tamper,
+    ProcessFork, ProcessId, Protocol, Reason, Refused, RulesInForce, Status, Stream, StreamEnd,
+    StreamName, Tamper,
 };
 pub use schema::event_schema;
 pub use text::Texts;

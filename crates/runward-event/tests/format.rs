@@ -41,6 +41,10 @@ fn examples() -> Vec<Event> {
             tier: Tier::A,
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
+            rules: Some(RulesInForce {
+                sha256: "0123".to_owned(),
+                ids: vec!["a-rule".to_owned()],
+            }),
             notes: vec!["A sentence.".to_owned()],
             raw: BTreeMap::new(),
         })),

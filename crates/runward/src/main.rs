@@ -10,6 +10,7 @@ mod cli;
 mod confine;
 mod doctor;
 mod exit;
+mod fail_on;
 mod inherited;
 mod invoker;
 mod launch;
@@ -20,6 +21,7 @@ mod probe;
 mod record;
 mod replay;
 mod report;
+mod rules;
 mod run;
 mod upload;
 

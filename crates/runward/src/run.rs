@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use runward_agent::{EVENTS, Finished, Following, Job, JobOptions, ReportFolder, read_context};
-use runward_detect::Severity;
+use runward_detect::Observer;
 use runward_event::{JobContext, JobIdentity, Mode};
-use runward_report::{Detection, Report, annotations};
+use runward_report::annotations;
 use runward_sensor::check_machine;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -20,7 +20,7 @@ use crate::cli::RunOptions;
 use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::report::write_reports;
-use crate::{exit, launch, outlast, output, policy, probe, upload};
+use crate::{exit, fail_on, launch, outlast, output, policy, probe, rules, upload};
 
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
 /// that fills an eighth of the ring wakes the reader at once.
@@ -75,7 +75,7 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
     }
     folder.finish();
     if code == 0
-        && let Some(found) = first_found(report, &options.fail_on)
+        && let Some(found) = fail_on::first(&report.detections, &options.fail_on)
     {
         output::say(format_args!("found {found}, which --fail-on names"));
         return ExitCode::from(exit::FOUND);
@@ -95,7 +95,9 @@ struct Prepared {
 }
 
 fn prepare(options: &RunOptions) -> Result<Prepared> {
-    check_detections(&options.fail_on)?;
+    let rules = options.rules.as_deref().map(rules::of_job).transpose()?;
+    let abouts = rules.as_ref().map_or(&[][..], Observer::abouts);
+    fail_on::check(&options.fail_on, abouts)?;
     let cwd = std::env::current_dir().context("cannot tell the current folder")?;
     let workspace = workspace(options, &cwd)?;
     let mut invoker = Invoker::find()?;
@@ -121,7 +123,7 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
     check_machine()?;
     let folder = ReportFolder::create(&options.report, owner)?;
     let identity = runward_ci::identify(&variable);
-    let job = Job::prepare(
+    let mut job = Job::prepare(
         JobOptions {
             context: context(&identity, &workspace),
             identity,
@@ -143,6 +145,10 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
         },
         &folder,
     )?;
+    if let Some(rules) = rules {
+        let in_force = rules.in_force();
+        job.watch_by(Box::new(rules), in_force);
+    }
     let page = upload.as_ref().map(|upload| upload.page(""));
     let following = upload
         .map(|upload| upload.follow(job.record()?))
@@ -188,33 +194,6 @@ fn workspace(options: &RunOptions, cwd: &Path) -> Result<PathBuf> {
             wanted.display()
         )
     })
-}
-
-fn check_detections(wanted: &[String]) -> Result<()> {
-    let known: Vec<&str> = runward_detect::all()
-        .iter()
-        .map(|detection| detection.about().id)
-        .collect();
-    for id in wanted {
-        if least(id).is_none() && !known.contains(&id.as_str()) {
-            bail!(
-                "--fail-on names `{id}`, which is neither a severity nor a detection; there are: any, low, medium, \
-                 high, {}",
-                known.join(", ")
-            );
-        }
-    }
-    Ok(())
-}
-
-/// The least severity that a word of `--fail-on` means, if it means one.
-fn least(word: &str) -> Option<Severity> {
-    match word {
-        "any" | "low" => Some(Severity::Low),
-        "medium" => Some(Severity::Medium),
-        "high" => Some(Severity::High),
-        _ => None,
-    }
 }
 
 /// Runs the command to its end. An error means that it did not start; `None` in place of a record, that the record was
@@ -341,15 +320,4 @@ fn tell_upload(following: Following, page: Option<&str>, folder: &ReportFolder) 
             folder.path().display()
         )),
     }
-}
-
-fn first_found<'a>(report: &'a Report, fail_on: &[String]) -> Option<&'a str> {
-    let fails = |found: &&Detection| {
-        fail_on.iter().any(|wanted| match least(wanted) {
-            Some(least) => found.severity >= least,
-            None => *wanted == found.detection,
-        })
-    };
-    let found = report.detections.iter().find(fails)?;
-    Some(&found.detection)
 }

@@ -69,6 +69,7 @@ impl Record {
             tier: Tier::B,
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
+            rules: None,
             notes: Vec::new(),
             raw: Default::default(),
         })));

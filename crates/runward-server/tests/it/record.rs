@@ -118,6 +118,7 @@ impl Recorded {
             tier: Tier::B,
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
+            rules: None,
             notes: Vec::new(),
             raw: Default::default(),
         }))

@@ -23,5 +23,6 @@ mod processes;
 mod protect;
 mod replays;
 mod report;
+mod rules;
 mod strace;
 mod upload;
