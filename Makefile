@@ -4,7 +4,7 @@
 TARGET := x86_64-unknown-linux-gnu
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: build demo test lint bench eval replay fuzz setup clean
+.PHONY: build demo test lint bench eval replay benign fuzz setup clean
 
 # The release binaries, in target/release.
 build:
@@ -47,6 +47,11 @@ replay: build
 		--runward $(TARGET_DIR)/release/runward --json $(TARGET_DIR)/replay.json
 	@cargo xtask vm-test --kernel debian-cloud --package runward --filter replays
 
+# Real builds of eight ecosystems, with packages from their registries: nothing may be found that is not explained.
+benign: build
+	@scripts/setup benign
+	@cargo xtask benign --runward $(TARGET_DIR)/release/runward
+
 # The parsers of hostile input against what they have never seen, each for so many seconds.
 FUZZ_SECONDS ?= 30
 fuzz:
@@ -55,7 +60,7 @@ fuzz:
 
 # Installs what the machine lacks for all of the above.
 setup:
-	@scripts/setup build test demo bench fuzz
+	@scripts/setup build test demo bench fuzz benign
 
 clean:
 	cargo clean

@@ -5,9 +5,9 @@ use std::process::Command;
 use std::{env, fs};
 
 /// One program for each file of this name in `actors/`.
-const ACTORS: [&str; 14] = [
-    "borrowed", "enter", "escape", "evade", "files", "names", "net", "packets", "procs", "puppet",
-    "refuse", "speak", "tamper", "wire",
+const ACTORS: [&str; 15] = [
+    "borrowed", "enter", "escape", "evade", "files", "flood", "names", "net", "packets", "procs",
+    "puppet", "refuse", "speak", "tamper", "wire",
 ];
 
 fn main() {

@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod benign;
 mod check;
 mod eval;
 mod fuzz;
@@ -48,6 +49,8 @@ enum Task {
     Bench(bench::Options),
     /// Measure how often baselines cry wolf, and what they miss, on histories of real allowlists.
     Eval(eval::Options),
+    /// Watch real builds that do no harm: nothing must be found in them that is not explained.
+    Benign(benign::Options),
     /// Give the parsers of hostile input what they have never seen, for a bounded time.
     Fuzz(fuzz::Options),
     /// Play one of the loads that `bench` measures.
@@ -64,6 +67,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench(options) => {
             bench::run(&options)?;
             return Ok(ExitCode::SUCCESS);
+        }
+        Task::Benign(options) => {
+            let clean = benign::run(&options)?;
+            return Ok(ExitCode::from(u8::from(!clean)));
         }
         Task::Eval(options) => {
             eval::run(&options)?;

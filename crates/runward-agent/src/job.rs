@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use runward_detect::Observer;
+use runward_detect::{Observer, Selection};
 use runward_event::{
     Body, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, Mode, RulesInForce, Texts,
 };
@@ -15,6 +15,7 @@ use runward_sensor::{Clock, Sensor, SensorError, SensorEvent, SensorOptions};
 
 use crate::fence::{BlockError, Fenced, policy_rules};
 use crate::folder::{EVENTS, FolderError, ReportFolder};
+use crate::lockdown::Lockdown;
 use crate::recorder::Recorder;
 
 /// The number of the job inside its sensor; `runward run` has one job.
@@ -25,6 +26,8 @@ const BATCHES: usize = 32;
 const LOSS_TICKS: u32 = 16;
 /// How many ticks pass between two looks for sockets that were handed to a fenced job.
 const SOCKET_TICKS: u32 = 16;
+/// How far above a process that mounts something another one is looked for in the same namespace.
+const MOUNT_CLIMB: usize = 8;
 /// How many different notes of the fence are kept.
 const NOTES_MAX: usize = 16;
 
@@ -43,10 +46,14 @@ pub struct JobOptions {
     pub workspace: PathBuf,
     /// Home folders whose git settings apply to it.
     pub homes: Vec<PathBuf>,
+    /// Whether what differs in an altered source file is recorded.
+    pub diffs: bool,
     /// What was asked for. [`Mode::Block`] is what is in force then, or the job can't be prepared.
     pub requested_mode: Mode,
     /// What the job may reach.
     pub policy: Policy,
+    /// The findings on which it is killed.
+    pub lockdown: Selection,
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -91,6 +98,10 @@ pub struct Finished {
     pub events: File,
     /// Why `events.jsonl` is incomplete, if it is.
     pub write_failure: Option<std::io::Error>,
+    /// How lockdown ended the job, if that was not told before.
+    pub lockdown: Option<String>,
+    /// Whether lockdown ended the job.
+    pub killed: bool,
 }
 
 impl Job {
@@ -100,6 +111,7 @@ impl Job {
         let block = options.requested_mode == Mode::Block;
         let mut sensor = Sensor::open(SensorOptions {
             fence: block,
+            lockdown: !options.lockdown.is_empty(),
             ..SensorOptions::default()
         })?;
         if block {
@@ -114,12 +126,19 @@ impl Job {
                 )
             })
             .transpose()?;
-        let clock = Clock::new();
-        let recorder = Recorder::new(clock, JOB, events, fenced.as_ref().map(Fenced::gate));
+        let lockdown = (!options.lockdown.is_empty())
+            .then(|| Lockdown::arm(&mut sensor, JOB, options.lockdown.clone()))
+            .transpose()?;
         let mut start = job_start(&options, &sensor);
+        start
+            .notes
+            .extend(lockdown.iter().map(|lockdown| lockdown.strength(&sensor)));
+        let gate = fenced.as_ref().map(Fenced::gate);
+        let recorder = Recorder::new(Clock::new(), JOB, events, gate, lockdown);
         let config = Config {
             workspace: options.workspace,
             homes: options.homes,
+            diffs: options.diffs,
         };
         let watcher = match Watcher::open(&config) {
             Ok(watcher) => Some(watcher),
@@ -200,10 +219,17 @@ impl Job {
         self.recorder.take_findings()
     }
 
+    /// How lockdown ended the job, once, in a sentence fit for a terminal.
+    pub fn take_lockdown(&mut self) -> Option<String> {
+        self.recorder.take_lockdown()
+    }
+
     /// Takes in what happened since the last tick. Returns whether anything did.
     pub fn tick(&mut self) -> Result<bool, JobError> {
         self.follow_namespaces();
-        let busy = self.drain_sensor(BATCHES)? | self.drain_files(false);
+        let mut busy = self.drain_sensor(BATCHES)?;
+        self.follow_mounts();
+        busy |= self.drain_files(false);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(LOSS_TICKS) {
             self.note_losses()?;
@@ -211,6 +237,7 @@ impl Job {
         if self.fenced.is_some() && self.ticks.is_multiple_of(SOCKET_TICKS) {
             self.sensor.tag_open_sockets()?;
         }
+        self.recorder.look_for_unheard();
         self.recorder.flush();
         Ok(busy)
     }
@@ -235,6 +262,21 @@ impl Job {
         }
         // Should the ring be broken, the drain after this says so.
         drop(drained);
+    }
+
+    /// A mount namespace is gone with its last process, so this comes soon after the sensor told.
+    fn follow_mounts(&mut self) {
+        for call in self.sensor.take_mount_calls() {
+            let Some(watcher) = &mut self.watcher else {
+                return;
+            };
+            let tree = self.recorder.tree();
+            let above = tree.climb(call.process).skip(1).take(MOUNT_CLIMB);
+            let pids: Vec<u32> = std::iter::once(call.pid)
+                .chain(above.map(|process| process.pid))
+                .collect();
+            watcher.mounting(call.process, &pids, call.namespace);
+        }
     }
 
     fn drain_sensor(&mut self, batches: usize) -> Result<bool, JobError> {
@@ -300,8 +342,10 @@ impl Job {
         let duration_ns = Clock::boot_ns().saturating_sub(self.started_boot_ns);
         // Processes that outlive the command may keep the ring busy; what was there when it ended fits in this.
         self.drain_sensor(BATCHES * 64)?;
+        self.follow_mounts();
         self.drain_files(true);
         self.note_losses()?;
+        self.recorder.end_stragglers();
         let watcher = self.watcher.as_ref();
         let end = Body::JobEnd(JobEnd {
             exit_code,
@@ -317,12 +361,7 @@ impl Job {
                 .chain(self.fence_notes)
                 .collect(),
         });
-        let (report, events, write_failure) = self.recorder.finish(end);
-        Ok(Finished {
-            report,
-            events,
-            write_failure,
-        })
+        Ok(self.recorder.finish(end))
     }
 }
 
@@ -373,6 +412,7 @@ fn job_start(options: &JobOptions, sensor: &Sensor) -> JobStart {
             .into_owned(),
         policy: policy_rules(&options.policy),
         rules: None,
+        lockdown: options.lockdown.words().to_vec(),
         notes: options.notes.clone(),
         raw: texts.into_raw(),
     }

@@ -9,6 +9,7 @@ mod fence;
 mod findings;
 mod folder;
 mod job;
+mod lockdown;
 mod names;
 mod pids;
 mod recorder;

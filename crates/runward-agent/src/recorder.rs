@@ -10,12 +10,14 @@ use runward_event::{
     Reason, Refused, Time, write_line,
 };
 use runward_policy::Name;
-use runward_report::{Report, ReportBuilder};
+use runward_report::ReportBuilder;
 use runward_sensor::{Clock, Loss, SensorEvent};
 use runward_tree::Tree;
 
+use crate::Finished;
 use crate::fence::JobGate;
 use crate::findings::Findings;
+use crate::lockdown::Lockdown;
 use crate::names::Names;
 use crate::pids::Pids;
 use crate::refusals::Refusals;
@@ -35,6 +37,7 @@ pub(crate) struct Recorder {
     gate: Option<Arc<JobGate>>,
     refusals: Refusals,
     findings: Findings,
+    lockdown: Option<Lockdown>,
     out: BufWriter<File>,
     /// Why nothing more is written, and how many events that has cost so far.
     write_failure: Option<(std::io::Error, u64)>,
@@ -46,6 +49,7 @@ impl Recorder {
         job: u64,
         events: File,
         gate: Option<Arc<JobGate>>,
+        lockdown: Option<Lockdown>,
     ) -> Recorder {
         Recorder {
             clock,
@@ -57,6 +61,7 @@ impl Recorder {
             gate,
             refusals: Refusals::default(),
             findings: Findings::default(),
+            lockdown,
             out: BufWriter::with_capacity(1 << 16, events),
             write_failure: None,
         }
@@ -168,6 +173,44 @@ impl Recorder {
         self.report.apply(&event);
         self.findings.observe(self.report.detections());
         self.write(&event);
+        self.look_for_lockdown(matches!(event.body, Body::JobEnd(_)));
+    }
+
+    /// Ends the job at once if the last event was what it is in lockdown for. `last`: nothing comes after that event in the
+    /// record.
+    fn look_for_lockdown(&mut self, last: bool) {
+        let Some(lockdown) = &mut self.lockdown else {
+            return;
+        };
+        let Some(finding) = lockdown.hit(self.report.latest()) else {
+            return;
+        };
+        let end = lockdown.end(Some(&finding), finding.time, self.clock);
+        if !last {
+            self.record(self.clock.now(), Body::Lockdown(end));
+        }
+    }
+
+    /// Ends the job if the kernel side stopped an act of it whose event never came.
+    pub(crate) fn look_for_unheard(&mut self) {
+        if let Some(lockdown) = &mut self.lockdown
+            && let Some(act) = lockdown.unheard(self.clock)
+        {
+            let end = lockdown.end(None, act, self.clock);
+            self.record(self.clock.now(), Body::Lockdown(end));
+        }
+    }
+
+    /// Ends whoever of a job that was ended is still there.
+    pub(crate) fn end_stragglers(&self) {
+        if let Some(lockdown) = &self.lockdown {
+            lockdown.end_stragglers();
+        }
+    }
+
+    /// How lockdown ended the job, once, in a sentence.
+    pub(crate) fn take_lockdown(&mut self) -> Option<String> {
+        self.lockdown.as_mut().and_then(Lockdown::take)
     }
 
     fn write(&mut self, event: &Event) {
@@ -206,8 +249,8 @@ impl Recorder {
         self.clock
     }
 
-    /// Ends the record. Gives the report, the file, and why the file is incomplete if it is.
-    pub(crate) fn finish(mut self, end: Body) -> (Report, File, Option<std::io::Error>) {
+    /// Ends the record.
+    pub(crate) fn finish(mut self, end: Body) -> Finished {
         if let Some((_, unwritten)) = self.write_failure {
             // Counted in the report; the file cannot take it.
             self.lose(Loss {
@@ -220,7 +263,13 @@ impl Recorder {
         self.flush();
         let failure = self.write_failure.map(|(error, _)| error);
         // What is still buffered could not be written; into_parts does not try again, as dropping would.
-        let (file, _) = self.out.into_parts();
-        (self.report.finish(), file, failure)
+        let (events, _) = self.out.into_parts();
+        Finished {
+            report: self.report.finish(),
+            events,
+            write_failure: failure,
+            lockdown: self.lockdown.as_mut().and_then(Lockdown::take),
+            killed: self.lockdown.is_some_and(|lockdown| lockdown.is_over()),
+        }
     }
 }

@@ -195,8 +195,12 @@ impl Incident {
 
     /// One sentence for people.
     pub fn sentence(&self) -> String {
+        let happened = match self.key.finding() {
+            Some(_) => "was found",
+            None => "was new",
+        };
         let mut text = format!(
-            "{} was new in {} of {} and {}",
+            "{} {happened} in {} of {} and {}",
             self.subject,
             counted(self.spread.jobs(), "job"),
             counted(self.spread.projects(), "project"),

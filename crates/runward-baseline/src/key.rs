@@ -5,7 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::limits;
 use crate::place::Who;
+use crate::text::harmless;
 
 /// Names something that jobs have in common: a destination or a file, with or without a program, or an owner of names.
 /// The first 64 bits of a SHA-256, so that a table of them is small and nobody finds a second thing with the same key.
@@ -60,11 +62,27 @@ impl AnomalyKey {
         AnomalyKey(text.into())
     }
 
+    /// The key of a finding of this kind, whichever job it is in; `what` is what those of several jobs have in common.
+    pub fn of_finding(kind: &str, what: &str) -> AnomalyKey {
+        let kind = harmless(kind, limits::STEP_BYTES);
+        let what = harmless(what, limits::PLACE_BYTES);
+        AnomalyKey(format!("{FINDING}{kind}|{what}").into())
+    }
+
+    /// The kind of the finding that this is the key of, if it is one's.
+    pub fn finding(&self) -> Option<&str> {
+        let (kind, _) = self.0.strip_prefix(FINDING)?.split_once('|')?;
+        Some(kind)
+    }
+
     /// The text, for a column of a table or a form of a page.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// What keys of findings begin with, and no others.
+const FINDING: &str = "finding|";
 
 impl fmt::Display for AnomalyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,5 +105,17 @@ mod tests {
             Key::of_place("example.com:443", false)
         );
         assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+    }
+
+    #[test]
+    fn keys_of_findings_are_told_apart_from_others_and_are_short() {
+        let key = AnomalyKey::of_finding("reverse-shell", "a|b\n");
+        assert_eq!(key.finding(), Some("reverse-shell"));
+        assert_eq!(AnomalyKey::new("volume|finding|x").finding(), None);
+        let long = AnomalyKey::of_finding(&"k".repeat(5_000), &"w".repeat(5_000));
+        assert!(long.as_str().len() <= limits::KEY_BYTES, "{long}");
+        let one = AnomalyKey::of_finding("k", &format!("{}1", "w".repeat(5_000)));
+        let other = AnomalyKey::of_finding("k", &format!("{}2", "w".repeat(5_000)));
+        assert_ne!(one, other);
     }
 }

@@ -82,6 +82,7 @@ impl About {
             message,
             path: None,
             destination: None,
+            content: None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod about;
 mod agent_tampered;
 mod dns_tunnel;
 mod dropped_executable;
+mod events_lost;
 mod fileless_execution;
 mod install_script_egress;
 mod listed;
@@ -23,18 +24,21 @@ mod programs;
 mod refusal;
 mod reverse_shell;
 mod runner_memory_read;
+mod selection;
 mod sentence;
 mod source_code_overwritten;
 mod suspicious_destination;
 
-use runward_event::{Event, ProcessId, Time};
+use runward_event::{Event, FileChange, FileDiff, MountOver, NoDiff, ProcessId, Time};
 use runward_tree::Tree;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use about::{About, Confidence, RuleAbout};
 pub use once::Once;
+pub use platform::runner_names;
 pub use refusal::{Refusal, destination, reason_sentence};
+pub use selection::{Selection, UnknownName};
 pub use sentence::{actor, quote};
 
 /// Every detection there is, ready for one job.
@@ -52,11 +56,12 @@ pub fn all() -> Vec<Box<dyn Detection + Send>> {
         Box::new(fileless_execution::FilelessExecution::default()),
         Box::new(dropped_executable::DroppedExecutable::default()),
         Box::new(process_outlives_step::ProcessOutlivesStep::default()),
+        Box::new(events_lost::EventsLost::default()),
     ]
 }
 
 /// What is known of each detection, in the order of [`all`].
-pub static ABOUTS: [&About; 12] = [
+pub static ABOUTS: [&About; 13] = [
     &source_code_overwritten::ABOUT,
     &outbound_call_blocked::ABOUT,
     &agent_tampered::ABOUT,
@@ -69,6 +74,7 @@ pub static ABOUTS: [&About; 12] = [
     &fileless_execution::ABOUT,
     &dropped_executable::ABOUT,
     &process_outlives_step::ABOUT,
+    &events_lost::ABOUT,
 ];
 
 /// What is known of the detection with this id; nothing when there is none.
@@ -130,6 +136,41 @@ pub struct Finding {
     /// The destination that it is about, as `name:port`; a refused question to DNS has the name alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
+    /// For a file that git tracks, what it held and holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentChange>,
+}
+
+/// What a tracked file held when the job started, and what it holds now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContentChange {
+    /// The hash at the start, as `git hash-object` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_before: Option<String>,
+    /// The hash now; missing when it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_after: Option<String>,
+    /// What differs, if both are small texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<FileDiff>,
+    /// Why there is no diff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_diff: Option<NoDiff>,
+    /// The mount through which the path shows it, if the file itself did not change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<MountOver>,
+}
+
+impl ContentChange {
+    fn of(change: &FileChange) -> ContentChange {
+        ContentChange {
+            hash_before: change.hash_before.clone(),
+            hash_after: change.hash_after.clone(),
+            diff: change.diff.clone(),
+            no_diff: change.no_diff,
+            mount: change.mount.clone(),
+        }
+    }
 }
 
 /// How much a finding matters, if nobody meant it to happen.

@@ -33,6 +33,14 @@ pub(crate) fn is_runner(exe: &str) -> bool {
     })
 }
 
+/// The names of the programs that run the jobs themselves, where those are whole names.
+pub fn runner_names() -> impl Iterator<Item = &'static str> {
+    TABLE
+        .iter()
+        .map(|program| program.name)
+        .filter(|name| !name.ends_with('*') && is_runner(name))
+}
+
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),

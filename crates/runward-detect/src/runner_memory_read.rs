@@ -106,13 +106,15 @@ fn message(access: &MemoryAccess, runner: bool, lister: bool, tree: &Tree) -> St
             "{who} looked at the environment of other processes, as it does to list them"
         );
     }
-    let what = match access.way {
-        MemoryWay::Mem => "read the memory of",
-        MemoryWay::Environ => "read the environment of",
-        MemoryWay::Ptrace => "traced",
-        MemoryWay::ProcessVm => "reached into the memory of",
-        MemoryWay::Descriptor => "took a descriptor from",
-        _ => "reached into",
+    let what = if access.prevented || access.killed {
+        tried(access.way)
+    } else {
+        done(access.way)
+    };
+    let end = match (access.prevented, access.killed) {
+        (true, _) => "; lockdown prevented it",
+        (false, true) => "; lockdown killed it before it had read anything",
+        (false, false) => "",
     };
     let name = match access.target_exe.as_str() {
         "" => "a process".to_owned(),
@@ -123,5 +125,30 @@ fn message(access: &MemoryAccess, runner: bool, lister: bool, tree: &Tree) -> St
         (false, Some(_)) => "which it did not start",
         (false, None) => "which is not part of the job",
     };
-    format!("{who} {what} {name} (pid {}), {place}", access.target_pid)
+    format!(
+        "{who} {what} {name} (pid {}), {place}{end}",
+        access.target_pid
+    )
+}
+
+fn done(way: MemoryWay) -> &'static str {
+    match way {
+        MemoryWay::Mem => "read the memory of",
+        MemoryWay::Environ => "read the environment of",
+        MemoryWay::Ptrace => "traced",
+        MemoryWay::ProcessVm => "reached into the memory of",
+        MemoryWay::Descriptor => "took a descriptor from",
+        _ => "reached into",
+    }
+}
+
+fn tried(way: MemoryWay) -> &'static str {
+    match way {
+        MemoryWay::Mem => "tried to read the memory of",
+        MemoryWay::Environ => "tried to read the environment of",
+        MemoryWay::Ptrace => "tried to trace",
+        MemoryWay::ProcessVm => "tried to reach into the memory of",
+        MemoryWay::Descriptor => "tried to take a descriptor from",
+        _ => "tried to reach into",
+    }
 }

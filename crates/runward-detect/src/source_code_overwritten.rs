@@ -1,10 +1,10 @@
 use std::collections::HashSet;
 
-use runward_event::{Body, Event, FileChange, ProcessId};
+use runward_event::{Body, Event, FileChange, MountOver, ProcessExec, ProcessId};
 use runward_tree::Tree;
 
 use crate::sentence::{actor, quote};
-use crate::{About, Confidence, Detection, Finding, Severity};
+use crate::{About, Confidence, ContentChange, Detection, Finding, Severity};
 
 pub(crate) static ABOUT: About = About {
     id: "source-code-overwritten",
@@ -19,10 +19,13 @@ pub(crate) static ABOUT: About = About {
 /// A file that git tracks has other content than when the job started.
 ///
 /// Whatever way the content came in (a write, a rename over it, a new file under the old name), the sensor compares
-/// with the content at the start of the job, so that rewriting the same bytes is no finding.
+/// with the content at the start of the job, so that rewriting the same bytes is no finding. A mount over a tracked path
+/// changes no file, and what a compiler reads all the same.
 #[derive(Default)]
 pub(crate) struct SourceCodeOverwritten {
     reported: HashSet<Key>,
+    /// Processes that run git to check something out.
+    checkouts: HashSet<ProcessId>,
 }
 
 /// What makes a finding another one: a program that saves one file a thousand times with the same content is told of
@@ -32,6 +35,7 @@ struct Key {
     path: String,
     process: Option<ProcessId>,
     hash: String,
+    mount: Option<String>,
 }
 
 /// How many findings are remembered. When a job makes more, remembering starts over: a finding may then be repeated,
@@ -51,9 +55,12 @@ impl Detection for SourceCodeOverwritten {
         let (Body::FileCreate(change) | Body::FileWrite(change) | Body::FileRename(change)) =
             &event.body
         else {
+            if let Body::ProcessExec(exec) = &event.body {
+                self.started(exec);
+            }
             return;
         };
-        let Some((before, after)) = altered(change) else {
+        let Some(message) = message(change, tree) else {
             return;
         };
         if self.reported.len() >= MAX_REPORTED {
@@ -62,15 +69,119 @@ impl Detection for SourceCodeOverwritten {
         let is_new = self.reported.insert(Key {
             path: change.path.clone(),
             process: change.process,
-            hash: after.to_owned(),
+            hash: change.hash_after.clone().unwrap_or_default(),
+            mount: change.mount.as_ref().map(|mount| mount.point.clone()),
         });
-        if is_new {
-            let message = message(change, before, after, tree);
-            let mut finding = ABOUT.finding(event, change.process, message);
-            finding.path = Some(change.path.clone());
-            findings.push(finding);
+        if !is_new {
+            return;
+        }
+        let mut finding = ABOUT.finding(event, change.process, message);
+        finding.path = Some(change.path.clone());
+        finding.content = Some(ContentChange::of(change));
+        if self.is_checkout(change, tree) {
+            finding.severity = Severity::Low;
+        }
+        findings.push(finding);
+    }
+}
+
+impl SourceCodeOverwritten {
+    /// Remembers who runs git, and forgets who runs something else by now.
+    fn started(&mut self, exec: &ProcessExec) {
+        if !checks_out(exec) {
+            self.checkouts.remove(&exec.process);
+            return;
+        }
+        if self.checkouts.len() >= MAX_CHECKOUTS {
+            self.checkouts.clear();
+        }
+        self.checkouts.insert(exec.process);
+    }
+
+    /// Whether git itself wrote the file, because the job asked for another version of it. No script of a dependency has
+    /// a reason to.
+    fn is_checkout(&self, change: &FileChange, tree: &Tree) -> bool {
+        let Some(process) = change.process.filter(|_| change.mount.is_none()) else {
+            return false;
+        };
+        let for_dependency = tree
+            .process(process)
+            .is_none_or(|process| process.dependency.is_some());
+        self.checkouts.contains(&process) && !for_dependency
+    }
+}
+
+/// Git as the system has it, doing what takes content out of a repository. The name alone says nothing: a file of that
+/// name that the job made, or one that changed while it ran, is somebody else's. Neither are commands meant that write
+/// what they are given (`apply`, `am`), nor settings on the command line that name a program to run.
+fn checks_out(exec: &ProcessExec) -> bool {
+    let own = |folder: &str| {
+        exec.exe
+            .strip_prefix(folder)
+            .is_some_and(|name| name == "git" || name.starts_with("git-"))
+    };
+    let is_git = GIT_FOLDERS.into_iter().any(own)
+        && exec.facts.changed.is_none()
+        && !exec.facts.unlinked
+        && exec.container.is_none();
+    is_git && subcommand(&exec.args).is_some_and(|command| CHECKOUTS.contains(&command))
+}
+
+/// Where distributions put git.
+const GIT_FOLDERS: [&str; 4] = [
+    "/usr/bin/",
+    "/usr/local/bin/",
+    "/usr/lib/git-core/",
+    "/usr/libexec/git-core/",
+];
+
+/// What git is asked to do when a job wants other versions of its files.
+const CHECKOUTS: [&str; 16] = [
+    "bisect",
+    "checkout",
+    "checkout-index",
+    "cherry-pick",
+    "clone",
+    "merge",
+    "pull",
+    "read-tree",
+    "rebase",
+    "reset",
+    "restore",
+    "revert",
+    "sparse-checkout",
+    "stash",
+    "submodule",
+    "switch",
+];
+
+/// Settings that steps give git on the command line and that make it run nothing.
+const PLAIN_SETTINGS: [&str; 5] = ["advice.", "gc.", "http.", "protocol.", "safe."];
+
+/// How many processes that run git are remembered. Beyond it remembering starts over, and a finding is taken more
+/// seriously than it has to be.
+const MAX_CHECKOUTS: usize = 10_000;
+
+fn subcommand(args: &[String]) -> Option<&str> {
+    let mut args = args.iter().skip(1).map(String::as_str);
+    while let Some(arg) = args.next() {
+        match arg {
+            "-C" => _ = args.next()?,
+            "-c" => {
+                let setting = args.next()?.to_ascii_lowercase();
+                if !PLAIN_SETTINGS
+                    .iter()
+                    .any(|plain| setting.starts_with(plain))
+                {
+                    return None;
+                }
+            }
+            "-p" | "-P" | "--paginate" | "--no-pager" => {}
+            arg if arg.starts_with('-') => return None,
+            arg => return Some(arg),
         }
     }
+    None
 }
 
 /// The hashes of a tracked file's content at the start of the job and now, if they differ.
@@ -80,16 +191,58 @@ fn altered(change: &FileChange) -> Option<(&str, &str)> {
     (change.tracked && before != after).then_some((before, after))
 }
 
-fn message(change: &FileChange, before: &str, after: &str, tree: &Tree) -> String {
+/// What there is to tell, if anything.
+fn message(change: &FileChange, tree: &Tree) -> Option<String> {
     let path = quote(&change.path);
-    let hashes = format!("{} -> {}", short(before), short(after));
+    let altered = altered(change);
+    if let Some(mount) = &change.mount {
+        let (what, by) = (mounted(mount), actor(tree, change.process, change.pid));
+        return match altered {
+            Some((before, after)) => Some(format!(
+                "{path} shows other content than its own, through {what}, mounted by {by}: {}",
+                hashes(before, after)
+            )),
+            None if change.hash_before == change.hash_after => {
+                let files = match mount.hides {
+                    1 => "1 tracked file".to_owned(),
+                    count => format!("{count} tracked files"),
+                };
+                let rest = match mount.compared {
+                    true => "not all of which show through it",
+                    false => "and what shows in their place could not be compared",
+                };
+                Some(format!("{what}, mounted by {by}, hides {files}, {rest}"))
+            }
+            None => Some(format!(
+                "{path} shows other content than its own, through {what}, mounted by {by}, which could not be read"
+            )),
+        };
+    }
+    let (before, after) = altered?;
+    let hashes = hashes(before, after);
     if change.found_at_end && change.process.is_none() {
-        return format!(
+        return Some(format!(
             "{path} has other content at the end of the job than at its start, and no event tells who did it: {hashes}"
-        );
+        ));
     }
     let actor = actor(tree, change.process, change.pid);
-    format!("{path} was rewritten by {actor}: {hashes}")
+    Some(format!("{path} was rewritten by {actor}: {hashes}"))
+}
+
+fn hashes(before: &str, after: &str) -> String {
+    format!("{} -> {}", short(before), short(after))
+}
+
+fn mounted(mount: &MountOver) -> String {
+    let place = match mount.point.as_str() {
+        "" => "the workspace".to_owned(),
+        point => quote(point),
+    };
+    let who_sees = match mount.private {
+        true => ", which only processes in a mount namespace of their own see",
+        false => "",
+    };
+    format!("{} at {place}{who_sees}", quote(&mount.file_system))
 }
 
 fn short(hash: &str) -> String {
@@ -119,6 +272,9 @@ mod tests {
             hash_before: Some(OLD.to_owned()),
             hash_after: Some(NEW.to_owned()),
             found_at_end: false,
+            diff: None,
+            no_diff: None,
+            mount: None,
             raw: Default::default(),
         }
     }
@@ -192,6 +348,28 @@ mod tests {
         for path in 2..3 * MAX_REPORTED {
             assert_eq!(check(detection, &[write(path)]).len(), 1);
             assert!(detection.reported.len() <= MAX_REPORTED);
+        }
+    }
+
+    #[test]
+    fn only_what_takes_content_out_of_a_repository_is_a_checkout() {
+        for (line, is_checkout) in [
+            ("git checkout -f main", true),
+            (
+                "git -C /w -c protocol.version=2 --no-pager reset --hard",
+                true,
+            ),
+            ("git -c filter.x.smudge=evil checkout x", false),
+            ("git -c CORE.fsmonitor=evil checkout x", false),
+            ("git --exec-path=/tmp checkout x", false),
+            ("git apply x", false),
+            ("git", false),
+            ("git -C", false),
+            ("git -c", false),
+        ] {
+            let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let found = subcommand(&args).is_some_and(|command| CHECKOUTS.contains(&command));
+            assert_eq!(found, is_checkout, "{line}");
         }
     }
 

@@ -70,6 +70,8 @@ pub enum Body {
     FileRename(Box<FileChange>),
     /// A name of a file was removed.
     FileDelete(Box<FileChange>),
+    /// The job did what it was in lockdown for, and was killed.
+    Lockdown(Lockdown),
     /// Events of one kind were lost.
     Lost(Lost),
     /// A kind that this version does not know. Never written.
@@ -97,6 +99,7 @@ impl Body {
             Body::FileRename(_) => "file_rename",
             Body::FileDelete(_) => "file_delete",
             Body::Lost(_) => "lost",
+            Body::Lockdown(_) => "lockdown",
             Body::Unknown(kind) => kind,
         }
     }
@@ -117,7 +120,11 @@ impl Body {
             | Body::FileWrite(change)
             | Body::FileRename(change)
             | Body::FileDelete(change) => change.process,
-            Body::JobStart(_) | Body::JobEnd(_) | Body::Lost(_) | Body::Unknown(_) => None,
+            Body::JobStart(_)
+            | Body::JobEnd(_)
+            | Body::Lost(_)
+            | Body::Lockdown(_)
+            | Body::Unknown(_) => None,
         }
     }
 }
@@ -224,6 +231,9 @@ pub struct JobStart {
     /// The user's own rules in force, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<RulesInForce>,
+    /// The detections and least severities on which the job is killed; empty when it is not in lockdown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lockdown: Vec<String>,
     /// What a reader should know about this record, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -421,6 +431,12 @@ pub struct MemoryAccess {
     pub target_exe: String,
     /// How.
     pub way: MemoryWay,
+    /// Whether it was refused, because the job is in lockdown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prevented: bool,
+    /// Whether its process was killed before it had read anything, because the job is in lockdown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub killed: bool,
     /// Originals of texts that were not UTF-8; see [`crate::Texts`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub raw: BTreeMap<String, String>,
@@ -889,9 +905,92 @@ pub struct FileChange {
     /// Whether this was found by comparing at the end of the job, because no event told of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub found_at_end: bool,
+    /// For a tracked file, what differs between the content at the job's start and now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<FileDiff>,
+    /// Why a tracked file with other content has no `diff`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_diff: Option<NoDiff>,
+    /// For a tracked file that did not change itself: the mount through which its path shows other content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<MountOver>,
     /// Originals of texts that were not UTF-8; see [`crate::Texts`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub raw: BTreeMap<String, String>,
+}
+
+/// What differs between two versions of a small text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileDiff {
+    /// A unified diff without its first two lines, at most 16 KiB of it. The lines are the file's own, with whatever the
+    /// job wrote into them; who shows them must make them harmless. Long ones end with `…`.
+    pub text: String,
+    /// How many lines are new.
+    pub added: u64,
+    /// How many lines are gone.
+    pub removed: u64,
+    /// Whether `text` lacks lines, or parts of lines.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+/// Why there is no diff.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NoDiff {
+    /// One of the two versions is too large.
+    Large,
+    /// One of the two versions is not text in UTF-8.
+    Binary,
+    /// Git's objects do not have the content at the job's start, or hold something else by now, or it has over 1 MiB.
+    NoOriginal,
+    /// There were as many diffs already as one job may have.
+    TooMany,
+    /// Diffs are switched off.
+    Off,
+    /// A reason that a newer writer knows.
+    #[serde(other)]
+    Other,
+}
+
+/// A mount that hides tracked files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MountOver {
+    /// Where it lies, relative to the workspace; empty when it hides all of it.
+    pub point: String,
+    /// The kind of file system that shows there now.
+    pub file_system: String,
+    /// How many tracked files lie below it.
+    pub hides: u64,
+    /// Whether only processes in a mount namespace of their own see it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
+    /// Whether what shows there could be read and compared. If not, `hash_after` is missing for that reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compared: bool,
+}
+
+/// The job did what it was in lockdown for, and all of it was killed. At most once in a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lockdown {
+    /// The detection that found it. Missing when the kernel side stopped an act and the event that tells of it was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<String>,
+    /// The `seq` of the event that the detection found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<u64>,
+    /// How many processes the agent killed. Those that ended in the kernel, at the act or at the next thing that they did,
+    /// are not among them.
+    pub killed: u64,
+    /// How many had not ended when the agent gave up waiting: in the middle of a request to a disk, for instance. They can
+    /// neither make a process nor start a program any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left: u64,
+    /// From the act until no process of the job was left, in nanoseconds.
+    pub duration_ns: u64,
 }
 
 /// Events of one kind were lost between the last loss marker of that kind and this one.

@@ -20,10 +20,10 @@ pub use codec::{LineError, parse_line, write_line};
 pub use job::{JobContext, JobIdentity, Mode, Provider, Tier};
 pub use kinds::{
     Act, AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Direction, Dns,
-    DnsAnswer, DnsMessageKind, DnsTransport, Event, EventKind, ExecFacts, FileChange, JobEnd,
-    JobStart, LossReason, Lost, MemoryAccess, MemoryWay, PolicyRule, ProcessExec, ProcessExit,
-    ProcessFork, ProcessId, Protocol, Reason, Refused, RulesInForce, Status, Stream, StreamEnd,
-    StreamName, Tamper,
+    DnsAnswer, DnsMessageKind, DnsTransport, Event, EventKind, ExecFacts, FileChange, FileDiff,
+    JobEnd, JobStart, Lockdown, LossReason, Lost, MemoryAccess, MemoryWay, MountOver, NoDiff,
+    PolicyRule, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Reason, Refused,
+    RulesInForce, Status, Stream, StreamEnd, StreamName, Tamper,
 };
 pub use schema::event_schema;
 pub use text::Texts;

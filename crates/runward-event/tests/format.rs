@@ -18,6 +18,20 @@ fn examples() -> Vec<Event> {
         hash_before: Some("aa".repeat(20)),
         hash_after: Some("bb".repeat(20)),
         found_at_end: false,
+        diff: Some(FileDiff {
+            text: "@@ -1 +1 @@\n-old\n+new\n".to_owned(),
+            added: 1,
+            removed: 1,
+            cut: true,
+        }),
+        no_diff: Some(NoDiff::TooMany),
+        mount: Some(MountOver {
+            point: "src".to_owned(),
+            file_system: "overlay".to_owned(),
+            hides: 2,
+            private: true,
+            compared: true,
+        }),
         raw: BTreeMap::new(),
     };
     let bodies = vec![
@@ -45,6 +59,7 @@ fn examples() -> Vec<Event> {
                 sha256: "0123".to_owned(),
                 ids: vec!["a-rule".to_owned()],
             }),
+            lockdown: vec!["runner-memory-read".to_owned(), "high".to_owned()],
             notes: vec!["A sentence.".to_owned()],
             raw: BTreeMap::new(),
         })),
@@ -147,6 +162,8 @@ fn examples() -> Vec<Event> {
             target_pid: 40,
             target_exe: "Runner.Worker".to_owned(),
             way: MemoryWay::Mem,
+            prevented: true,
+            killed: false,
             raw: BTreeMap::new(),
         })),
         Body::ConnectClose(ConnectClose {
@@ -162,6 +179,13 @@ fn examples() -> Vec<Event> {
         Body::FileWrite(Box::new(change.clone())),
         Body::FileRename(Box::new(change.clone())),
         Body::FileDelete(Box::new(change)),
+        Body::Lockdown(Lockdown {
+            detection: Some("runner-memory-read".to_owned()),
+            act: Some(9),
+            killed: 12,
+            left: 1,
+            duration_ns: 2_500_000,
+        }),
         Body::Lost(Lost {
             lost: EventKind::ProcessExec,
             count: 3,
@@ -332,7 +356,7 @@ proptest! {
     }
 
     #[test]
-    fn no_altered_line_is_too_strange(which in 0usize..13, at in 0usize..400, byte in any::<char>()) {
+    fn no_altered_line_is_too_strange(which in 0usize..17, at in 0usize..400, byte in any::<char>()) {
         let mut line = line(&examples()[which]);
         let at = line.floor_char_boundary(at.min(line.len()));
         line.insert(at, byte);

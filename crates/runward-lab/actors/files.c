@@ -10,9 +10,15 @@
 
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 
 enum { MOST_CONTENT = 16 << 20 };
 
@@ -21,11 +27,14 @@ struct content {
     size_t length;
 };
 
+/* Who did it, where that isn't this process. */
+static pid_t doer;
+
 static _Noreturn void done(const char *target) {
     struct stat now;
     printf("{\"act\":");
     print_string(act_name);
-    printf(",\"pid\":%d,\"ppid\":%d,\"ok\":true,\"path\":", (int)getpid(), (int)getppid());
+    printf(",\"pid\":%d,\"ppid\":%d,\"ok\":true,\"path\":", (int)(doer ? doer : getpid()), (int)getppid());
     print_string(target);
     if (lstat(target, &now) == 0)
         printf(",\"size\":%lld,\"inode\":%llu", (long long)now.st_size, (unsigned long long)now.st_ino);
@@ -360,6 +369,385 @@ static void act_append(const char *target, struct content content) {
     close_or_fail(fd);
 }
 
+/* Puts the times of last access and change back after the write. */
+static void act_mtime(const char *target, struct content content) {
+    int fd = open_target(target, O_WRONLY);
+    struct stat old = status_of(fd);
+    struct timespec times[2] = {old.st_atim, old.st_mtim};
+    fit(fd, content.length);
+    write_all(fd, content.bytes, content.length, "write");
+    if (futimens(fd, times) < 0)
+        fail("futimens");
+    close_or_fail(fd);
+    if (utimensat(AT_FDCWD, target, times, 0) < 0)
+        fail("utimensat");
+}
+
+/* Runs an act in a child, which is then the one who did it. */
+static void in_child(void (*act)(const char *, struct content), const char *target, struct content content) {
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child == 0) {
+        act(target, content);
+        _exit(0);
+    }
+    doer = child;
+    wait_for(child);
+}
+
+static void quick(const char *target, struct content content) {
+    int fd = open_target(target, O_WRONLY | O_TRUNC);
+    write_all(fd, content.bytes, content.length, "write");
+    /* Nobody closes it but the end of the process. */
+}
+
+static void act_quick(const char *target, struct content content) { in_child(quick, target, content); }
+
+/* Hands the target's descriptor to a child, which writes. */
+static void act_given_fd(const char *target, struct content content) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        fail("socketpair");
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child == 0) {
+        int fd = receive_fd(ends[0]);
+        fit(fd, content.length);
+        write_all(fd, content.bytes, content.length, "write");
+        _exit(0);
+    }
+    int fd = open_target(target, O_WRONLY);
+    send_fd(ends[1], fd);
+    close_or_fail(fd);
+    doer = child;
+    wait_for(child);
+}
+
+/* A child that holds the target open until it is killed; its number of the descriptor is the parent's. */
+static pid_t holder(const char *target, int flags, int *fd) {
+    *fd = open_target(target, flags);
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pause();
+        _exit(0);
+    }
+    close_or_fail(*fd);
+    return child;
+}
+
+static void end(pid_t child) {
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+/* Takes the descriptor out of another process. */
+static void act_getfd(const char *target, struct content content) {
+    int theirs;
+    pid_t child = holder(target, O_WRONLY, &theirs);
+    int process = (int)syscall(SYS_pidfd_open, child, 0);
+    int fd = process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, theirs, 0);
+    if (fd < 0) {
+        int error = errno;
+        end(child);
+        errno = error;
+        fail_or_lacking("pidfd_getfd");
+    }
+    fit(fd, content.length);
+    write_all(fd, content.bytes, content.length, "write");
+    close_or_fail(fd);
+    end(child);
+}
+
+/* Opens what another process has open for reading. */
+static void act_proc_fd(const char *target, struct content content) {
+    int theirs;
+    pid_t child = holder(target, O_RDONLY, &theirs);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)child, theirs);
+    act_write(path, content);
+    end(child);
+}
+
+/* Opens the file behind a mapping. */
+static void act_map_files(const char *target, struct content content) {
+    int reader = open_target(target, O_RDONLY);
+    char *view = mmap(NULL, 4096, PROT_READ, MAP_SHARED, reader, 0);
+    if (view == MAP_FAILED)
+        fail("mmap");
+    char path[96];
+    snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)view, (unsigned long)view + 4096);
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOENT)
+            lacking("map_files");
+        fail_or_lacking("open map_files");
+    }
+    write_all(fd, content.bytes, content.length, "write");
+    close_or_fail(fd);
+}
+
+/* Writes into another process's mapping of the target, which is then the only one that still has it. */
+static void act_vm_write(const char *target, struct content content) {
+    int fd = open_target(target, O_RDWR);
+    fit(fd, content.length);
+    char *view = mmap(NULL, content.length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (view == MAP_FAILED)
+        fail("mmap");
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pause();
+        _exit(0);
+    }
+    if (munmap(view, content.length) < 0)
+        fail("munmap");
+    close_or_fail(fd);
+    /* What this process did to the file itself, its length, has been looked at by then. */
+    sleep_ms(300);
+    struct iovec mine = {(void *)content.bytes, content.length}, theirs = {view, content.length};
+    if (process_vm_writev(child, &mine, 1, &theirs, 1, 0) != (ssize_t)content.length) {
+        int error = errno;
+        end(child);
+        errno = error;
+        fail_or_lacking("process_vm_writev");
+    }
+    end(child);
+    doer = child;
+}
+
+/* How long a mount stands, so that whoever watches mounts has time to. */
+enum { MOUNTED_MS = 400 };
+
+static void mount_or_fail(const char *from, const char *to, const char *kind, unsigned long flags, const char *data) {
+    if (mount(from, to, kind, flags, data) < 0) {
+        if (errno == ENODEV || errno == EPERM || errno == EINVAL)
+            lacking("mount");
+        fail_or_lacking("mount");
+    }
+}
+
+static char *folder_beside(const char *target, const char *suffix) {
+    char *name;
+    if (asprintf(&name, "%s-%s-%d", folder_of(target), suffix, (int)getpid()) < 0)
+        fail("asprintf");
+    if (mkdir(name, 0755) < 0)
+        fail("mkdir");
+    return name;
+}
+
+static const char *name_of(const char *target) {
+    const char *slash = strrchr(target, '/');
+    return slash ? slash + 1 : target;
+}
+
+static char *in_folder(const char *folder, const char *name) {
+    char *path;
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
+        fail("asprintf");
+    return path;
+}
+
+/* Writes through another mount of the target's folder. */
+static void act_bind_alias(const char *target, struct content content) {
+    char *alias = folder_beside(target, "alias");
+    mount_or_fail(folder_of(target), alias, NULL, MS_BIND, NULL);
+    act_write(in_folder(alias, name_of(target)), content);
+    if (umount2(alias, MNT_DETACH) < 0)
+        fail("umount");
+    rmdir(alias);
+}
+
+/* Shows another file at the target's place; the target itself does not change. */
+static void act_bind_over(const char *target, struct content content) {
+    char *other = new_beside(target, content);
+    mount_or_fail(other, target, NULL, MS_BIND, NULL);
+    sleep_ms(MOUNTED_MS);
+    if (umount2(target, MNT_DETACH) < 0)
+        fail("umount");
+    unlink(other);
+}
+
+/* The same where only this process and its children see it. */
+static void act_private_bind(const char *target, struct content content) {
+    if (unshare(CLONE_NEWNS) < 0)
+        fail_or_lacking("unshare");
+    mount_or_fail(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    act_bind_over(target, content);
+}
+
+/* Moves a mount that was made without a place to the target's place (since Linux 5.2). */
+static void act_move_mount(const char *target, struct content content) {
+    enum { TREE_CLONE = 1, MOVE_EMPTY_PATH = 4 };
+    char *other = new_beside(target, content);
+    int tree = (int)syscall(SYS_open_tree, AT_FDCWD, other, TREE_CLONE);
+    if (tree < 0)
+        fail_or_lacking("open_tree");
+    if (syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_EMPTY_PATH) < 0)
+        fail_or_lacking("move_mount");
+    sleep_ms(MOUNTED_MS);
+    if (umount2(target, MNT_DETACH) < 0)
+        fail("umount");
+    unlink(other);
+}
+
+/* A file system in memory over the folder, with a file of the target's name in it. */
+static void act_tmpfs_over(const char *target, struct content content) {
+    char *folder = folder_of(target);
+    mount_or_fail("none", folder, "tmpfs", 0, NULL);
+    act_write(target, content);
+    sleep_ms(MOUNTED_MS);
+    if (umount2(folder, MNT_DETACH) < 0)
+        fail("umount");
+}
+
+/* An overlay with `lower` below; its layer for writing is `upper`, or in memory. */
+static char *overlay(const char *target, const char *lower, const char *upper, const char *at) {
+    char *memory = folder_beside(target, "layers"), *data;
+    if (!upper) {
+        mount_or_fail("none", memory, "tmpfs", 0, NULL);
+        upper = in_folder(memory, "upper");
+        mkdir(upper, 0755);
+    }
+    char *work = in_folder(memory, "work");
+    mkdir(work, 0755);
+    if (asprintf(&data, "lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work) < 0)
+        fail("asprintf");
+    mount_or_fail("none", at, "overlay", 0, data);
+    return memory;
+}
+
+/* An overlay over the folder, written through. */
+static void act_overlay_over(const char *target, struct content content) {
+    char *folder = folder_of(target), *memory = overlay(target, folder, NULL, folder);
+    act_write(target, content);
+    sleep_ms(MOUNTED_MS);
+    if (umount2(folder, MNT_DETACH) < 0)
+        fail("umount");
+    umount2(memory, MNT_DETACH);
+    rmdir(memory);
+}
+
+static void overwrite(const char *target, struct content content) {
+    int fd = open_target(target, O_WRONLY);
+    write_all(fd, content.bytes, content.length, "write");
+    close_or_fail(fd);
+}
+
+static void overmap(const char *target, struct content content) {
+    int fd = open_target(target, O_RDWR);
+    char *view = mmap(NULL, content.length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (view == MAP_FAILED)
+        fail("mmap");
+    memcpy(view, content.bytes, content.length);
+    if (munmap(view, content.length) < 0)
+        fail("munmap");
+    close_or_fail(fd);
+}
+
+/* An overlay elsewhere that has the folder as its layer for writing. The file keeps its length: cutting it is heard. */
+static void over_upper(void (*act)(const char *, struct content), const char *target, struct content content) {
+    char *folder = folder_of(target), *at = folder_beside(target, "merged"), *empty = folder_beside(target, "lower");
+    char *memory = overlay(target, empty, folder, at);
+    act(in_folder(at, name_of(target)), content);
+    sleep_ms(MOUNTED_MS);
+    if (umount2(at, MNT_DETACH) < 0)
+        fail("umount");
+    umount2(memory, MNT_DETACH);
+    rmdir(at);
+    rmdir(empty);
+}
+
+static void act_overlay_upper(const char *target, struct content content) { over_upper(overwrite, target, content); }
+static void act_overlay_map(const char *target, struct content content) { over_upper(overmap, target, content); }
+
+/* Writes to a loop device that has the target behind it. */
+static void act_loop(const char *target, struct content content) {
+    int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    if (control < 0)
+        lacking("loop devices");
+    int free_one = ioctl(control, LOOP_CTL_GET_FREE);
+    if (free_one < 0)
+        lacking("a free loop device");
+    char path[64];
+    snprintf(path, sizeof path, "/dev/loop%d", free_one);
+    int device = open(path, O_RDWR | O_CLOEXEC), file = open_target(target, O_RDWR);
+    if (device < 0 || ioctl(device, LOOP_SET_FD, file) < 0)
+        lacking("loop device");
+    close_or_fail(file);
+    write_all(device, content.bytes, content.length, "write device");
+    if (fsync(device) < 0)
+        fail("fsync");
+    ioctl(device, LOOP_CLR_FD, 0);
+    close_or_fail(device);
+}
+
+/* Has a process that waits at a socket write: see `serve`. */
+static void act_daemon(const char *target, struct content content) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *place = getenv("RUNWARD_LAB_SOCKET");
+    if (!place)
+        fail_with("RUNWARD_LAB_SOCKET", EINVAL);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", place);
+    int to = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = open_target(target, O_WRONLY);
+    if (to < 0 || connect(to, (struct sockaddr *)&address, sizeof address) < 0)
+        fail("connect");
+    send_fd(to, fd);
+    close_or_fail(fd);
+    write_all(to, content.bytes, content.length, "send");
+    shutdown(to, SHUT_WR);
+    char done_with;
+    if (read(to, &done_with, 1) != 1)
+        fail("answer");
+}
+
+/* Waits at a socket for one descriptor, and writes to it what comes after. */
+static void act_serve(char **argv) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", argv[0]);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0)
+        fail("listen");
+    int from = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (from < 0)
+        fail("accept");
+    int fd = receive_fd(from);
+    if (ftruncate(fd, 0) < 0)
+        fail("ftruncate");
+    char bytes[4096];
+    ssize_t got;
+    while ((got = read(from, bytes, sizeof bytes)) > 0)
+        write_all(fd, bytes, (size_t)got, "write");
+    close_or_fail(fd);
+    write_all(from, "x", 1, "answer");
+}
+
+/* Puts another folder in the place of the target's. */
+static void act_folder(const char *target, struct content content) {
+    char *folder = folder_of(target), *other = folder_beside(target, "other"), *old;
+    act_write(in_folder(other, name_of(target)), content);
+    if (asprintf(&old, "%s-old", folder) < 0 || rename(folder, old) < 0 || rename(other, folder) < 0)
+        fail("rename");
+}
+
+/* More than is hashed in one go. */
+static void act_large(const char *target, struct content content) {
+    int fd = open_target(target, O_WRONLY | O_TRUNC);
+    for (int at = 0; at < 6; at++) {
+        if (ftruncate(fd, (at + 1) << 20) < 0)
+            fail("ftruncate");
+        if (pwrite(fd, content.bytes, content.length, at << 20) < 0)
+            fail("pwrite");
+    }
+    close_or_fail(fd);
+}
+
 /* Acts that leave the target holding CONTENT. */
 static const struct {
     const char *name;
@@ -382,6 +770,25 @@ static const struct {
     {"reopen", act_reopen},
     {"reflink", act_reflink},
     {"handle", act_handle},
+    {"mtime", act_mtime},
+    {"quick", act_quick},
+    {"given-fd", act_given_fd},
+    {"getfd", act_getfd},
+    {"proc-fd", act_proc_fd},
+    {"map-files", act_map_files},
+    {"vm-write", act_vm_write},
+    {"bind-alias", act_bind_alias},
+    {"bind-over", act_bind_over},
+    {"private-bind", act_private_bind},
+    {"move-mount", act_move_mount},
+    {"tmpfs-over", act_tmpfs_over},
+    {"overlay-over", act_overlay_over},
+    {"overlay-upper", act_overlay_upper},
+    {"overlay-map", act_overlay_map},
+    {"loop", act_loop},
+    {"daemon", act_daemon},
+    {"folder", act_folder},
+    {"large", act_large},
 };
 
 static void act_pwrite_at(char **argv) {
@@ -417,7 +824,32 @@ static void range(char **argv, int mode, const char *step) {
 
 static void act_punch(char **argv) { range(argv, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, "punch hole"); }
 static void act_collapse(char **argv) { range(argv, FALLOC_FL_COLLAPSE_RANGE, "collapse range"); }
+static void act_insert(char **argv) { range(argv, FALLOC_FL_INSERT_RANGE, "insert range"); }
 static void act_zero(char **argv) { range(argv, FALLOC_FL_ZERO_RANGE, "zero range"); }
+
+/* A byte in the middle, with the length and the times as they were. */
+static void act_one_byte(char **argv) {
+    int fd = open_target(argv[0], O_RDWR);
+    struct stat old = status_of(fd);
+    struct timespec times[2] = {old.st_atim, old.st_mtim};
+    char byte;
+    if (pread(fd, &byte, 1, old.st_size / 2) != 1)
+        fail("pread");
+    byte ^= 1;
+    if (pwrite(fd, &byte, 1, old.st_size / 2) != 1)
+        fail("pwrite");
+    close_or_fail(fd);
+    if (utimensat(AT_FDCWD, argv[0], times, 0) < 0)
+        fail("utimensat");
+}
+
+/* A byte far behind the end, with a hole before it. */
+static void act_sparse(char **argv) {
+    int fd = open_target(argv[0], O_WRONLY);
+    if (pwrite(fd, "x", 1, 3 << 20) != 1)
+        fail("pwrite");
+    close_or_fail(fd);
+}
 
 static void act_delete(char **argv) {
     if (unlink(argv[0]) < 0)
@@ -449,6 +881,10 @@ static const struct {
     {"punch", 3, act_punch, "TARGET OFFSET LENGTH"},
     {"collapse", 3, act_collapse, "TARGET OFFSET LENGTH"},
     {"zero", 3, act_zero, "TARGET OFFSET LENGTH"},
+    {"insert", 3, act_insert, "TARGET OFFSET LENGTH"},
+    {"one-byte", 1, act_one_byte, "TARGET"},
+    {"sparse", 1, act_sparse, "TARGET"},
+    {"serve", 1, act_serve, "SOCKET"},
     {"delete", 1, act_delete, "TARGET"},
     {"create", 2, act_create, "TARGET CONTENT"},
     {"rename", 2, act_rename, "TARGET NEW"},

@@ -12,7 +12,14 @@
  *   memory PID            reads /proc/PID/mem, a page of each region
  *   vm-read PID           the same with process_vm_readv
  *   environ PID           reads /proc/PID/environ
+ *   leak WAY PID FILE     what it read of PID (`memory`, `vm-read` or `environ`) goes into FILE, which is made first
+ *   leak-own              reads the memory of a grandchild whose maker has ended
  *   from-memory           runs itself from memory alone, to do nothing
+ *   from-memory-leave FILE  the same, to make FILE
+ *   leave FILE            makes FILE
+ *   hide WAY WORD         a process that waits ten seconds in a place where it is hard to find; WORD names it
+ *   bomb MOST WORD        processes that only make more of them, until there were MOST; what is left waits ten seconds
+ *   moving-bomb MOST WORD the same, with few of them at any time: each makes the next one and ends
  *   behind SECONDS        leaves a process behind that outlives this one
  *   copy FROM TO          copies a program
  *   run PROGRAM           runs a program without arguments, and waits for it
@@ -25,6 +32,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -217,6 +226,169 @@ static void read_environ(pid_t pid) {
         close(fd);
 }
 
+/* The first readable address of a process. */
+static unsigned long first_address(pid_t pid) {
+    char path[64], line[512], rights[8] = "";
+    unsigned long start = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(path, "re");
+    if (!maps)
+        return 0;
+    while (rights[0] != 'r' && fgets(line, sizeof line, maps))
+        if (sscanf(line, "%lx-%*x %7s", &start, rights) != 2)
+            start = 0;
+    fclose(maps);
+    return start;
+}
+
+static ssize_t read_some(const char *way, pid_t pid, unsigned long start, char *bytes, size_t size) {
+    char path[64];
+    struct iovec local = {bytes, size}, remote = {(void *)start, size};
+    if (!strcmp(way, "vm-read"))
+        return process_vm_readv(pid, &local, 1, &remote, 1, 0);
+    bool environ = !strcmp(way, "environ");
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, environ ? "environ" : "mem");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : environ ? read(fd, bytes, size) : pread(fd, bytes, size, (off_t)start);
+    if (fd >= 0)
+        close(fd);
+    return got;
+}
+
+/* Into memory that another process shares, and writes from: the death of the reader alone would keep nothing secret. */
+static void leak(const char *way, pid_t pid, const char *path) {
+    struct shared {
+        _Atomic int read;
+        char bytes[512];
+    } *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    static const char nothing[512];
+    unsigned long start = first_address(pid);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (shared == MAP_FAILED || fd < 0 || !start)
+        fail("leak");
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child == 0) {
+        for (int i = 0; i < 20000000; i++)
+            if (memcmp(shared->bytes, nothing, sizeof nothing)) {
+                write_all(fd, shared->bytes, sizeof shared->bytes, "leak");
+                break;
+            }
+        _exit(0);
+    }
+    ssize_t got = read_some(way, pid, start, shared->bytes, sizeof shared->bytes);
+    if (got > 0)
+        write_all(fd, shared->bytes, (size_t)got, "leak");
+    close(fd);
+    wait_for(child);
+}
+
+/* What a debugger does with a program that makes others. */
+static void leak_own(void) {
+    int ends[2];
+    pid_t grandchild = 0;
+    char bytes[64];
+    if (pipe2(ends, O_CLOEXEC))
+        fail("pipe");
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child == 0) {
+        grandchild = fork();
+        if (grandchild == 0) {
+            sleep(2);
+            _exit(0);
+        }
+        write_all(ends[1], &grandchild, sizeof grandchild, "pipe");
+        _exit(0);
+    }
+    wait_for(child);
+    if (read(ends[0], &grandchild, sizeof grandchild) != sizeof grandchild)
+        fail("pipe");
+    unsigned long start = first_address(grandchild);
+    bool read = read_some("vm-read", grandchild, start, bytes, sizeof bytes) > 0 &&
+                read_some("memory", grandchild, start, bytes, sizeof bytes) > 0 &&
+                read_some("environ", grandchild, start, bytes, sizeof bytes) > 0;
+    kill(grandchild, SIGKILL);
+    report("\"ok\":%s", read ? "true" : "false");
+    if (!read)
+        exit(EXIT_FAILED);
+}
+
+static void leave(const char *path) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        fail(path);
+    close(fd);
+}
+
+/* However deaf it is, it goes by itself. */
+static _Noreturn void linger(void) {
+    for (int i = 0; i < 100; i++)
+        sleep_ms(100);
+    _exit(0);
+}
+
+static void *linger_in_thread(void *nothing) {
+    (void)nothing;
+    linger();
+}
+
+static _Noreturn void hidden(const char *way) {
+    if (!strcmp(way, "deaf"))
+        for (int number = 1; number < 65; number++)
+            signal(number, SIG_IGN);
+    if (!strcmp(way, "stopped"))
+        raise(SIGSTOP);
+    if (!strcmp(way, "leaderless")) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, linger_in_thread, NULL))
+            fail("thread");
+        syscall(SYS_exit, 0);
+    }
+    if (!strcmp(way, "busy"))
+        for (time_t end = time(NULL) + 10; time(NULL) < end;)
+            ;
+    linger();
+}
+
+static void hide(const char *way) {
+    bool daemon = !strcmp(way, "daemon");
+    if (!strcmp(way, "namespace") && unshare(CLONE_NEWPID))
+        fail("unshare");
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child) {
+        if (daemon)
+            wait_for(child);
+        sleep_ms(100);
+        return;
+    }
+    setsid();
+    if (daemon && fork())
+        _exit(0);
+    hidden(way);
+}
+
+/* Some that each make the next one and end, so that none of them is there for long; or all that there can be. */
+static void bomb(bool moves, long most) {
+    _Atomic long *made = mmap(NULL, sizeof *made, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (made == MAP_FAILED)
+        fail("mmap");
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child)
+        return;
+    signal(SIGCHLD, SIG_IGN);
+    while (++*made < most)
+        if (fork() > 0 && moves && *made > 8)
+            _exit(0);
+    linger();
+}
+
 static void copy(int to, const char *path) {
     char bytes[65536];
     int from = open(path, O_RDONLY | O_CLOEXEC);
@@ -228,12 +400,12 @@ static void copy(int to, const char *path) {
     close(from);
 }
 
-static void run(int fd, const char *path, const char *argument) {
+static void run(int fd, const char *path, const char *argument, const char *second) {
     pid_t child = fork();
     if (child < 0)
         fail("fork");
     if (child == 0) {
-        char *arguments[] = {(char *)(path ? path : "kworker"), (char *)argument, NULL};
+        char *arguments[] = {(char *)(path ? path : "kworker"), (char *)argument, (char *)second, NULL};
         if (path)
             execv(path, arguments);
         else
@@ -243,12 +415,12 @@ static void run(int fd, const char *path, const char *argument) {
     wait_for(child);
 }
 
-static void from_memory(void) {
+static void from_memory(const char *act, const char *argument) {
     int fd = memfd_create("kworker", MFD_CLOEXEC);
     if (fd < 0)
         fail("memfd_create");
     copy(fd, "/proc/self/exe");
-    run(fd, NULL, "nothing");
+    run(fd, NULL, act, argument);
     close(fd);
 }
 
@@ -321,8 +493,32 @@ static int act(int count, char **words) {
         return 2;
     }
     if (!strcmp(name, "from-memory")) {
-        from_memory();
+        from_memory("nothing", NULL);
         return 1;
+    }
+    if (!strcmp(name, "from-memory-leave")) {
+        from_memory("leave", first);
+        return 2;
+    }
+    if (!strcmp(name, "leave")) {
+        leave(first);
+        return 2;
+    }
+    if (!strcmp(name, "leak")) {
+        leak(first, (pid_t)number(second, 1, 1 << 22), count > 3 ? words[3] : "");
+        return 4;
+    }
+    if (!strcmp(name, "leak-own")) {
+        leak_own();
+        return 1;
+    }
+    if (!strcmp(name, "hide")) {
+        hide(first);
+        return 3;
+    }
+    if (!strcmp(name, "bomb") || !strcmp(name, "moving-bomb")) {
+        bomb(!strcmp(name, "moving-bomb"), number(first, 1, 100000));
+        return 3;
     }
     if (!strcmp(name, "behind")) {
         behind(number(first, 1, 60));
@@ -337,7 +533,7 @@ static int act(int count, char **words) {
         return 3;
     }
     if (!strcmp(name, "run")) {
-        run(-1, first, "nothing");
+        run(-1, first, "nothing", NULL);
         return 2;
     }
     if (!strcmp(name, "write")) {

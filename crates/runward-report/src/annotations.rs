@@ -11,16 +11,17 @@ use crate::verdict;
 /// They are commands to the runner, so what a job can influence is escaped as the runner undoes it, and no line ends
 /// early.
 pub fn annotations(report: &Report) -> Vec<String> {
-    let line: fn(&Detection) -> String = match report.job.provider {
-        Provider::Github | Provider::Gitea => github,
-        Provider::Azure => azure,
+    type Line = fn(&Detection) -> String;
+    let (line, end): (Line, fn(&str) -> String) = match report.job.provider {
+        Provider::Github | Provider::Gitea => (github, github_end),
+        Provider::Azure => (azure, azure_end),
         _ => return Vec::new(),
     };
-    verdict::findings(report)
+    let findings = verdict::findings(report)
         .chain(verdict::refusals(report))
-        .take(LINES)
-        .map(line)
-        .collect()
+        .map(line);
+    let end = verdict::lockdown(report).map(|sentence| end(&sentence));
+    end.into_iter().chain(findings).take(LINES).collect()
 }
 
 /// GitHub shows ten errors and ten warnings of a step.
@@ -44,6 +45,15 @@ fn github(detection: &Detection) -> String {
     }
     let _ = write!(line, "::{}", escape(&detection.message, &[]));
     line
+}
+
+fn github_end(sentence: &str) -> String {
+    format!("::error title=Runward lockdown::{}", escape(sentence, &[]))
+}
+
+fn azure_end(sentence: &str) -> String {
+    let message = escape(sentence, &[]);
+    format!("##vso[task.logissue type=error]Runward lockdown: {message}")
 }
 
 /// `##vso[task.logissue type=…]…`: Azure Pipelines, "Logging commands".

@@ -1,17 +1,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use runward_detect::{Finding, Observer, Refusal, Severity};
+use runward_detect::{ContentChange, Finding, Observer, Refusal, Severity};
 use runward_event::{
     Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsMessageKind, Event,
-    EventKind, FileChange, JobEnd, JobStart, LossReason, Lost, PolicyRule, ProcessId, Refused,
-    RulesInForce, Status, Time,
+    EventKind, FileChange, JobEnd, JobStart, Lockdown, LossReason, Lost, NoDiff, PolicyRule,
+    ProcessId, Refused, RulesInForce, Status, Time,
 };
 use runward_tree::{Parent, Process, Tree};
 
 use crate::blocked::{Refusals, Stop};
 use crate::destinations::{self, Destinations};
 use crate::model::{
-    Detection, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, ProcessRow, Report,
+    Detection, Ended, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, ProcessRow, Report,
 };
 use crate::names::Names;
 use crate::people::{self, People, clip_args, size_of_args};
@@ -29,6 +29,8 @@ pub struct ReportBuilder {
     observer: Option<Box<dyn Observer>>,
     /// Those that the record says were in force.
     in_force: Option<RulesInForce>,
+    /// What was found in the last event.
+    latest: Vec<Finding>,
     people: People,
     destinations: Destinations,
     names: Names,
@@ -41,6 +43,8 @@ pub struct ReportBuilder {
     tracked_rows: usize,
     /// What is left of [`limits::ROW_PATHS`].
     paths_left: usize,
+    /// How many bytes of diffs findings may still have.
+    diffs_left: usize,
     first_time: Option<Time>,
     last_time: Option<Time>,
     end: Option<JobEnd>,
@@ -71,6 +75,7 @@ impl ReportBuilder {
             detections: runward_detect::all(),
             observer: None,
             in_force: None,
+            latest: Vec::new(),
             people: People::new(),
             destinations: Destinations::default(),
             names: Names::default(),
@@ -80,6 +85,7 @@ impl ReportBuilder {
             losses: BTreeMap::new(),
             tracked_rows: 0,
             paths_left: limits::ROW_PATHS,
+            diffs_left: limits::DIFFS,
             first_time: None,
             last_time: None,
             end: None,
@@ -108,6 +114,11 @@ impl ReportBuilder {
         &self.report.detections
     }
 
+    /// What was found in the last event; also what the report has no row for.
+    pub fn latest(&self) -> &[Finding] {
+        &self.latest
+    }
+
     /// Takes the next event.
     pub fn apply(&mut self, event: &Event) {
         self.tree.apply(event);
@@ -131,6 +142,7 @@ impl ReportBuilder {
             Body::FileWrite(change) => self.file(event.time, FileChangeKind::Write, change),
             Body::FileRename(change) => self.file(event.time, FileChangeKind::Rename, change),
             Body::FileDelete(change) => self.file(event.time, FileChangeKind::Delete, change),
+            Body::Lockdown(lockdown) => self.lockdown(lockdown),
             Body::Lost(lost) => self.lost(lost),
             // What is to be said of it, its detection says.
             Body::Tamper(_) | Body::MemoryAccess(_) => {}
@@ -194,6 +206,9 @@ impl ReportBuilder {
         processes(&tree, &mut report);
         let notes = verdict::notes(&report);
         report.notes.extend(notes);
+        if let Some(killed) = verdict::lockdown(&report) {
+            report.notes.insert(0, killed);
+        }
         report
             .notes
             .extend(about_rules(in_force.as_ref(), observer.as_deref()));
@@ -226,6 +241,12 @@ impl ReportBuilder {
         self.in_force.clone_from(&start.rules);
         report.tier = Some(start.tier);
         report.kernel = start.kernel.clone();
+        report.lockdown_list = start
+            .lockdown
+            .iter()
+            .take(limits::LOCKDOWN)
+            .map(|word| short(word))
+            .collect();
         report.files_watched = start.files_watched;
         report.tracked_files = start.tracked_files;
         report.notes = start.notes.iter().take(limits::NOTES).cloned().collect();
@@ -234,6 +255,24 @@ impl ReportBuilder {
                 "The command is longer than shown here; events.jsonl has all of it.".to_owned(),
             );
         }
+    }
+
+    /// The first one counts: a job dies once.
+    fn lockdown(&mut self, lockdown: &Lockdown) {
+        let Lockdown {
+            detection,
+            act,
+            killed,
+            left,
+            duration_ns,
+        } = lockdown;
+        self.report.lockdown.get_or_insert_with(|| Ended {
+            detection: detection.as_deref().map(short),
+            act: *act,
+            killed: *killed,
+            left: *left,
+            seconds: seconds(*duration_ns),
+        });
     }
 
     fn dns(&mut self, time: Time, dns: &Dns) {
@@ -472,6 +511,7 @@ impl ReportBuilder {
         if let Some(observer) = &mut self.observer {
             observer.observe(event, &self.tree, &mut findings);
         }
+        self.latest.clone_from(&findings);
         for finding in findings {
             let report = &mut self.report;
             report.counts.detections += 1;
@@ -500,7 +540,11 @@ impl ReportBuilder {
         rule.map_or_else(String::new, |rule| rule.next.clone())
     }
 
-    fn detection(&mut self, finding: Finding) -> Detection {
+    fn detection(&mut self, mut finding: Finding) -> Detection {
+        let mut content = finding.content.take();
+        if let Some(content) = &mut content {
+            self.bound_diff(content);
+        }
         let who = finding.process.map(|id| {
             let pid = self.tree.process(id).map_or(0, |p| p.pid);
             self.people
@@ -521,9 +565,28 @@ impl ReportBuilder {
             message: finding.message,
             path: finding.path,
             destination: finding.destination,
+            content,
             process,
             step,
             dependency,
+        }
+    }
+
+    fn bound_diff(&mut self, content: &mut ContentChange) {
+        let Some(diff) = &mut content.diff else {
+            return;
+        };
+        let (text, is_cut) = head(&diff.text, limits::DIFF);
+        if is_cut {
+            diff.text = text.to_owned();
+            diff.cut = true;
+        }
+        match self.diffs_left.checked_sub(diff.text.len()) {
+            Some(left) => self.diffs_left = left,
+            None => {
+                content.diff = None;
+                content.no_diff = Some(NoDiff::TooMany);
+            }
         }
     }
 }

@@ -3,10 +3,11 @@ mod payload;
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use runward_detect::reason_sentence;
+use runward_detect::{ContentChange, reason_sentence};
 use runward_event::{JobIdentity, PolicyRule, Provider};
 use sha2::{Digest as _, Sha256};
 
+use crate::diff::{self, LineKind};
 use crate::model::{Blocked, Destination, Detection, ProcessDetail, Report};
 use crate::text::{base_name, bytes, clipped, command_line, count, duration, moment, visible};
 use crate::{markdown, verdict};
@@ -77,6 +78,8 @@ const BLOCKED: usize = 200;
 /// Rules of the policy that stand on the page.
 const RULES: usize = 1000;
 const NOTES: usize = 50;
+/// Lines of one diff.
+const DIFF_LINES: usize = 300;
 
 const STYLE: &str = include_str!("../assets/report.css");
 
@@ -127,6 +130,7 @@ struct Finding<'a> {
     detection: &'a str,
     about: String,
     message: String,
+    diff: Option<Diff>,
     /// The command and the process id.
     who: Option<(String, u32)>,
     up: String,
@@ -149,6 +153,7 @@ impl Finding<'_> {
                 400,
             ),
             message: clipped(&d.message, 600),
+            diff: d.content.as_ref().and_then(Diff::new),
             who: process.map(|p| (command(p, 200), p.pid)),
             up: process.map_or_else(String::new, |p| {
                 clipped(&verdict::way_up(p.lineage.iter().map(AsRef::as_ref)), 200)
@@ -159,6 +164,37 @@ impl Finding<'_> {
             ),
             process: process.map_or(0, |p| p.process.0),
         }
+    }
+}
+
+/// What changed in a file.
+struct Diff {
+    summary: String,
+    /// Each line with its class.
+    lines: Vec<(&'static str, String)>,
+    left_out: Option<String>,
+}
+
+impl Diff {
+    fn new(content: &ContentChange) -> Option<Diff> {
+        let lines = diff::lines(content, DIFF_LINES);
+        Some(Diff {
+            summary: diff::summary(content)?,
+            left_out: diff::left_out(content, lines.len()),
+            lines: lines
+                .into_iter()
+                .map(|line| {
+                    let class = match line.kind {
+                        LineKind::Hunk => "hunk",
+                        LineKind::Same => "same",
+                        LineKind::Added => "added",
+                        LineKind::Removed => "removed",
+                        LineKind::Remark => "remark",
+                    };
+                    (class, line.text)
+                })
+                .collect(),
+        })
     }
 }
 

@@ -17,6 +17,7 @@ mod annotations;
 mod blocked;
 mod builder;
 mod destinations;
+mod diff;
 mod html;
 mod json;
 pub mod limits;
@@ -39,8 +40,8 @@ pub use line::line_to_paste;
 pub use markdown::{code_span, markdown};
 pub use model::{
     Ancestor, Blocked, Counts, Dependency, Destination, Detection, DnsClient, DnsName, Ecosystem,
-    Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, Omitted, ProcessDetail, ProcessRow,
-    Report, Statuses,
+    Ended, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, Omitted, ProcessDetail,
+    ProcessRow, Report, Statuses,
 };
 pub use runward_detect::{Refusal, reason_sentence};
 pub use sarif::{sarif, write_sarif};

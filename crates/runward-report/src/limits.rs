@@ -16,6 +16,9 @@ pub const PROCESS_ROWS: usize = 50_000;
 /// Findings of one detection that are listed one by one, so that a flood of one kind cannot hide another.
 pub const DETECTIONS: usize = 10_000;
 
+/// Words of a lockdown's list that are given.
+pub const LOCKDOWN: usize = 100;
+
 /// Destinations that are summed apart. Connections to further ones are summed together.
 pub const DESTINATIONS: usize = 10_000;
 
@@ -62,6 +65,12 @@ pub const ROW_DETAILS: usize = 64 << 20;
 
 /// Bytes of process details in all findings together; past this they are as short as rows.
 pub const FINDING_DETAILS: usize = 64 << 20;
+
+/// Bytes of one diff. The sensor keeps to less; a record that was made by something else need not.
+pub const DIFF: usize = 32 << 10;
+
+/// Bytes of the diffs in all findings together.
+pub const DIFFS: usize = 8 << 20;
 
 /// Bytes of paths in all rows of file changes together.
 pub const ROW_PATHS: usize = 16 << 20;

@@ -1,10 +1,13 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use runward_detect::reason_sentence;
+use runward_detect::{ContentChange, reason_sentence};
 
+use crate::diff;
 use crate::model::{Blocked, Destination, Detection, DnsName, FileRow, ProcessDetail, Report};
-use crate::text::{base_name, bytes, clipped, command_line, count, counted, duration, visible};
+use crate::text::{
+    base_name, bytes, clipped, command_line, count, counted, duration, head, visible,
+};
 use crate::verdict;
 
 /// `summary.md`: fit for the job summary of a CI system. Below 1 MB whatever the job did.
@@ -25,6 +28,7 @@ pub fn markdown(report: &Report) -> String {
     facts(&mut out, report);
     caveats(&mut out, report);
     findings(&mut out, report);
+    diffs(&mut out, report);
     blocked(&mut out, report);
     destinations(&mut out, report);
     altered(&mut out, report);
@@ -38,6 +42,10 @@ const ROWS: usize = 100;
 /// Characters of each text.
 const TEXT: usize = 160;
 const NOTES: usize = 20;
+/// Diffs, lines of each, and bytes of each line.
+const DIFFS: usize = 10;
+const DIFF_LINES: usize = 60;
+const DIFF_BYTES: usize = 200;
 
 fn facts(out: &mut String, report: &Report) {
     let counts = &report.counts;
@@ -125,6 +133,59 @@ fn findings(out: &mut String, report: &Report) {
         );
     }
     and_more(out, all.saturating_add(report.counts.explained));
+}
+
+/// What changed in source files, folded.
+fn diffs(out: &mut String, report: &Report) {
+    let all: Vec<(&Detection, &ContentChange)> = verdict::findings(report)
+        .filter_map(|finding| Some((finding, finding.content.as_ref()?)))
+        .filter(|(_, content)| content.diff.is_some())
+        .collect();
+    if all.is_empty() {
+        return;
+    }
+    let files = counted(
+        u64::try_from(all.len()).unwrap_or(u64::MAX),
+        "altered source file",
+        "altered source files",
+    );
+    line(out, "");
+    line(
+        out,
+        &format!("<details><summary>What changed in {files}</summary>"),
+    );
+    for (finding, content) in all.iter().take(DIFFS) {
+        line(out, "");
+        let about = finding.path.as_deref().unwrap_or_default();
+        let summary = diff::summary(content).unwrap_or_default();
+        line(out, &format!("{}: {summary}", code(about)));
+        line(out, "");
+        fenced(out, &diff::lines(content, DIFF_LINES));
+        if let Some(left_out) = diff::left_out(content, DIFF_LINES) {
+            line(out, "");
+            line(out, &left_out);
+        }
+    }
+    let more = all.len().saturating_sub(DIFFS);
+    if more > 0 {
+        line(out, "");
+        line(out, &format!("and {more} more in report.json"));
+    }
+    line(out, "");
+    line(out, "</details>");
+}
+
+/// Lines in a fence that nothing in them can close: it is longer than any run of backticks in them.
+fn fenced(out: &mut String, lines: &[diff::Line]) {
+    let runs = lines
+        .iter()
+        .flat_map(|line| line.text.split(|c| c != '`').map(str::len));
+    let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
+    line(out, &format!("{fence}diff"));
+    for shown in lines {
+        line(out, head(&shown.text, DIFF_BYTES).0);
+    }
+    line(out, &fence);
 }
 
 /// What the fence stopped: where to, who, why, and the line that would allow it.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use runward_detect::{Confidence, RuleAbout, Severity};
+use runward_detect::{Confidence, ContentChange, RuleAbout, Severity};
 use runward_event::{
     ConnectOutcome, EventKind, JobContext, JobIdentity, LossReason, Mode, PolicyRule, ProcessId,
     Protocol, Reason, Status, Tier, Time,
@@ -44,6 +44,12 @@ pub struct Report {
     pub tier: Option<Tier>,
     /// The kernel's release.
     pub kernel: String,
+    /// The detections and least severities on which the job would have been killed; empty when it was not in lockdown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lockdown_list: Vec<String>,
+    /// How lockdown ended the job; missing when it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lockdown: Option<Ended>,
     /// When the job began; null when nothing was recorded.
     pub start: Option<Time>,
     /// How long it ran; until the last event when the record breaks off.
@@ -90,6 +96,21 @@ pub struct Report {
     pub file_events: Vec<FileRow>,
     /// Every process, in the order in which they were first seen.
     pub processes: Vec<ProcessRow>,
+}
+
+/// A job that was killed by lockdown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ended {
+    /// The detection that it was killed for; null when the event that would tell was lost.
+    pub detection: Option<String>,
+    /// The `seq` of the event that was found; null when that is not known.
+    pub act: Option<u64>,
+    /// How many processes the agent killed.
+    pub killed: u64,
+    /// How many had not ended when it gave up waiting.
+    pub left: u64,
+    /// From the act until nobody was left, in seconds.
+    pub seconds: f64,
 }
 
 /// Sums over a whole job.
@@ -503,6 +524,9 @@ pub struct Detection {
     /// The destination that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
+    /// For a file that git tracks, what it held and holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentChange>,
     /// Who did it; null when that is not known.
     pub process: Option<Arc<ProcessDetail>>,
     /// The CI step.

@@ -3,8 +3,10 @@ use std::io;
 use runward_detect::{Confidence, RuleAbout, Severity};
 use serde_json::{Value, json};
 
+use crate::diff;
 use crate::model::{Detection, Report};
 use crate::text::visible;
+use crate::verdict;
 
 /// `report.sarif`: the findings in SARIF 2.1.0 (OASIS), as code scanning of forges loads them.
 ///
@@ -30,7 +32,7 @@ pub fn sarif(report: &Report) -> Value {
     } else {
         &report.runward
     };
-    json!({
+    let mut sarif = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -43,7 +45,15 @@ pub fn sarif(report: &Report) -> Value {
             "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "the folder that the job worked in"}}},
             "results": results,
         }],
-    })
+    });
+    if let Some(sentence) = verdict::lockdown(report) {
+        sarif["runs"][0]["invocations"] = json!([{
+            "executionSuccessful": false,
+            "exitCode": report.exit_code,
+            "exitCodeDescription": sentence,
+        }]);
+    }
+    sarif
 }
 
 /// As [`sarif`], into a file.
@@ -56,6 +66,8 @@ pub fn write_sarif(report: &Report, out: &mut impl io::Write) -> io::Result<()> 
 const RESULTS: usize = 5_000;
 /// Characters of a message.
 const MESSAGE: usize = 1_000;
+/// Lines of a diff.
+const DIFF_LINES: usize = 60;
 
 fn rule(about: &RuleAbout) -> Value {
     // A rule of a user's own may say nothing of what to do.
@@ -95,6 +107,21 @@ fn result(report: &Report, rules: &[&RuleAbout], detection: &Detection) -> Value
             "dependency": detection.dependency.as_ref().map(|dependency| &dependency.name),
         },
     });
+    if let Some(content) = &detection.content {
+        result["properties"]["hashBefore"] = json!(content.hash_before);
+        result["properties"]["hashAfter"] = json!(content.hash_after);
+        let diff: Vec<String> = diff::lines(content, DIFF_LINES)
+            .into_iter()
+            .map(|line| line.text)
+            .collect();
+        if !diff.is_empty() {
+            result["properties"]["diff"] = json!(diff);
+        }
+        if let Some(line) = diff::first_line(content) {
+            let place = &mut result["locations"][0]["physicalLocation"];
+            place["region"] = json!({"startLine": line});
+        }
+    }
     // A record of a newer version may name a detection that is not known here.
     if let Some(index) = rules
         .iter()

@@ -1,7 +1,8 @@
 use unicode_width::UnicodeWidthStr;
 
-use runward_detect::reason_sentence;
+use runward_detect::{ContentChange, reason_sentence};
 
+use crate::diff::{self, LineKind};
 use crate::model::{Blocked, Destination, Detection, ProcessDetail, Report};
 use crate::text::{base_name, bytes, clipped, command_line, count, counted, duration, visible};
 use crate::verdict;
@@ -41,6 +42,8 @@ const FINDINGS: usize = 5;
 const BLOCKED: usize = 5;
 const DESTINATIONS: usize = 10;
 const NOTES: usize = 4;
+/// Lines of a diff.
+const CHANGED_LINES: usize = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Paint {
@@ -196,6 +199,34 @@ fn finding(page: &mut Page, finding: &Detection) {
         (Paint::Plain, "  "),
         (Paint::Bold, &clipped(about, room)),
     ]);
+    who(page, finding);
+    if let Some(content) = &finding.content {
+        changed(page, content);
+    }
+}
+
+/// The first lines that changed.
+fn changed(page: &mut Page, content: &ContentChange) {
+    let room = page.room().saturating_sub(6);
+    let all = diff::lines(content, usize::MAX);
+    let mut lines = all
+        .iter()
+        .filter(|line| matches!(line.kind, LineKind::Added | LineKind::Removed));
+    for line in lines.by_ref().take(CHANGED_LINES) {
+        let paint = match line.kind {
+            LineKind::Added => Paint::Plain,
+            _ => Paint::Dim,
+        };
+        let text = fit(&line.text.replace('\t', "  "), room);
+        page.line(&[(Paint::Plain, "      "), (paint, &text)]);
+    }
+    if lines.next().is_some() {
+        let summary = diff::summary(content).unwrap_or_default();
+        page.line(&[(Paint::Dim, "      … "), (Paint::Dim, &summary)]);
+    }
+}
+
+fn who(page: &mut Page, finding: &Detection) {
     let room = page.room().saturating_sub(4);
     let Some(process) = &finding.process else {
         page.line(&[(Paint::Dim, "    by a process that is not known")]);

@@ -7,7 +7,7 @@ use runward_detect::Severity;
 use runward_event::{EventKind, Mode, Protocol, Tier};
 
 use crate::model::{Ancestor, Blocked, Dependency, Destination, Detection, Report};
-use crate::text::{base_name, count, counted};
+use crate::text::{base_name, count, counted, duration, visible};
 
 /// `204 processes, 3 destinations, 1 source file overwritten`: the report in one line. The second part is what a
 /// person should look at; empty when there is nothing.
@@ -144,6 +144,25 @@ pub(crate) fn rules(report: &Report) -> Option<String> {
 
 fn length<T>(list: &[T]) -> u64 {
     u64::try_from(list.len()).unwrap_or(u64::MAX)
+}
+
+/// `Killed by lockdown for reverse-shell: no process of the job was left 2.1 ms after the act.`; nothing when it was not.
+pub(crate) fn lockdown(report: &Report) -> Option<String> {
+    let end = report.lockdown.as_ref()?;
+    let what = match &end.detection {
+        Some(detection) => format!("for {}", visible(detection)),
+        None => "for an act whose event was lost".to_owned(),
+    };
+    let after = duration(end.seconds);
+    Some(match end.left {
+        0 => format!(
+            "Killed by lockdown {what}: no process of the job was left {after} after the act."
+        ),
+        left => format!(
+            "Killed by lockdown {what}: {} had not ended {after} after the act, and can do nothing but end.",
+            counted(left, "process", "processes")
+        ),
+    })
 }
 
 /// What a reader of this report should know, besides what the record itself says.
@@ -284,10 +303,14 @@ pub(crate) fn tier(report: &Report) -> &'static str {
 
 /// `exit 0`, `exit 137 (signal 9)`, `record breaks off`.
 pub(crate) fn exit(report: &Report) -> String {
-    match (report.exit_code, report.signal) {
+    let exit = match (report.exit_code, report.signal) {
         (Some(code), Some(signal)) => format!("exit {code} (signal {signal})"),
         (Some(code), None) => format!("exit {code}"),
         (None, _) => "record breaks off".to_owned(),
+    };
+    match report.lockdown {
+        Some(_) => format!("{exit}, killed by lockdown"),
+        None => exit,
     }
 }
 

@@ -162,6 +162,7 @@ impl Rule {
             message,
             path: subject.path,
             destination: subject.destination,
+            content: None,
         });
     }
 

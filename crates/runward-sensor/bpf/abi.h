@@ -28,7 +28,9 @@ enum rw_kind {
 	RW_TAMPER = 10,
 	/* A job's task reached into the memory of another process. */
 	RW_MEMORY = 11,
-	RW_KINDS = 12,
+	/* A job's task is in a call that mounts something. */
+	RW_MOUNT_CALL = 12,
+	RW_KINDS = 13,
 };
 
 /* Why a record was lost; the loss counters have one slot for each (kind, reason). */
@@ -203,6 +205,11 @@ struct rw_exec {
 	struct rw_stream streams[RW_STREAMS];
 };
 
+/* rw_head.flags of RW_MEMORY: the job is in lockdown for such an act, and it was refused, or its process killed before a
+ * byte was read. */
+#define RW_MEMORY_PREVENTED (1 << 0)
+#define RW_MEMORY_KILLED (1 << 1)
+
 /* How a task reached into the memory of another process. Numbers are never used again for something else. */
 enum rw_memory_way {
 	RW_MEMORY_OTHER = 0,
@@ -306,6 +313,12 @@ struct rw_netns {
 	__u64 netns; /* the kernel's cookie of the namespace */
 };
 
+struct rw_mount_call {
+	struct rw_head head;
+	__u32 mount_ns; /* the inode number of the task's mount namespace */
+	__u32 pad;
+};
+
 /* What one rule of a policy allows for an address. */
 struct rw_grant {
 	__u16 port_low; /* host order */
@@ -398,6 +411,41 @@ enum rw_introduction {
 	RW_INTRODUCE_REPORT = 3,
 };
 
+/* Acts on which the kernel side itself stops a job in lockdown, a bit each. What else a lockdown names, the user side
+ * stops. */
+enum rw_ban {
+	/* Reaching into a process outside of the job, in any way but by its variables. */
+	RW_BAN_MEMORY_OUTSIDE = 1,
+	/* The same with a process of the job that the reader did not start. */
+	RW_BAN_MEMORY_INSIDE = 2,
+	/* Reading the variables of the CI's runner. */
+	RW_BAN_ENVIRON_RUNNER = 4,
+	RW_BAN_ENVIRON_OUTSIDE = 8,
+	RW_BAN_ENVIRON_INSIDE = 16,
+	/* Running a program that no file system has a name for. */
+	RW_BAN_FILELESS = 32,
+};
+
+/* A job in lockdown. */
+struct rw_lockdown {
+	__u64 condemned_boot_ns; /* since when all of it is to end, CLOCK_BOOTTIME; 0: it is not */
+	__u32 bans; /* enum rw_ban */
+	__u32 pad;
+};
+
+/* The name of a program: the last part of its path, cut, filled up with zeros. */
+struct rw_program {
+	char name[RW_PROGRAM_MAX];
+};
+
+/* A process of a condemned job. */
+struct rw_condemned {
+	__u64 job;
+	__u64 process;
+	__u32 pid; /* as rw_head.pid */
+	__u32 pad;
+};
+
 /* A task's place in a job. Value of the task storage, also written by the user side for a job's first process. */
 struct rw_task {
 	__u64 job;
@@ -422,6 +470,7 @@ _Static_assert(sizeof(struct rw_flow) == 32, "rw_flow");
 _Static_assert(sizeof(struct rw_task) == 32, "rw_task");
 _Static_assert(sizeof(struct rw_refused) == 352, "rw_refused");
 _Static_assert(sizeof(struct rw_netns) == 40, "rw_netns");
+_Static_assert(sizeof(struct rw_mount_call) == 40, "rw_mount_call");
 _Static_assert(sizeof(struct rw_tamper) == 304, "rw_tamper");
 _Static_assert(sizeof(struct rw_grant) == 32, "rw_grant");
 _Static_assert(sizeof(struct rw_grants) == 1032, "rw_grants");
@@ -432,5 +481,8 @@ _Static_assert(sizeof(struct rw_address_key) == 24, "rw_address_key");
 _Static_assert(sizeof(struct rw_name_key) == 264, "rw_name_key");
 _Static_assert(sizeof(struct rw_fence) == 8, "rw_fence");
 _Static_assert(sizeof(struct rw_resolver_key) == 16, "rw_resolver_key");
+_Static_assert(sizeof(struct rw_lockdown) == 16, "rw_lockdown");
+_Static_assert(sizeof(struct rw_program) == 64, "rw_program");
+_Static_assert(sizeof(struct rw_condemned) == 24, "rw_condemned");
 
 #endif

@@ -20,10 +20,14 @@ const volatile __u32 agent_pid_level = 0;
 const volatile bool task_storage_in_cgroup_hooks = true;
 /* A job may be fenced. Without, nothing of verdict.h is ever run. */
 const volatile bool fence = false;
+/* A job may be in lockdown. Without, nothing of lockdown.h is ever run. */
+const volatile bool lockdown = false;
+/* Trampolines refuse there what a lockdown bans. If not, whoever does it is killed. */
+const volatile bool lockdown_refuses = false;
 /* A daemon that looks up names for all C libraries runs here; they ask for it all the time, also where there is none. */
 const volatile bool name_cache_runs = true;
-/* The reader is woken when this many bytes wait; below, its own timer drains the ring. */
-const volatile __u64 wakeup_bytes = 1 << 20;
+/* The size of the ring. */
+const volatile __u64 ring_bytes = 32 << 20;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -46,8 +50,9 @@ struct {
 	__type(value, struct rw_task);
 } tasks SEC(".maps");
 
-/* Numbers processes and connections; the user side takes the first ones for the jobs that it starts. */
-__u64 last_id = 1 << 16;
+/* Numbers processes and connections; the user side takes the ones up to this for the jobs that it starts. */
+#define FIRST_ID (1 << 16)
+__u64 last_id = FIRST_ID;
 
 static __always_inline __u64 next_id(void)
 {
@@ -63,17 +68,39 @@ static __always_inline void count_loss(__u32 kind, __u32 reason)
 		__sync_fetch_and_add(count, 1);
 }
 
+/*
+ * How much a record tells. A job that floods the ring with what is cheap to make must not push out what gives it away, so
+ * each rank leaves some of the ring free for those above it.
+ */
+enum rank {
+	RANK_PASSING, /* processes that come and go, ends of connections: leaves an eighth */
+	RANK_ACT, /* programs, connections, lookups: leaves a sixteenth */
+	RANK_NOTABLE, /* the start of a program that is odd, a refusal: leaves a thirty-second */
+	RANK_GRAVE, /* another process's memory, the fence: takes all there is */
+};
+
+static __always_inline __u64 left_free(enum rank rank)
+{
+	return rank == RANK_GRAVE ? 0 : ring_bytes >> (3 + rank);
+}
+
+/* Roughly: other processors fill the ring as well. */
+static __always_inline bool has_room(enum rank rank)
+{
+	return rank == RANK_GRAVE || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) + left_free(rank) <= ring_bytes;
+}
+
 /* Waking the reader costs more than most hooks, so records wait for its timer unless many of them do. */
 static __always_inline __u64 wakeup_flag(void)
 {
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wakeup_bytes)
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= ring_bytes / 8)
 		return BPF_RB_FORCE_WAKEUP;
 	return BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline void emit(void *record, __u64 size, __u32 kind)
+static __always_inline void emit(void *record, __u64 size, __u32 kind, enum rank rank)
 {
-	if (bpf_ringbuf_output(&events, record, size, wakeup_flag()))
+	if (!has_room(rank) || bpf_ringbuf_output(&events, record, size, wakeup_flag()))
 		count_loss(kind, RW_LOSS_RING_FULL);
 }
 

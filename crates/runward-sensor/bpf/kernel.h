@@ -57,6 +57,8 @@
 #define FMODE_WRITE 0x2
 #define ATTR_SIZE (1 << 3)
 #define S_IFMT 00170000
+#define S_IWGRP 00020
+#define S_IWOTH 00002
 #define S_IFSOCK 0140000
 #define S_IFIFO 0010000
 #define S_IFBLK 0060000
@@ -88,6 +90,14 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+typedef struct {
+	__u32 val;
+} kgid_t;
+
 struct qstr {
 	__u32 len;
 	const unsigned char *name;
@@ -114,6 +124,7 @@ struct timespec64 {
 struct inode {
 	struct hlist_head i_dentry;
 	__u16 i_mode;
+	kuid_t i_uid;
 	__u32 i_rdev;
 	unsigned long i_ino;
 	unsigned int i_nlink;
@@ -219,14 +230,6 @@ struct user_namespace {
 	int level;
 };
 
-typedef struct {
-	__u32 val;
-} kuid_t;
-
-typedef struct {
-	__u32 val;
-} kgid_t;
-
 /* Two words until 6.3, one since: the same bytes. */
 typedef struct {
 	__u8 bytes[8];
@@ -286,7 +289,13 @@ struct net {
 	struct user_namespace *user_ns;
 };
 
-struct mnt_namespace;
+struct ns_common {
+	unsigned int inum;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
 
 struct nsproxy {
 	struct mnt_namespace *mnt_ns;
@@ -374,7 +383,16 @@ struct sk_buff {
 	unsigned char *head;
 };
 
-struct bpf_iter_meta;
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
 
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;

@@ -9,6 +9,7 @@
 #ifndef RUNWARD_MEMORY_H
 #define RUNWARD_MEMORY_H
 
+#include "lockdown.h"
 #include "names.h"
 #include "protect_files.h"
 #include "streams.h"
@@ -18,7 +19,7 @@
 struct memory_key {
 	__u64 process;
 	__u32 target; /* in the kernel's own numbering */
-	__u32 way;
+	__u32 way; /* and the record's flags, from bit 16 on */
 };
 
 struct {
@@ -31,7 +32,12 @@ struct {
 static __always_inline void tell_memory(struct rw_task *place, struct task_struct *target, __u32 way)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct memory_key key = { .process = place->process, .target = BPF_CORE_READ(target, tgid), .way = way };
+	__u32 flags = stop_memory((__u64)target, way);
+	struct memory_key key = {
+		.process = place->process,
+		.target = BPF_CORE_READ(target, tgid),
+		.way = way | flags << 16,
+	};
 	struct rw_memory *record;
 	const unsigned char *name;
 	__u8 once = 1;
@@ -48,6 +54,7 @@ static __always_inline void tell_memory(struct rw_task *place, struct task_struc
 	}
 	__builtin_memset(record, 0, sizeof(*record));
 	fill_head(&record->head, RW_MEMORY, place->job, place->process, process_pid(task));
+	record->head.flags = flags;
 	record->way = way;
 	record->target_pid = process_pid(target);
 	name = BPF_CORE_READ(target, mm, exe_file, f_path.dentry, d_name.name);
@@ -116,23 +123,47 @@ int BPF_PROG(see_lock, struct mm_struct *mm)
 	return 0;
 }
 
+static __always_inline __u32 way_of_access(unsigned int mode)
+{
+	if (!(mode & PTRACE_MODE_ATTACH))
+		return RW_MEMORY_OTHER;
+	switch (current_call()) {
+	case CALL_PTRACE:
+		return RW_MEMORY_PTRACE;
+	case CALL_PROCESS_VM:
+		return RW_MEMORY_VM_CALL;
+	case CALL_PIDFD_GETFD:
+		return RW_MEMORY_DESCRIPTOR;
+	default:
+		return RW_MEMORY_OTHER;
+	}
+}
+
 /* int security_ptrace_access_check(struct task_struct *child, unsigned int mode) */
 SEC("fentry/security_ptrace_access_check")
 int BPF_PROG(see_access, struct task_struct *target, unsigned int mode)
 {
 	struct rw_task *place = task_place(bpf_get_current_task_btf());
-	enum call call;
+	__u32 way;
 
-	if (!place || !(mode & PTRACE_MODE_ATTACH))
+	if (!place)
 		return 0;
-	call = current_call();
-	if (call == CALL_PTRACE)
-		tell_memory(place, target, RW_MEMORY_PTRACE);
-	else if (call == CALL_PROCESS_VM)
-		tell_memory(place, target, RW_MEMORY_VM_CALL);
-	else if (call == CALL_PIDFD_GETFD)
-		tell_memory(place, target, RW_MEMORY_DESCRIPTOR);
+	way = way_of_access(mode);
+	if (way != RW_MEMORY_OTHER)
+		tell_memory(place, target, way);
 	return 0;
+}
+
+/* Runs after see_access, which has told. */
+SEC("fmod_ret/security_ptrace_access_check")
+int BPF_PROG(lockdown_access, struct task_struct *target, unsigned int mode)
+{
+	__u32 way;
+
+	if (!task_place(bpf_get_current_task_btf()))
+		return 0;
+	way = way_of_access(mode);
+	return way != RW_MEMORY_OTHER && stop_memory((__u64)target, way) ? -EPERM : 0;
 }
 
 /* The task that a file of /proc/PID is about, or NULL. */
@@ -145,27 +176,49 @@ static __always_inline struct task_struct *task_of_proc(struct inode *inode)
 	return first ? (void *)first - bpf_core_field_offset(struct task_struct, pid_links) : NULL;
 }
 
+/* What the opening of a file of /proc reaches into, if it is another process: the target, and how. */
+static __always_inline struct task_struct *reached_by_open(struct file *file, __u32 *way)
+{
+	struct task_struct *task = bpf_get_current_task_btf(), *target;
+
+	*way = way_of_name(file->f_path.dentry);
+	if (*way == RW_MEMORY_OTHER)
+		return NULL;
+	target = task_of_proc(file->f_inode);
+	return target && BPF_CORE_READ(target, tgid) != task->tgid ? target : NULL;
+}
+
 /* int security_file_open(struct file *file) */
 SEC("fentry/security_file_open")
 int BPF_PROG(see_open, struct file *file)
 {
-	struct task_struct *task = bpf_get_current_task_btf(), *target;
-	struct inode *inode = file->f_inode;
+	struct task_struct *target;
 	struct rw_task *place;
 	__u32 way;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) != PROC_SUPER_MAGIC)
+	if (BPF_CORE_READ(file, f_inode, i_sb, s_magic) != PROC_SUPER_MAGIC)
 		return 0;
-	place = task_place(task);
+	place = task_place(bpf_get_current_task_btf());
 	if (!place)
 		return 0;
-	way = way_of_name(file->f_path.dentry);
-	if (way == RW_MEMORY_OTHER)
-		return 0;
-	target = task_of_proc(inode);
-	if (target && BPF_CORE_READ(target, tgid) != task->tgid)
+	target = reached_by_open(file, &way);
+	if (target)
 		tell_memory(place, target, way);
 	return 0;
+}
+
+/* Runs after see_open, which has told. */
+SEC("fmod_ret/security_file_open")
+int BPF_PROG(lockdown_open, struct file *file)
+{
+	struct task_struct *target;
+	__u32 way;
+
+	if (BPF_CORE_READ(file, f_inode, i_sb, s_magic) != PROC_SUPER_MAGIC ||
+	    !task_place(bpf_get_current_task_btf()))
+		return 0;
+	target = reached_by_open(file, &way);
+	return target && stop_memory((__u64)target, way) ? -EPERM : 0;
 }
 
 #endif

@@ -316,7 +316,7 @@ int on_sock_release(struct bpf_sock *sk)
 
 		fill_head(&record.head, RW_SOCKET_GONE, info->job, info->process, info->pid);
 		record.cookie = bpf_get_socket_cookie(sk);
-		emit(&record, sizeof(record), RW_SOCKET_GONE);
+		emit(&record, sizeof(record), RW_SOCKET_GONE, RANK_PASSING);
 	}
 	return ALLOW;
 }

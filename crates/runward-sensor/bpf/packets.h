@@ -141,7 +141,7 @@ static long emit_dns_piece(__u32 piece, void *context)
 
 	if (start >= copy->payload_len)
 		return 1;
-	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+	record = has_room(RANK_ACT) ? bpf_ringbuf_reserve(&events, sizeof(*record), 0) : NULL;
 	if (!record) {
 		count_loss(RW_DNS, RW_LOSS_RING_FULL);
 		return 1;

@@ -73,6 +73,13 @@ int BPF_PROG(probe_lock)
 	return 0;
 }
 
+SEC("tp_btf/percpu_alloc_percpu")
+int BPF_PROG(probe_mounts)
+{
+	bpf_task_pt_regs(bpf_get_current_task_btf());
+	return 0;
+}
+
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(probe_uring)
 {

@@ -7,6 +7,7 @@
 
 #include "common.h"
 #include "exec_record.h"
+#include "lockdown.h"
 #include "streams.h"
 #include "verdict.h"
 
@@ -239,6 +240,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 
 	if (!place)
 		return 0;
+	stop_fork(place->job, child);
 	thread = child->pid != child->tgid;
 	new_place.job = place->job;
 	if (thread) {
@@ -257,11 +259,12 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	}
 	if (thread)
 		return 0;
+	remember_fork(child->tgid, new_place.job, new_place.process, new_place.parent);
 	inherit_scopes(new_place.job, place->process, new_place.process);
 	fill_head(&record.head, RW_FORK, new_place.job, new_place.process, process_pid(child));
 	record.parent = new_place.parent;
 	record.ppid = new_place.ppid;
-	emit(&record, sizeof(record), RW_FORK);
+	emit(&record, sizeof(record), RW_FORK, RANK_PASSING);
 	return 0;
 }
 
@@ -301,7 +304,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct rw_exec *record;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
-	bool narrowed, urgent;
+	bool narrowed, killed, urgent;
 	__u32 size = 0;
 	long len;
 
@@ -309,6 +312,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		place = adopt(task);
 	if (!place)
 		return 0;
+	killed = stop_exec(task->tgid, place->job, place->process, bprm->file);
 	look_at_netns(task, place);
 	narrowed = forget_scopes(place->job, place->process);
 	scratch = exec_scratch();
@@ -342,8 +346,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	size = sizeof(*record) + bounded(size, EXEC_DATA_MAX);
 	/* What the program may do more than others, it may as soon as the user side has looked at it; and who reads from a
 	 * socket should not do so for long before somebody knows. */
-	urgent = narrowed || record->streams[0].kind != RW_STREAM_ORDINARY;
-	if (bpf_ringbuf_output(&events, scratch, size, urgent ? BPF_RB_FORCE_WAKEUP : wakeup_flag()))
+	urgent = killed || narrowed || record->streams[0].kind != RW_STREAM_ORDINARY;
+	/* What was killed is told also when little room is left. */
+	if (!has_room(killed || is_odd(record) ? RANK_NOTABLE : RANK_ACT) ||
+	    bpf_ringbuf_output(&events, scratch, size, urgent ? BPF_RB_FORCE_WAKEUP : wakeup_flag()))
 		count_loss(RW_EXEC, RW_LOSS_RING_FULL);
 	return 0;
 }
@@ -366,12 +372,13 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (__sync_lock_test_and_set(&place->exited, 1))
 		return 0;
 	forget_scopes(place->job, place->process);
+	forget_member(task->tgid);
 	fill_head(&record.head, RW_EXIT, place->job, place->process, process_pid(task));
 	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
 		record.status = BPF_CORE_READ(signal, group_exit_code);
 	else
 		record.status = BPF_CORE_READ(leader, exit_code);
-	emit(&record, sizeof(record), RW_EXIT);
+	emit(&record, sizeof(record), RW_EXIT, RANK_PASSING);
 	return 0;
 }
 

@@ -5,8 +5,10 @@
  *   abi.h      what both sides say to each other
  *   kernel.h   the kernel's types, by hand
  *   common.h   maps, the ring, a task's place in a job
+ *   lockdown.h a job that is killed as soon as it does what it must not
  *   process.h  fork, exec, exit; exec_record.h, streams.h
  *   memory.h   other processes' memory
+ *   mounts.h   who mounts something
  *   sockets.h  what is known of a socket and its peers
  *   packets.h  where a packet goes, DNS messages
  *   verdict.h  what a job's policy allows
@@ -25,6 +27,7 @@
 #include "protect.h"
 #include "watch.h"
 #include "memory.h"
+#include "mounts.h"
 #include "open_sockets.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -43,6 +46,7 @@ const struct {
 	struct rw_task task;
 	struct rw_refused refused;
 	struct rw_netns netns;
+	struct rw_mount_call mount_call;
 	struct rw_tamper tamper;
 	struct rw_stream stream;
 	struct rw_memory memory;
@@ -53,6 +57,9 @@ const struct {
 	struct rw_name_key name_key;
 	struct rw_fence fence;
 	struct rw_resolver_key resolver_key;
+	struct rw_lockdown lockdown;
+	struct rw_program program;
+	struct rw_condemned condemned;
 	enum rw_kind kind;
 	enum rw_loss loss;
 	enum rw_outcome outcome;
@@ -62,4 +69,5 @@ const struct {
 	enum rw_stream_kind stream_kind;
 	enum rw_memory_way memory_way;
 	enum rw_introduction introduction;
+	enum rw_ban ban;
 } abi_types = {};

@@ -137,7 +137,7 @@ static __always_inline void emit_connect(struct socket_info *info, __u64 connect
 	record.protocol = info->protocol;
 	record.raw = info->raw;
 	record.rule = info->rule;
-	emit(&record, sizeof(record), RW_CONNECT);
+	emit(&record, sizeof(record), RW_CONNECT, RANK_ACT);
 }
 
 static __always_inline void emit_blocked_connect(struct socket_info *info, __u64 cookie, struct peer *peer,
@@ -155,7 +155,7 @@ static __always_inline void emit_blocked_connect(struct socket_info *info, __u64
 	record.protocol = info->protocol;
 	record.raw = info->raw;
 	record.reason = reason;
-	emit(&record, sizeof(record), RW_CONNECT);
+	emit(&record, sizeof(record), RW_CONNECT, RANK_ACT);
 }
 
 static __always_inline void emit_close(struct socket_info *info, __u64 sent, __u64 received, __u32 outcome)
@@ -170,7 +170,7 @@ static __always_inline void emit_close(struct socket_info *info, __u64 sent, __u
 	record.outcome = outcome;
 	if (info->opaque)
 		record.head.flags |= RW_CLOSE_OPAQUE;
-	emit(&record, sizeof(record), RW_CONNECT_CLOSE);
+	emit(&record, sizeof(record), RW_CONNECT_CLOSE, RANK_PASSING);
 	info->connection = 0;
 }
 

@@ -103,4 +103,15 @@ static __always_inline void describe_program(struct rw_exec *record, struct file
 		BPF_CORE_READ_INTO(&record->capabilities, task, cred, cap_effective);
 }
 
+/* Whether few programs start like that: with a stream to another machine, or without a file. */
+static __always_inline bool is_odd(struct rw_exec *record)
+{
+	bool odd = record->links == 0;
+
+#pragma unroll
+	for (int i = 0; i < RW_STREAMS; i++)
+		odd |= record->streams[i].kind != RW_STREAM_ORDINARY;
+	return odd;
+}
+
 #endif

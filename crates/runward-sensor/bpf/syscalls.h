@@ -25,6 +25,8 @@ enum call {
 	CALL_PROCESS_VM,
 	CALL_PIDFD_GETFD,
 	CALL_EXEC,
+	/* Those that make a mount; not those that only move one. */
+	CALL_MOUNT,
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -92,6 +94,11 @@ static __always_inline enum call call_of(long number)
 	case 520: /* of x32 */
 	case 545:
 		return CALL_EXEC;
+	case 165: /* mount */
+	case 428: /* open_tree */
+	case 432: /* fsmount */
+	case 467: /* open_tree_attr */
+		return CALL_MOUNT;
 	default:
 		return CALL_OTHER;
 	}
@@ -140,6 +147,11 @@ static __always_inline enum call call_of_compat(long number)
 	case 11: /* execve */
 	case 358: /* execveat */
 		return CALL_EXEC;
+	case 21: /* mount */
+	case 428: /* open_tree */
+	case 432: /* fsmount */
+	case 467: /* open_tree_attr */
+		return CALL_MOUNT;
 	default:
 		return CALL_OTHER;
 	}
@@ -211,6 +223,11 @@ static __always_inline enum call call_of(long number)
 	case 221: /* execve */
 	case 281: /* execveat */
 		return CALL_EXEC;
+	case 40: /* mount */
+	case 428: /* open_tree */
+	case 432: /* fsmount */
+	case 467: /* open_tree_attr */
+		return CALL_MOUNT;
 	default:
 		return CALL_OTHER;
 	}
@@ -258,6 +275,11 @@ static __always_inline enum call call_of_compat(long number)
 	case 11: /* execve */
 	case 387: /* execveat */
 		return CALL_EXEC;
+	case 21: /* mount */
+	case 428: /* open_tree */
+	case 432: /* fsmount */
+	case 467: /* open_tree_attr */
+		return CALL_MOUNT;
 	default:
 		return CALL_OTHER;
 	}

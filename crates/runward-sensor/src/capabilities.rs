@@ -34,6 +34,8 @@ pub struct Capabilities {
     pub watches: Vec<Result<(), String>>,
     /// The lock of an address space as a tracepoint: memory of other processes, without trampolines.
     pub memory: Result<(), String>,
+    /// The making of a mount's counters as a tracepoint: who mounts something over the workspace.
+    pub mounts: Result<(), String>,
     /// BPF as a security module; useful only where the kernel's list of modules names `bpf`.
     pub lsm: Result<(), String>,
 }
@@ -58,6 +60,7 @@ impl Capabilities {
                 .map(|watch| load::probe(watch.probe, watch.attach))
                 .collect(),
             memory: load::probe(MEMORY_PROBE, true),
+            mounts: mounts(),
             lsm: lsm(),
         }
     }
@@ -156,6 +159,11 @@ pub(crate) fn memory(tier: Tier) -> MemorySight {
         Tier::B if load::probe(MEMORY_PROBE, true).is_ok() => MemorySight::Lock,
         Tier::B => MemorySight::Nothing,
     }
+}
+
+/// Whether the kernel tells who mounts something.
+pub(crate) fn mounts() -> Result<(), String> {
+    load::probe(c"probe_mounts", true)
 }
 
 /// Whether cgroup programs may read task storage here.

@@ -13,7 +13,7 @@ use runward_event::{
 
 use crate::abi::{
     self, rw_connect, rw_connect_close, rw_dns, rw_exec, rw_exit, rw_fork, rw_head, rw_kind,
-    rw_netns, rw_outcome, rw_reason, rw_refused, rw_socket_gone,
+    rw_mount_call, rw_netns, rw_outcome, rw_reason, rw_refused, rw_socket_gone,
 };
 use crate::container::container_id;
 use crate::dns::{Datagram, DnsDecoder};
@@ -54,12 +54,25 @@ pub(crate) enum Record {
     },
     /// A stream whose first bytes were refused is to be ended.
     Reset(Stream),
+    /// A process of a job mounts something.
+    MountCall(MountCall),
     /// A fenced job is about to use DNS in a network namespace without a resolver.
     NamespaceUsed {
         job: Option<u64>,
         pid: u32,
         netns: u64,
     },
+}
+
+/// A process of a job is in a call that mounts something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MountCall {
+    /// The process.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// The inode number of its mount namespace.
+    pub namespace: u64,
 }
 
 /// The longest value of a variable that an event carries, in bytes.
@@ -127,6 +140,14 @@ impl Decoder {
                     pid: head.pid,
                     netns: record.netns,
                 });
+            }
+            rw_kind::RW_MOUNT_CALL => {
+                let (record, _) = abi::read::<rw_mount_call>(bytes)?;
+                sink(Record::MountCall(MountCall {
+                    process: ProcessId(head.process),
+                    pid: head.pid,
+                    namespace: u64::from(record.mount_ns),
+                }));
             }
             rw_kind::RW_CONNECT_CLOSE => sink(event(connect_close(abi::read(bytes)?.0))),
             rw_kind::RW_DNS => self.dns_messages(bytes, sink)?,

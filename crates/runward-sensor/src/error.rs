@@ -91,6 +91,12 @@ pub enum SensorError {
     /// The fence does not take the policy.
     #[error("cannot fence the job: {0}")]
     Fence(#[from] crate::FenceError),
+    /// The processes of a job in lockdown could not be looked for.
+    #[error("cannot look for the processes of the job in lockdown: {source}")]
+    Lockdown {
+        /// Why.
+        source: io::Error,
+    },
     /// A process could not be put into a job.
     #[error("cannot begin to watch process {pid}: {source}")]
     Track {

@@ -10,6 +10,8 @@ pub(crate) const CUT_ENV: u16 = 1 << 5;
 pub(crate) const CONNECT_FLOW: u16 = 1 << 0;
 pub(crate) const CONNECT_BLOCKED: u16 = 1 << 1;
 pub(crate) const CLOSE_OPAQUE: u16 = 1 << 0;
+pub(crate) const MEMORY_PREVENTED: u16 = 1 << 0;
+pub(crate) const MEMORY_KILLED: u16 = 1 << 1;
 pub(crate) const DNS_INGRESS: u16 = 1 << 0;
 pub(crate) const DNS_TCP: u16 = 1 << 1;
 pub(crate) const DNS_CUT: u16 = 1 << 2;
@@ -29,6 +31,8 @@ mod tests {
             ("CONNECT_FLOW", super::CONNECT_FLOW),
             ("CONNECT_BLOCKED", super::CONNECT_BLOCKED),
             ("CLOSE_OPAQUE", super::CLOSE_OPAQUE),
+            ("MEMORY_PREVENTED", super::MEMORY_PREVENTED),
+            ("MEMORY_KILLED", super::MEMORY_KILLED),
             ("DNS_INGRESS", super::DNS_INGRESS),
             ("DNS_TCP", super::DNS_TCP),
             ("DNS_CUT", super::DNS_CUT),

@@ -22,6 +22,7 @@ pub mod files;
 pub mod first_bytes;
 mod flags;
 mod load;
+mod lockdown;
 mod memory;
 pub mod netns;
 mod pins;
@@ -31,8 +32,9 @@ mod tamper;
 
 pub use capabilities::{Capabilities, WATCHES, Watch, check_machine};
 pub use clock::Clock;
-pub use decode::SensorEvent;
+pub use decode::{MountCall, SensorEvent};
 pub use error::SensorError;
 pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant, SCOPE_KNOWN};
+pub use lockdown::{Bans, Ended, Lockdown};
 pub use pins::{Leftover, StillRunning, leftovers, own_leftovers};
 pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions};

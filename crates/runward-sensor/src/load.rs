@@ -79,6 +79,8 @@ fn load_error((source, log): (libbpf_rs::Error, String)) -> SensorError {
 pub(crate) struct Loaded {
     pub(crate) object: Object,
     pub(crate) open_sockets: Option<Link>,
+    /// What lists the processes of condemned jobs, until a lockdown takes it.
+    pub(crate) condemned: Option<Link>,
     // Fields drop in this order: the links go before the object that owns their programs.
     _links: Vec<Link>,
     _cgroup: File,
@@ -109,9 +111,13 @@ pub(crate) enum MemorySight {
 pub(crate) struct Setup {
     pub(crate) tagging: SocketTagging,
     pub(crate) memory: MemorySight,
+    /// Whether the kernel tells who mounts something.
+    pub(crate) mounts: bool,
     pub(crate) ring_bytes: u32,
     /// Set if a job may be fenced.
     pub(crate) fence: Option<Protection>,
+    /// Set if a job may be in lockdown: whether trampolines refuse there what it bans.
+    pub(crate) lockdown: Option<bool>,
 }
 
 impl Setup {
@@ -124,6 +130,9 @@ impl Setup {
                 return false;
             };
             watches.iter().any(|watch| watch.as_bytes() == name)
+        } else if name.starts_with(LOCKDOWNS) {
+            let trampoline = program.section().as_bytes().starts_with(b"fmod_ret");
+            self.lockdown.is_some_and(|refuses| refuses || !trampoline)
         } else if name.starts_with(SEES) {
             let trampoline = program.section().as_bytes().starts_with(b"fentry");
             self.memory
@@ -131,6 +140,8 @@ impl Setup {
                     true => MemorySight::Trampolines,
                     false => MemorySight::Lock,
                 }
+        } else if name == MOUNTS {
+            self.mounts
         } else if program.section().as_bytes().starts_with(b"fentry") {
             self.tagging == SocketTagging::Trampolines
         } else {
@@ -149,6 +160,12 @@ const GUARDS: &[u8] = b"guard_";
 const WATCHES: &[u8] = b"watch_";
 /// How the names of those begin that see a job reach into other processes.
 const SEES: &[u8] = b"see_";
+/// The one that sees a job mount something.
+const MOUNTS: &[u8] = b"mounts_made";
+/// How the names of those begin that only a lockdown needs.
+const LOCKDOWNS: &[u8] = b"lockdown_";
+/// The program that lists the processes of condemned jobs; run on demand.
+const CONDEMNED: &str = "lockdown_list";
 /// Programs that only a fence needs.
 const FENCE_PROGRAMS: [&str; 8] = [
     OPEN_SOCKETS,
@@ -170,6 +187,8 @@ const FENCE_MAPS: [&str; 7] = [
     "resolvers",
     "own_peers",
 ];
+/// Maps that only a lockdown needs.
+const LOCKDOWN_MAPS: [&str; 4] = ["lockdowns", "members", "makers", "runners"];
 /// Where C libraries look for a daemon that looks up names for them (nscd).
 const NAME_CACHES: [&str; 2] = ["/run/nscd/socket", "/var/run/nscd/socket"];
 
@@ -187,6 +206,7 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
     let object = with_log(|| open.load()).map_err(load_error)?;
     let mut links = Vec::new();
     let mut open_sockets = None;
+    let mut condemned = None;
     for program in object.progs_mut() {
         if !program.autoload() || program.name() == INTRODUCE {
             continue;
@@ -205,6 +225,8 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
         }
         if program.name() == OPEN_SOCKETS {
             open_sockets = Some(link);
+        } else if program.name() == CONDEMNED {
+            condemned = Some(link);
         } else {
             links.push(link);
         }
@@ -212,6 +234,7 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
     Ok(Loaded {
         object,
         open_sockets,
+        condemned,
         _links: links,
         _cgroup: cgroup,
     })
@@ -229,6 +252,11 @@ fn configure(open: &mut OpenObject, setup: &Setup) -> Result<(), SensorError> {
             b"events" => map.set_max_entries(setup.ring_bytes),
             name if setup.fence.is_none()
                 && FENCE_MAPS.iter().any(|map| map.as_bytes() == name) =>
+            {
+                map.set_max_entries(1)
+            }
+            name if setup.lockdown.is_none()
+                && LOCKDOWN_MAPS.iter().any(|map| map.as_bytes() == name) =>
             {
                 map.set_max_entries(1)
             }
@@ -273,15 +301,22 @@ fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError>
         mem::offset_of!(rodata, fence),
         &[u8::from(setup.fence.is_some())],
     )?;
+    set(
+        mem::offset_of!(rodata, lockdown),
+        &[u8::from(setup.lockdown.is_some())],
+    )?;
+    set(
+        mem::offset_of!(rodata, lockdown_refuses),
+        &[u8::from(setup.lockdown == Some(true))],
+    )?;
     let name_cache_runs = NAME_CACHES.iter().any(|path| Path::new(path).exists());
     set(
         mem::offset_of!(rodata, name_cache_runs),
         &[u8::from(name_cache_runs)],
     )?;
-    // The reader's timer empties the ring long before in the usual case; this is for storms.
     set(
-        mem::offset_of!(rodata, wakeup_bytes),
-        &(u64::from(setup.ring_bytes) / 8).to_ne_bytes(),
+        mem::offset_of!(rodata, ring_bytes),
+        &u64::from(setup.ring_bytes).to_ne_bytes(),
     )
 }
 

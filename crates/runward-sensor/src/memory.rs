@@ -3,6 +3,7 @@
 use runward_event::{Body, MemoryAccess, MemoryWay, ProcessId, Texts};
 
 use crate::abi::{rw_memory, rw_memory_way};
+use crate::flags;
 
 /// Whether the target is one of the job's, the agent knows.
 pub(crate) fn body(record: &rw_memory) -> Body {
@@ -24,6 +25,8 @@ pub(crate) fn body(record: &rw_memory) -> Body {
             rw_memory_way::RW_MEMORY_DESCRIPTOR => MemoryWay::Descriptor,
             _ => MemoryWay::Other,
         },
+        prevented: record.head.flags & flags::MEMORY_PREVENTED != 0,
+        killed: record.head.flags & flags::MEMORY_KILLED != 0,
         raw: texts.into_raw(),
     }))
 }

@@ -17,9 +17,10 @@ use crate::SensorError;
 use crate::abi::{self, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_task};
 use crate::capabilities;
 use crate::clock::Clock;
-use crate::decode::{Decoder, Record, SensorEvent};
+use crate::decode::{Decoder, MountCall, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
-use crate::load::{self, Loaded, Protection, Setup, SocketTagging};
+use crate::load::{self, Loaded, MemorySight, Protection, Setup, SocketTagging};
+use crate::lockdown::{Bans, Lockdown};
 use crate::netns;
 use crate::pins::Pins;
 use crate::reset::{self, Stream};
@@ -32,14 +33,17 @@ pub struct SensorOptions {
     pub ring_bytes: u32,
     /// Whether a job is going to be fenced: then the programs are pinned, and outlive this process if it is killed.
     pub fence: bool,
+    /// Whether a job is going to be in lockdown.
+    pub lockdown: bool,
 }
 
 impl Default for SensorOptions {
     fn default() -> SensorOptions {
-        // A process start takes about 5 KB, most of it environment: room for 3,000 of them between two drains.
+        // A process start takes about 5 KB, most of it environment: room for nearly 3,000 of them between two drains.
         SensorOptions {
             ring_bytes: 16 << 20,
             fence: false,
+            lockdown: false,
         }
     }
 }
@@ -50,6 +54,8 @@ const BATCH: usize = 4096;
 const FLOW_SOCKETS_MAX: usize = 65_536;
 /// Namespaces that are remembered between two drains; one that is left out is told again at its next use.
 const NAMESPACES_MAX: usize = 256;
+/// How many calls that mount something are kept until somebody asks.
+const MOUNT_CALLS_MAX: usize = 256;
 
 /// The BPF half of the sensor: loaded, attached, and watching the jobs that were started.
 ///
@@ -65,7 +71,9 @@ pub struct Sensor {
     flow_sockets: HashMap<u64, Vec<rw_flow_key>>,
     next_process: u64,
     namespaces: Vec<NamespaceUse>,
+    mount_calls: Vec<MountCall>,
     tier: Tier,
+    sees_memory: bool,
     // Last, so that nothing above outlives the programs.
     loaded: Loaded,
     _pins: Option<Pins>,
@@ -110,14 +118,17 @@ impl Sensor {
             SocketTagging::Trampolines
         };
         let tier = capabilities::tier();
+        let memory = capabilities::memory(tier);
         let setup = Setup {
             tagging,
-            memory: capabilities::memory(tier),
+            memory,
+            mounts: capabilities::mounts().is_ok(),
             ring_bytes: options.ring_bytes,
             fence: options.fence.then(|| match tier {
                 Tier::A => Protection::Refuse,
                 Tier::B => Protection::Watch(capabilities::watches()),
             }),
+            lockdown: options.lockdown.then_some(tier == Tier::A),
         };
         let pins = options.fence.then(Pins::create).transpose()?;
         let loaded = load::load(&setup, pins.as_ref())?;
@@ -159,7 +170,9 @@ impl Sensor {
             flow_sockets: HashMap::new(),
             next_process: 1,
             namespaces: Vec::new(),
+            mount_calls: Vec::new(),
             tier,
+            sees_memory: memory != MemorySight::Nothing,
             loaded,
             _pins: pins,
         })
@@ -211,6 +224,26 @@ impl Sensor {
         Ok(fence)
     }
 
+    /// Readies a job that has not started yet for its end: see [`Lockdown`]. The sensor must have been opened for it, and it
+    /// takes one.
+    pub fn lock_down(
+        &mut self,
+        job: u64,
+        bans: Bans,
+        runners: &[&str],
+    ) -> Result<Lockdown, SensorError> {
+        let link = self.loaded.condemned.take();
+        let link = link.ok_or(SensorError::Object("lockdown"))?;
+        let lockdown = Lockdown::open(&self.loaded.object, job, link)?;
+        lockdown.arm(bans, runners)?;
+        Ok(lockdown)
+    }
+
+    /// Whether this kernel shows that a job reaches into other processes.
+    pub fn sees_memory(&self) -> bool {
+        self.sees_memory
+    }
+
     /// Keeps fenced jobs from changing what is in this folder, where the kernel can refuse that. It must not be removed
     /// while the sensor is open. One folder: the last one counts.
     pub fn protect_report(&self, folder: &Path) -> Result<(), SensorError> {
@@ -238,6 +271,11 @@ impl Sensor {
     /// Network namespaces without a resolver that fenced jobs were seen in since the last call.
     pub fn take_namespaces(&mut self) -> Vec<NamespaceUse> {
         std::mem::take(&mut self.namespaces)
+    }
+
+    /// Calls that mount something since the last call of this.
+    pub fn take_mount_calls(&mut self) -> Vec<MountCall> {
+        std::mem::take(&mut self.mount_calls)
     }
 
     /// Takes what waits in the ring, oldest first. Returns how many events there were; at the limit of one batch there
@@ -268,6 +306,11 @@ impl Sensor {
                 Record::Reset(stream) => self.reset(stream),
                 Record::NamespaceUsed { job, pid, netns } => {
                     self.note_namespace(job, pid, netns);
+                }
+                Record::MountCall(call) => {
+                    if self.mount_calls.len() < MOUNT_CALLS_MAX {
+                        self.mount_calls.push(call);
+                    }
                 }
                 Record::SocketGone {
                     job,
@@ -419,7 +462,7 @@ fn protect(object: &Object, what: rw_introduction, folder: &Path) -> Result<(), 
 }
 
 /// The kinds of records that can be lost, and what their loss is called.
-const KINDS: [(rw_kind, EventKind); 11] = [
+const KINDS: [(rw_kind, EventKind); 12] = [
     (rw_kind::RW_FORK, EventKind::ProcessFork),
     (rw_kind::RW_EXEC, EventKind::ProcessExec),
     (rw_kind::RW_EXIT, EventKind::ProcessExit),
@@ -431,6 +474,7 @@ const KINDS: [(rw_kind, EventKind); 11] = [
     (rw_kind::RW_NETNS, EventKind::Dns),
     (rw_kind::RW_TAMPER, EventKind::Tamper),
     (rw_kind::RW_MEMORY, EventKind::MemoryAccess),
+    (rw_kind::RW_MOUNT_CALL, EventKind::File),
 ];
 
 const REASONS: [(rw_loss, LossReason); 2] = [

@@ -105,6 +105,7 @@ fn start(run: u64) -> Body {
         kernel: "6.1.0".to_owned(),
         policy: Vec::new(),
         rules: None,
+        lockdown: Vec::new(),
         notes: Vec::new(),
         raw: Default::default(),
     }))
@@ -184,6 +185,9 @@ fn change(process: ProcessId, pid: u32, seq: u64) -> FileChange {
         hash_before: None,
         hash_after: None,
         found_at_end: false,
+        diff: None,
+        no_diff: None,
+        mount: None,
         raw: Default::default(),
     }
 }

@@ -183,7 +183,8 @@ fn separate_observations(report: &Report) -> Vec<Observation> {
     found
 }
 
-fn detection(found: &runward_report::Detection) -> NewDetection {
+/// A finding of the report as the control plane keeps it.
+pub(crate) fn detection(found: &runward_report::Detection) -> NewDetection {
     let severity = serde_json::to_value(found.severity).ok();
     NewDetection {
         kind: found.detection.clone(),

@@ -17,6 +17,7 @@ mod auth;
 mod config;
 mod digest;
 mod ingest;
+mod kinds;
 mod learn;
 mod listen;
 mod metrics;

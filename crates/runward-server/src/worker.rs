@@ -173,6 +173,7 @@ async fn digest_run(app: &App, run: i64) -> Result<Digested, Problem> {
         let mut digest = own.clone();
         if let Some(place) = app.store().run_place(run).await? {
             learn::judge(app, &place, &folded.report, &mut digest).await?;
+            learn::compare(app, &place, &folded.report, &mut digest).await?;
         }
         match app.store().digest(run, &digest).await {
             Err(StoreError::Conflict(_)) => continue,

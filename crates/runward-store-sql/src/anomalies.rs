@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use runward_store::{
-    Anomaly, Cursor, Digest, Incident, JobId, Millis, NewIncident, OrgId, Page, PageRequest,
-    ProjectId, SeenAnomaly, StoreError,
+    Anomaly, Cursor, Digest, FINDING_SEEN, Incident, JobId, Millis, NewIncident, OrgId, Page,
+    PageRequest, ProjectId, SeenAnomaly, StoreError,
 };
 use sqlx::any::AnyRow;
 
@@ -141,9 +141,10 @@ pub(crate) async fn put_incident(
 impl SqlStore {
     pub(crate) async fn select_anomalies(&self, run: i64) -> Result<Vec<Anomaly>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {ANOMALY} FROM anomaly WHERE run = $1 ORDER BY score DESC, id"
+            "SELECT {ANOMALY} FROM anomaly WHERE run = $1 AND kind <> $2 ORDER BY score DESC, id"
         )))
         .bind(run)
+        .bind(FINDING_SEEN)
         .fetch_all(&self.read)
         .await
         .map_err(unavailable)?;

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use runward_store::{
-    Backlog, Digest, Millis, NewDetection, News, Observation, OrgId, ProjectId, Scene, StoreError,
-    Tag,
+    Backlog, Digest, Millis, NewDetection, NewIncident, News, Observation, OrgId, ProjectId, Scene,
+    StoreError, Tag,
 };
 use sqlx::any::AnyRow;
 
@@ -142,14 +142,15 @@ impl SqlStore {
         if let Some(baseline) = &digest.baseline {
             put_baseline(&mut change, (place.org, place.project, place.job), baseline).await?;
         }
-        let mut found = digest.detections.clone();
-        for incident in &digest.incidents {
-            if put_incident(&mut change, place.org, incident).await? {
-                found.push(incident.detection.clone());
-            }
-        }
-        if !found.is_empty() {
+        if !digest.detections.is_empty() || !digest.incidents.is_empty() {
             let rules = live_rules(&mut change, org).await?;
+            let mut found = digest.detections.clone();
+            for incident in &digest.incidents {
+                let told = put_incident(&mut change, place.org, incident).await?;
+                if told && !is_hidden(incident, &place, &rules) {
+                    found.push(incident.detection.clone());
+                }
+            }
             let detections = storable_detections(found);
             let news = put_detections(&mut change, &place, &detections, &rules).await?;
             self.tell(&mut change, org, &news, digest.at).await?;
@@ -364,6 +365,15 @@ fn programs_text(programs: &[String]) -> String {
 
 /// The severity of what is known to be harmless.
 const HARMLESS: &str = "info";
+
+/// Whether a rule hides what the incident is made of: who does not want to hear of a finding does not want to hear that
+/// others have it, too.
+fn is_hidden(incident: &NewIncident, place: &Place, rules: &[LiveRule]) -> bool {
+    incident.cause.as_ref().is_some_and(|cause| {
+        let facts = cause.facts(&place.project_name, &place.pipeline, &place.job_name);
+        hiding(rules, &facts).is_some()
+    })
+}
 
 /// Keeps detections; what is to be told of them: those that were not known, and that no rule hides.
 async fn put_detections(

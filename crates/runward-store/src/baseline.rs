@@ -230,6 +230,10 @@ impl Default for BaselineSettings {
     }
 }
 
+/// The kind of an [`Anomaly`] that only says that a run has a finding, so that those of other projects find it: such a row
+/// is among the sightings, and is none of what was not normal in the run.
+pub const FINDING_SEEN: &str = "finding";
+
 /// Something in a run that is not normal for its job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Anomaly {
@@ -314,6 +318,8 @@ pub struct NewIncident {
     pub orgs: Vec<OrgId>,
     /// What the organisation of the run is told, once.
     pub detection: NewDetection,
+    /// The finding that it is made of, where it is of findings: an organisation that hides it is not told.
+    pub cause: Option<NewDetection>,
     /// See [`Incident::state`].
     pub state: Vec<u8>,
 }

@@ -34,8 +34,8 @@ pub use access::{
 };
 pub use baseline::{
     Anomaly, Baseline, BaselineChange, BaselineEntry, BaselineFilter, BaselineSettings,
-    BaselineState, BaselineSummary, Incident, JobId, KeptBaseline, KeptKey, KeptLevel,
-    NewBaselineEntry, NewIncident, RunPlace, SeenAnomaly,
+    BaselineState, BaselineSummary, FINDING_SEEN, Incident, JobId, KeptBaseline, KeptKey,
+    KeptLevel, NewBaselineEntry, NewIncident, RunPlace, SeenAnomaly,
 };
 pub use channel::{
     CHANNELS_MAX, Channel, ChannelKind, Health, MessageBody, NewChannel, Sealed, Wants,

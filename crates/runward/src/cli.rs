@@ -42,6 +42,7 @@ pub(crate) const fn outlast_name() -> &'static str {
 /// Run a command and record what it does.
 ///
 /// Ends with the command's own exit code. 86: the command succeeded but something named in --fail-on was found.
+/// 87: the job did something named in --lockdown and was killed.
 /// 125: Runward failed before the command started. 126 and 127: the command could not be run or was not found.
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
@@ -68,10 +69,16 @@ pub(crate) struct RunOptions {
     /// A file of rules: what else to find in what the job does
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
+    /// Keep what differs in altered source files out of the record; their hashes stay
+    #[arg(long)]
+    pub(crate) no_diff: bool,
     /// Findings that make a successful command fail with exit code 86: names of detections and rules and the least
     /// severity (`low`, `medium`, `high`), separated by commas; `any` is `low`
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) fail_on: Vec<String>,
+    /// Findings on which the job is killed at once, all of it, with exit code 87: a list as for --fail-on
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) lockdown: Vec<String>,
     /// Print no summary
     #[arg(long, short)]
     pub(crate) quiet: bool,

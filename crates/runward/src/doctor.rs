@@ -188,6 +188,12 @@ fn diagnose(capabilities: &Capabilities, check: Result<(), SensorError>) -> Diag
             "use a kernel built with CONFIG_MEMCG=y and tracepoints, or one with trampolines",
         ),
         finding(
+            "who mounts something",
+            capabilities.mounts.clone(),
+            "what is mounted over source files is found without its process, and not in a mount namespace of its own",
+            "use a kernel built with CONFIG_SMP=y and tracepoints",
+        ),
+        finding(
             "BPF as a security module",
             capabilities.lsm.clone(),
             "none where trampolines that refuse work",

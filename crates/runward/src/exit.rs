@@ -4,6 +4,8 @@ use std::process::ExitStatus;
 
 /// The command succeeded, but something named in `--fail-on` was found.
 pub(crate) const FOUND: u8 = 86;
+/// The job did something named in `--lockdown` and was killed.
+pub(crate) const LOCKDOWN: u8 = 87;
 /// Runward itself failed before the command started.
 pub(crate) const RUNWARD: u8 = 125;
 /// The command was found but could not be run.

@@ -83,9 +83,10 @@ pub(crate) fn replay(options: &ReplayOptions) -> ExitCode {
         Err(failure) => return refuse_rules(&failure, options),
     };
     let abouts = rules.as_ref().map_or(&[][..], Rules::abouts);
-    if let Err(error) = fail_on::check(&options.fail_on, abouts) {
-        return refuse(&Failure::Input(error), options.json);
-    }
+    let fail_on = match fail_on::parse("--fail-on", &options.fail_on, abouts) {
+        Ok(fail_on) => fail_on,
+        Err(error) => return refuse(&Failure::Input(error), options.json),
+    };
     if options.events.is_empty() {
         return checked(abouts, options.json);
     }
@@ -112,7 +113,7 @@ pub(crate) fn replay(options: &ReplayOptions) -> ExitCode {
         }
     }
     let mut found = reports.iter().map(|report| &report.detections);
-    match found.find_map(|found| fail_on::first(found, &options.fail_on)) {
+    match found.find_map(|found| fail_on::first(found, &fail_on)) {
         Some(found) => {
             output::say(format_args!("found {found}, which --fail-on names"));
             ExitCode::from(exit::FOUND)

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use runward_agent::{EVENTS, Finished, Following, Job, JobOptions, ReportFolder, read_context};
-use runward_detect::Observer;
+use runward_detect::{Observer, Selection};
 use runward_event::{JobContext, JobIdentity, Mode};
 use runward_report::annotations;
+use runward_rules::Rules;
 use runward_sensor::check_machine;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -27,10 +28,12 @@ use crate::{exit, fail_on, launch, outlast, output, policy, probe, rules, upload
 const TICK: Duration = Duration::from_millis(25);
 /// How slow the tick gets while nothing happens: a finding is told within a tenth of a second.
 const IDLE_TICK: Duration = Duration::from_millis(75);
+/// The same for a job in lockdown, idle or not: what the kernel does not wake for at once waits no longer than this.
+const LOCKDOWN_TICK: Duration = Duration::from_millis(4);
 
 /// `runward run`.
 pub(crate) fn run(options: RunOptions) -> ExitCode {
-    let prepared = match prepare(&options) {
+    let prepared = match Wanted::of(&options).and_then(|wanted| prepare(&options, wanted)) {
         Ok(prepared) => prepared,
         Err(error) => {
             output::say(format_args!("{error:#}"));
@@ -58,6 +61,9 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
     let Some(finished) = finished else {
         return ExitCode::from(code);
     };
+    if let Some(sentence) = &finished.lockdown {
+        output::say(sentence);
+    }
     deliver(&folder, &finished);
     let report = &finished.report;
     if options.json {
@@ -74,8 +80,12 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         tell_upload(following, page.as_deref(), &folder);
     }
     folder.finish();
+    if finished.killed {
+        // Said in full when it happened.
+        return ExitCode::from(exit::LOCKDOWN);
+    }
     if code == 0
-        && let Some(found) = fail_on::first(&report.detections, &options.fail_on)
+        && let Some(found) = fail_on::first(&report.detections, &prepared.fail_on)
     {
         output::say(format_args!("found {found}, which --fail-on names"));
         return ExitCode::from(exit::FOUND);
@@ -83,7 +93,27 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// What is looked for, and the lists of findings of the command line.
+struct Wanted {
+    rules: Option<Rules>,
+    fail_on: Selection,
+    lockdown: Selection,
+}
+
+impl Wanted {
+    fn of(options: &RunOptions) -> Result<Wanted> {
+        let rules = options.rules.as_deref().map(rules::of_job).transpose()?;
+        let abouts = rules.as_ref().map_or(&[][..], Observer::abouts);
+        Ok(Wanted {
+            fail_on: fail_on::parse("--fail-on", &options.fail_on, abouts)?,
+            lockdown: fail_on::parse("--lockdown", &options.lockdown, abouts)?,
+            rules,
+        })
+    }
+}
+
 struct Prepared {
+    fail_on: Selection,
     /// What a fenced job must not reach; tried before the command starts.
     probe: Option<SocketAddr>,
     job: Job,
@@ -94,10 +124,7 @@ struct Prepared {
     page: Option<String>,
 }
 
-fn prepare(options: &RunOptions) -> Result<Prepared> {
-    let rules = options.rules.as_deref().map(rules::of_job).transpose()?;
-    let abouts = rules.as_ref().map_or(&[][..], Observer::abouts);
-    fail_on::check(&options.fail_on, abouts)?;
+fn prepare(options: &RunOptions, wanted: Wanted) -> Result<Prepared> {
     let cwd = std::env::current_dir().context("cannot tell the current folder")?;
     let workspace = workspace(options, &cwd)?;
     let mut invoker = Invoker::find()?;
@@ -139,13 +166,15 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
                 .map(Invoker::home)
                 .chain(std::env::var_os("HOME").map(PathBuf::from))
                 .collect(),
+            diffs: !options.no_diff,
             requested_mode: mode,
             policy,
+            lockdown: wanted.lockdown,
             notes,
         },
         &folder,
     )?;
-    if let Some(rules) = rules {
+    if let Some(rules) = wanted.rules {
         let in_force = rules.in_force();
         job.watch_by(Box::new(rules), in_force);
     }
@@ -155,6 +184,7 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
         .transpose()
         .context("cannot send the record while it grows")?;
     Ok(Prepared {
+        fail_on: wanted.fail_on,
         probe,
         job,
         folder,
@@ -232,7 +262,8 @@ fn watch(
     };
 
     let mut failure = None;
-    let mut tick = TICK;
+    let hurried = !options.lockdown.is_empty();
+    let mut tick = if hurried { LOCKDOWN_TICK } else { TICK };
     loop {
         let timeout = Timespec::try_from(tick).ok();
         let mut fds = vec![PollFd::new(&ended, PollFlags::IN)];
@@ -245,11 +276,13 @@ fn watch(
         forward(&mut signals, &child);
         if failure.is_none() {
             match job.tick() {
+                Ok(_) if hurried => {}
                 Ok(true) => tick = TICK,
                 Ok(false) => tick = (tick * 2).min(IDLE_TICK),
                 Err(error) => failure = Some(error),
             }
-            for sentence in job.take_refusals().into_iter().chain(job.take_findings()) {
+            let told = job.take_refusals().into_iter().chain(job.take_findings());
+            for sentence in told.chain(job.take_lockdown()) {
                 output::say(sentence);
             }
         }

@@ -24,8 +24,14 @@ pub struct Replayed {
     pub named: bool,
     /// Whether the findings name the step and the dependency that did it.
     pub attributed: bool,
-    /// Whether it was stopped in lockdown; missing where there is no lockdown.
-    pub stopped: Option<bool>,
+    /// Whether it is no attack, so that nothing may be called one and nothing may be stopped.
+    pub benign: bool,
+    /// Whether it was stopped when it was done once more in lockdown: it ended as a job that was killed, its script did not
+    /// go on, and nothing of it was left.
+    pub stopped: bool,
+    /// From the act, by the kernel's clock, until no process of the job was left, in milliseconds. Missing when it was not
+    /// stopped.
+    pub stop_ms: Option<f64>,
     /// From the act, by the kernel's clock, to the line about it on the terminal: the slowest of its findings, in
     /// milliseconds. Missing when nothing is told while the job runs.
     pub detect_ms: Option<f64>,
@@ -37,16 +43,26 @@ impl Replayed {
     /// Whether all is as it must be.
     #[must_use]
     pub fn is_right(&self) -> bool {
-        self.seen && self.named && self.attributed
+        self.seen && self.named && self.attributed && self.stopped != self.benign
     }
 }
 
+/// How `runward` ends when it has killed a job.
+const LOCKDOWN: i32 = 87;
+/// What is no attack has to survive this.
+const LOCKDOWN_OF_BENIGN: &str = "medium";
+
 impl Replay {
-    /// Re-enacts it under this `runward`.
+    /// Re-enacts it under this `runward`, twice: the second time in lockdown.
     pub fn play(&self, runward: &Path) -> Result<Replayed, LabError> {
-        let stage = Stage::new(self)?;
-        let played = stage.play(self, runward)?;
-        Ok(self.judge(&played))
+        let watched = Stage::new(self)?.play(self, runward, None)?;
+        let list = if self.benign {
+            LOCKDOWN_OF_BENIGN.to_owned()
+        } else {
+            self.named.join(",")
+        };
+        let locked = Stage::new(self)?.play(self, runward, Some(&list))?;
+        Ok(self.judge(&watched, &locked))
     }
 
     /// Whether this machine lacks something that it needs.
@@ -60,7 +76,7 @@ impl Replay {
         needs.into_iter().flatten().find_map(crate::missing)
     }
 
-    fn judge(&self, played: &Played) -> Replayed {
+    fn judge(&self, played: &Played, locked: &Played) -> Replayed {
         let empty = Vec::new();
         let all = played.report["detections"].as_array().unwrap_or(&empty);
         let of = |id: &str| -> Vec<&Value> {
@@ -86,7 +102,11 @@ impl Replay {
             seen,
             named,
             attributed: self.named.iter().all(|id| of(id).iter().any(&attributed)),
-            stopped: None,
+            benign: self.benign,
+            stopped: locked.code == Some(LOCKDOWN) && !locked.went_on && !locked.left_some,
+            stop_ms: locked.report["lockdown"]["seconds"]
+                .as_f64()
+                .map(|seconds| seconds * 1e3),
             detect_ms: played.detect_ms(all),
             found: all
                 .iter()
@@ -108,21 +128,28 @@ impl Replay {
 #[must_use]
 pub fn table(rows: &[Replayed]) -> String {
     let mut text = format!(
-        "{:<24} {:<5} {:<6} {:<11} {:<8} {}\n",
-        "incident", "seen", "named", "attributed", "stopped", "told after"
+        "{:<24} {:<5} {:<6} {:<11} {:<8} {:<14} {}\n",
+        "incident", "seen", "named", "attributed", "stopped", "told after", "stopped after"
     );
     let yes = |is: bool| if is { "yes" } else { "NO" };
     for row in rows {
-        let after = row
+        let told = row
             .detect_ms
             .map_or_else(|| "in the report".to_owned(), |ms| format!("{ms:.1} ms"));
+        let stopped = match (row.stopped, row.benign) {
+            (false, true) => "no need",
+            (true, true) => "WRONGLY",
+            (is, false) => yes(is),
+        };
+        let after = row
+            .stop_ms
+            .map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
         text += &format!(
-            "{:<24} {:<5} {:<6} {:<11} {:<8} {after}\n",
+            "{:<24} {:<5} {:<6} {:<11} {stopped:<8} {told:<14} {after}\n",
             row.name,
             yes(row.seen),
             yes(row.named),
             yes(row.attributed),
-            row.stopped.map_or("-", yes),
         );
     }
     text

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -52,6 +53,11 @@ const SHARED: &str = "/tmp";
 /// The job: nothing happens for a while before and after the act, as in a build, so that the time until somebody is told
 /// is not that of a job that ends.
 const JOB: &str = "export AGENT=$PPID; sleep 0.4; sh \"$0\"; sleep 0.4";
+/// The job in lockdown: it goes on for a while, as a build does, and leaves word that it could.
+const LOCKED_JOB: &str = "export AGENT=$PPID; sleep 0.1; sh \"$0\"; n=0; \
+    while [ $n -lt 20 ]; do sleep 0.1; n=$((n + 1)); done; echo done > \"$MARKER\"";
+/// What it writes when it was not stopped.
+const MARKER: &str = "marker";
 /// How long one may take, also under an emulated processor.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -69,8 +75,14 @@ pub(super) struct Stage {
 /// What came of it.
 pub(super) struct Played {
     pub(super) report: Value,
+    /// The exit code of `runward`.
+    pub(super) code: Option<i32>,
+    /// Whether a job in lockdown came to its end.
+    pub(super) went_on: bool,
+    /// Whether a process of the job was left when `runward` had ended.
+    pub(super) left_some: bool,
     /// The lines on the terminal, and when they came.
-    told: Vec<(Timestamp, String)>,
+    told: Vec<Told>,
 }
 
 /// A process outside of the job that holds what looks like secrets.
@@ -127,7 +139,13 @@ impl Stage {
         })
     }
 
-    pub(super) fn play(&self, replay: &Replay, runward: &Path) -> Result<Played, LabError> {
+    /// `lockdown`: the findings on which it is killed.
+    pub(super) fn play(
+        &self,
+        replay: &Replay,
+        runward: &Path,
+        lockdown: Option<&str>,
+    ) -> Result<Played, LabError> {
         let place = self.folder.path();
         let bin = place.join("bin");
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -140,9 +158,15 @@ impl Stage {
         if replay.block {
             command.args(["--egress-policy", "block"]);
         }
+        if let Some(list) = lockdown {
+            command.args(["--lockdown", list]);
+        }
+        let marker = place.join(MARKER);
         command
-            .args(["--", "sh", "-c", JOB])
+            .args(["--", "sh", "-c"])
+            .arg(lockdown.map_or(JOB, |_| LOCKED_JOB))
             .arg(place.join("job.sh"))
+            .env("MARKER", &marker)
             .current_dir(place.join("work"))
             .env("PATH", path)
             .env("BIN", &bin)
@@ -161,7 +185,8 @@ impl Stage {
         ] {
             command.env_remove(name);
         }
-        let told = watch(&mut command)?;
+        let (told, code) = watch(&mut command)?;
+        let left_some = is_some_left(&bin);
         let report = place.join("report/report.json");
         let text = file(&report, fs::read(&report)).map_err(|error| {
             let said: Vec<&str> = told.iter().map(|(_, line)| line.as_str()).collect();
@@ -174,7 +199,13 @@ impl Stage {
             path: report.display().to_string(),
             source: error.into(),
         })?;
-        Ok(Played { report, told })
+        Ok(Played {
+            report,
+            code,
+            went_on: marker.exists(),
+            left_some,
+            told,
+        })
     }
 }
 
@@ -192,8 +223,21 @@ impl Played {
     }
 }
 
-/// Runs it to its end and takes down what it says, with the time of each line.
-fn watch(command: &mut Command) -> Result<Vec<(Timestamp, String)>, LabError> {
+/// Whether a process with this folder as its `BIN` still runs: only the job has it. One that has ended has no variables.
+fn is_some_left(bin: &Path) -> bool {
+    let mut wanted = b"BIN=".to_vec();
+    wanted.extend_from_slice(bin.as_os_str().as_bytes());
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|process| fs::read(process.path().join("environ")).ok())
+        .any(|variables| variables.split(|byte| *byte == 0).any(|one| one == wanted))
+}
+
+/// A line on the terminal, and when it came.
+type Told = (Timestamp, String);
+
+/// Runs it to its end and takes down what it says, with the time of each line, and its exit code.
+fn watch(command: &mut Command) -> Result<(Vec<Told>, Option<i32>), LabError> {
     let mut child = Runner(command.spawn().map_err(LabError::Thread)?);
     let stderr = child.0.stderr.take();
     let pid = Pid::from_child(&child.0);
@@ -215,9 +259,8 @@ fn watch(command: &mut Command) -> Result<Vec<(Timestamp, String)>, LabError> {
     drop(ended);
     // It can't panic.
     let _ = watchdog.join();
-    // Its status says what the job's last command did, which is of no interest here.
-    let _ = child.0.wait();
-    Ok(told)
+    let status = child.0.wait().map_err(LabError::Thread)?;
+    Ok((told, status.code()))
 }
 
 /// A repository with a file of source, and a script among its test data that changes it.

@@ -1,6 +1,6 @@
 //! What forges show beside a job: SARIF for code scanning, lines for the log.
 
-use runward_event::{Body, FileChange, JobIdentity, Provider};
+use runward_event::{Body, FileChange, FileDiff, JobIdentity, Provider};
 use runward_report::{Report, annotations, sarif};
 use serde_json::Value;
 
@@ -60,6 +60,12 @@ fn overwritten(paths: &[&str]) -> Report {
             tracked: true,
             hash_before: Some("aa".repeat(20)),
             hash_after: Some("bb".repeat(20)),
+            diff: Some(FileDiff {
+                text: format!("@@ -7,4 +7,4 @@\n a\n-b\n+{path}\n c\n d\n"),
+                added: 1,
+                removed: 1,
+                cut: false,
+            }),
             ..change(7, path)
         })));
     }
@@ -77,6 +83,8 @@ const HOSTILE: [&str; 4] = [
 fn whatever_a_file_is_called_its_place_is_a_plain_uri() {
     let sarif = check(&overwritten(&HOSTILE));
     for result in sarif["runs"][0]["results"].as_array().unwrap() {
+        let region = &result["locations"][0]["physicalLocation"]["region"];
+        assert_eq!(region["startLine"], 8);
         let place = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
         let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~%".contains(c);
         assert!(place.as_str().unwrap().chars().all(plain), "{place}");

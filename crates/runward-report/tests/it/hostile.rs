@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use runward_event::{
     Body, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsAnswer, DnsMessageKind, DnsTransport,
-    FileChange, PolicyRule, ProcessExit, ProcessId, Protocol, Reason, Refused,
+    FileChange, FileDiff, PolicyRule, ProcessExit, ProcessId, Protocol, Reason, Refused,
 };
 use runward_report::{Style, html, json, markdown, terminal};
 
@@ -48,6 +48,8 @@ fn harm_is_shown_and_not_done() {
         record.push(Body::FileWrite(Box::new(FileChange {
             tracked: true,
             hash_before: Some("a".to_owned()),
+            hash_after: Some("b".to_owned()),
+            diff: Some(diff(harm)),
             ..change(1, harm)
         })));
     }
@@ -59,6 +61,12 @@ fn harm_is_shown_and_not_done() {
 
     let text = markdown(&report);
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text}");
+    assert!(text.contains("`diff\n@@ -1 +1 @@\n-"), "{text}");
+    let text = without_fences(&text);
+    assert_eq!(
+        text.matches("</details>").count(),
+        text.matches("<details>").count()
+    );
     for line in text.lines().filter(|line| line.contains("evil.example")) {
         assert!(
             outside_code(line).all(|part| !part.contains("evil.example")),
@@ -73,6 +81,38 @@ fn harm_is_shown_and_not_done() {
     assert_eq!(page.matches("</script").count(), 2);
     assert!(!page.contains("<!--"));
     assert!(!page.contains('\u{2028}'));
+}
+
+/// A diff with this in a line, and in the place of everything else that a diff has.
+fn diff(harm: &str) -> FileDiff {
+    let fence = "`".repeat(3);
+    FileDiff {
+        text: format!(
+            "@@ -1 +1 @@\n-{harm}\n+{harm}\n{fence}\n{fence}diff\n</details>\n{harm}\n@@ {harm}"
+        ),
+        added: 1,
+        removed: 1,
+        cut: true,
+    }
+}
+
+/// Takes the fenced blocks away: what stands in them is code.
+fn without_fences(text: &str) -> String {
+    let mut open: Option<String> = None;
+    let mut out = String::new();
+    for line in text.lines() {
+        let ticks: String = line.chars().take_while(|c| *c == '`').collect();
+        match &open {
+            None if ticks.len() >= 3 => open = Some(ticks),
+            None => out += &format!("{line}\n"),
+            Some(fence) if ticks.len() >= fence.len() && ticks.len() == line.trim_end().len() => {
+                open = None
+            }
+            Some(_) => {}
+        }
+    }
+    assert_eq!(open, None, "every fence is closed");
+    out
 }
 
 fn rule((text, rule): (&&str, u32)) -> PolicyRule {

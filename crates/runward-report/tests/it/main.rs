@@ -70,6 +70,7 @@ impl Record {
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
             rules: None,
+            lockdown: Vec::new(),
             notes: Vec::new(),
             raw: Default::default(),
         })));
@@ -159,6 +160,9 @@ fn change(process: u64, path: &str) -> FileChange {
         hash_before: None,
         hash_after: None,
         found_at_end: false,
+        diff: None,
+        no_diff: None,
+        mount: None,
         raw: Default::default(),
     }
 }

@@ -5,18 +5,22 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
 use gix_hash::ObjectId;
-use runward_event::{Body, EventKind, FileChange, LossReason, Lost, ProcessId, Texts};
+use runward_event::{
+    Body, EventKind, FileChange, FileDiff, LossReason, Lost, NoDiff, ProcessId, Texts,
+};
 
-use crate::files::Change;
-use crate::files::content::{self, Found, Hashing, Progress, Root};
+use crate::files::content::{self, Found, Hashed, Hashing, Progress, Root};
+use crate::files::diff;
 use crate::files::folders::{FolderId, Folders, Place};
 use crate::files::groups::{Batch, Groups, Source, boot_ns};
 use crate::files::handle::Handle;
 use crate::files::ignored::{Rules, Verdict};
+use crate::files::objects::Objects;
 use crate::files::record::{Mask, Name, Record, Records};
 use crate::files::repository::{self, Repository, UserFiles};
 use crate::files::settings::as_path;
 use crate::files::tracked::{Baseline, FileId, Tracked};
+use crate::files::{Change, Config};
 
 /// A file of up to this many bytes is hashed when its change is told; a larger one in slices of this size, one a
 /// drain, and its change is told when that is done.
@@ -40,6 +44,14 @@ const RESCAN_SHARE: u64 = 10;
 const NOISE: u32 = 32;
 /// The longest that hashing at the end of the job may take; a file that isn't reached has no hash.
 const SWEEP_NS: u64 = 30_000_000_000;
+
+/// How many diffs a job may have, how many bytes all of them together, and how long may be spent on them: a job can
+/// write a tracked file as often as it likes.
+const MAX_DIFFS: usize = 500;
+const MAX_DIFF_BYTES: usize = 4 << 20;
+const MAX_DIFF_NS: u64 = 5_000_000_000;
+/// The longest content at the start that is read. Beyond what is compared, so that a reader learns which it was.
+const MAX_ORIGINAL: usize = 1 << 20;
 
 /// Whom events are told to, and who knows which process is one of the job's.
 pub(crate) struct Audience<'a> {
@@ -88,6 +100,9 @@ pub(crate) struct Changes {
     told: HashMap<(FileId, u32), u64>,
     /// The last round whose changes are in the hash of this file.
     hashed: HashMap<FileId, u64>,
+    /// What differs in the content with this hash, for those that were hashed since the last settling.
+    diffs: HashMap<FileId, (ObjectId, Result<FileDiff, NoDiff>)>,
+    pub(crate) differ: Differ,
     /// Writes of untracked files that were told in the current round.
     writes: HashSet<u64>,
     writes_round: u64,
@@ -165,10 +180,10 @@ enum Content {
 }
 
 impl Changes {
-    pub(crate) fn new(root: Root, homes: Vec<PathBuf>, folders: Folders) -> Changes {
+    pub(crate) fn new(root: Root, config: &Config, folders: Folders) -> Changes {
         Changes {
             root,
-            homes,
+            homes: config.homes.clone(),
             folders,
             rules: Rules::default(),
             repository: None,
@@ -178,6 +193,11 @@ impl Changes {
             unrecorded: 0,
             told: HashMap::new(),
             hashed: HashMap::new(),
+            diffs: HashMap::new(),
+            differ: Differ {
+                wanted: config.diffs,
+                ..Differ::default()
+            },
             writes: HashSet::new(),
             writes_round: 0,
             hasher: RandomState::new(),
@@ -228,6 +248,13 @@ impl Changes {
         from: Baseline,
         groups: &mut Groups,
     ) {
+        if self.differ.wanted {
+            self.differ.objects = Some(Objects::open(
+                listing.kind,
+                &listing.objects,
+                from == Baseline::Files,
+            ));
+        }
         let tracked = Tracked::open(&self.root, listing, from, |found| groups.mark_file(found));
         for folder in tracked.folders() {
             self.folders.register(&self.root, &folder);
@@ -303,6 +330,18 @@ impl Changes {
         let last = groups.round().saturating_sub(1);
         self.told.retain(|_, round| *round >= last);
         self.hashed.clear();
+        self.diffs.clear();
+    }
+
+    /// Has every tracked file looked at soon: some may have been written without a word.
+    pub(crate) fn look_at_all(&mut self) {
+        let actor = Actor {
+            pid: 0,
+            process: None,
+            boot_ns: boot_ns(),
+            round: 0,
+        };
+        self.rescans.entry(Vec::new()).or_insert(actor);
     }
 
     /// Looks at every tracked file again, and tells what no event told.
@@ -387,20 +426,11 @@ impl Changes {
             && (self.is_recorded(*folder, path) || self.is_recorded_name(&from))
         {
             let from = from.into_path();
-            self.tell(
-                What::Rename,
-                path,
-                from.as_deref(),
-                None,
-                None,
-                actor,
-                false,
-                to,
-            );
+            self.tell(What::Rename, path, from.as_deref(), actor, to);
         } else if let Named::Inside { path, folder } = &from
             && self.is_recorded(*folder, path)
         {
-            self.tell(What::Delete, path, None, None, None, actor, false, to);
+            self.tell(What::Delete, path, None, actor, to);
         }
     }
 
@@ -609,16 +639,7 @@ impl Changes {
                 || self.is_recorded_name(&from)
             {
                 if actor.process.is_some() || from_id.is_some() {
-                    self.tell(
-                        What::Rename,
-                        path,
-                        from.path(),
-                        None,
-                        None,
-                        actor,
-                        false,
-                        to,
-                    );
+                    self.tell(What::Rename, path, from.path(), actor, to);
                 }
                 told_from = from_id.is_none();
             } else {
@@ -654,7 +675,7 @@ impl Changes {
             && actor.process.is_some()
             && self.is_recorded(*folder, path)
         {
-            self.tell(What::Delete, path, None, None, None, actor, false, to);
+            self.tell(What::Delete, path, None, actor, to);
         }
     }
 
@@ -688,15 +709,15 @@ impl Changes {
         // Only when both came in one event is it worth a look which came last.
         let delete_first = created && deleted && !written && self.is_there(path);
         if delete_first {
-            self.tell(What::Delete, path, None, None, None, actor, false, to);
+            self.tell(What::Delete, path, None, actor, to);
         }
         if created {
-            self.tell(What::Create, path, None, None, None, actor, false, to);
+            self.tell(What::Create, path, None, actor, to);
         } else if written && self.is_first_write(path, actor) && !self.is_nameless(path) {
-            self.tell(What::Write, path, None, None, None, actor, false, to);
+            self.tell(What::Write, path, None, actor, to);
         }
         if deleted && !delete_first {
-            self.tell(What::Delete, path, None, None, None, actor, false, to);
+            self.tell(What::Delete, path, None, actor, to);
         }
     }
 
@@ -814,7 +835,7 @@ impl Changes {
         let Some(file) = tracked.file(id) else { return };
         let (before, touched) = (file.now.clone(), file.touched);
         let Some(found) = tracked.look(&self.root, id) else {
-            if before.is_some() {
+            if before.is_some() && !is_hidden(&self.root, tracked.path(id)) {
                 tracked.unbind(id);
                 self.tell_tracked(What::Delete, id, None, actor, at_end, Content::Gone, to);
             }
@@ -876,12 +897,19 @@ impl Changes {
             return Content::Gone;
         };
         file.touched = true;
-        match content::hash(&found, kind, INLINE, &mut self.buffer) {
-            Ok(hash) => {
+        match content::hash((&found.fd, &found.stamp), kind, INLINE, &mut self.buffer) {
+            Ok(hashed) => {
+                let (hash, baseline) = (hashed.id, file.baseline);
                 if let Some(now) = &mut file.now {
                     now.hash = hash;
                 }
                 self.hashed.insert(id, round);
+                if let (Some(hash), Some(baseline)) = (hash, baseline)
+                    && hash != baseline
+                {
+                    self.diffs
+                        .insert(id, (hash, self.differ.diff(&baseline, &hashed)));
+                }
                 Content::Hash(hash)
             }
             Err(hashing) => Content::Large(hashing),
@@ -966,58 +994,71 @@ impl Changes {
         let Some(tracked) = &self.tracked else { return };
         let path = tracked.path(id).to_vec();
         let baseline = tracked.file(id).and_then(|file| file.baseline);
-        let before = Some(baseline);
-        self.tell(
-            what,
-            &path,
-            from.as_deref(),
-            before,
-            hash,
-            actor,
-            at_end,
-            to,
-        );
+        let (diff, no_diff) = self.difference(id, baseline, hash);
+        let mut texts = Texts::default();
+        let change = FileChange {
+            process: actor.process,
+            pid: actor.pid,
+            path: texts.text(|| "/path".into(), &path),
+            from: from.map(|from| texts.text(|| "/from".into(), &from)),
+            tracked: true,
+            hash_before: baseline.map(|id| id.to_string()),
+            hash_after: hash.map(|id| id.to_string()),
+            found_at_end: at_end,
+            diff,
+            no_diff,
+            mount: None,
+            raw: texts.into_raw(),
+        };
+        emit(what, change, actor.boot_ns, to);
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "these are the parts of one event"
-    )]
+    /// What differs between these two contents, or why that isn't known.
+    fn difference(
+        &self,
+        id: FileId,
+        before: Option<ObjectId>,
+        after: Option<ObjectId>,
+    ) -> (Option<FileDiff>, Option<NoDiff>) {
+        let (Some(before), Some(after)) = (before, after) else {
+            return (None, None);
+        };
+        if before == after {
+            return (None, None);
+        }
+        match self.diffs.get(&id) {
+            Some((of, Ok(diff))) if *of == after => (Some(diff.clone()), None),
+            Some((of, Err(why))) if *of == after => (None, Some(*why)),
+            // Only what is hashed in slices, or was told before, comes here.
+            _ => (None, Some(NoDiff::Large)),
+        }
+    }
+
+    /// Tells of a file that git doesn't track.
     fn tell(
         &self,
         what: What,
         path: &[u8],
         from: Option<&[u8]>,
-        baseline: Option<Option<ObjectId>>,
-        hash: Option<ObjectId>,
         actor: Actor,
-        found_at_end: bool,
         to: &mut Audience<'_>,
     ) {
         let mut texts = Texts::default();
-        let path = texts.text(|| "/path".into(), path);
-        let from = from.map(|from| texts.text(|| "/from".into(), from));
-        let change = Box::new(FileChange {
+        let change = FileChange {
             process: actor.process,
             pid: actor.pid,
-            path,
-            from,
-            tracked: baseline.is_some(),
-            hash_before: baseline.flatten().map(|id| id.to_string()),
-            hash_after: hash.map(|id| id.to_string()),
-            found_at_end,
+            path: texts.text(|| "/path".into(), path),
+            from: from.map(|from| texts.text(|| "/from".into(), from)),
+            tracked: false,
+            hash_before: None,
+            hash_after: None,
+            found_at_end: false,
+            diff: None,
+            no_diff: None,
+            mount: None,
             raw: texts.into_raw(),
-        });
-        let body = match what {
-            What::Create => Body::FileCreate(change),
-            What::Write => Body::FileWrite(change),
-            What::Rename => Body::FileRename(change),
-            What::Delete => Body::FileDelete(change),
         };
-        (to.sink)(Change {
-            boot_ns: actor.boot_ns,
-            body,
-        });
+        emit(what, change, actor.boot_ns, to);
     }
 
     fn lose(&mut self, count: u64, reason: LossReason, boot_ns: u64, to: &mut Audience<'_>) {
@@ -1127,6 +1168,59 @@ impl Changes {
 
     fn last_hash(&self, id: FileId) -> Option<ObjectId> {
         self.tracked.as_ref()?.file(id)?.now.as_ref()?.hash
+    }
+}
+
+/// Whether a mount that came later lies over a path, or over what leads to it.
+fn is_hidden(root: &Root, path: &[u8]) -> bool {
+    let opened = root.place(path, content::Mounts::Stay);
+    let error = opened
+        .err()
+        .and_then(|error| rustix::io::Errno::from_io_error(&error));
+    error == Some(rustix::io::Errno::XDEV)
+}
+
+fn emit(what: What, change: FileChange, boot_ns: u64, to: &mut Audience<'_>) {
+    let change = Box::new(change);
+    let body = match what {
+        What::Create => Body::FileCreate(change),
+        What::Write => Body::FileWrite(change),
+        What::Rename => Body::FileRename(change),
+        What::Delete => Body::FileDelete(change),
+    };
+    (to.sink)(Change { boot_ns, body });
+}
+
+/// Makes diffs, as long as the job has some left.
+#[derive(Debug, Default)]
+pub(crate) struct Differ {
+    wanted: bool,
+    objects: Option<Objects>,
+    made: usize,
+    bytes: usize,
+    spent_ns: u64,
+}
+
+impl Differ {
+    pub(crate) fn diff(&mut self, before: &ObjectId, after: &Hashed) -> Result<FileDiff, NoDiff> {
+        let objects = self
+            .objects
+            .as_ref()
+            .filter(|_| self.wanted)
+            .ok_or(NoDiff::Off)?;
+        if self.made >= MAX_DIFFS || self.bytes >= MAX_DIFF_BYTES || self.spent_ns >= MAX_DIFF_NS {
+            return Err(NoDiff::TooMany);
+        }
+        let start = boot_ns();
+        let content = after.content.as_deref().ok_or(NoDiff::Large)?;
+        let diff = objects
+            .blob(before, MAX_ORIGINAL)
+            .ok_or(NoDiff::NoOriginal)
+            .and_then(|before| diff::diff(&before, content));
+        self.spent_ns += boot_ns().saturating_sub(start);
+        self.made += 1;
+        self.bytes += diff.as_ref().map_or(0, |diff| diff.text.len());
+        diff
     }
 }
 

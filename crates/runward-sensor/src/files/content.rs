@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use gix_hash::ObjectId;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 
+use crate::files::diff;
 use crate::files::handle::Handle;
 
 /// A file of more than this many bytes has no hash: a sparse file can claim any size.
@@ -95,15 +96,10 @@ pub(crate) fn look(
     mut fsid: impl FnMut(&OwnedFd, u64) -> [u8; 8],
 ) -> Option<Found> {
     let fd = root.place(path, mounts).ok()?;
-    let stat = rustix::fs::fstat(&fd).ok()?;
-    let link = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => false,
-        FileType::Symlink => true,
-        _ => return None,
-    };
+    let (stamp, stat) = stamp_of(&fd)?;
     let handle = Handle::of(fd.as_fd(), fsid(&fd, stat.st_dev)).ok()?;
     Some(Found {
-        stamp: stamp(&stat, link),
+        stamp,
         handle,
         fd,
         uid: stat.st_uid,
@@ -111,15 +107,23 @@ pub(crate) fn look(
     })
 }
 
-fn stamp(stat: &rustix::fs::Stat, link: bool) -> Stamp {
-    Stamp {
+/// The state of what a descriptor stands for, if that is a file or a symbolic link.
+pub(crate) fn stamp_of(fd: &OwnedFd) -> Option<(Stamp, Stat)> {
+    let stat = rustix::fs::fstat(fd).ok()?;
+    let link = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => false,
+        FileType::Symlink => true,
+        _ => return None,
+    };
+    let stamp = Stamp {
         dev: stat.st_dev,
         ino: stat.st_ino,
         size: u64::try_from(stat.st_size).unwrap_or(0),
         mtime: (stat.st_mtime, stat.st_mtime_nsec as u32),
         ctime: (stat.st_ctime, stat.st_ctime_nsec as u32),
         link,
-    }
+    };
+    Some((stamp, stat))
 }
 
 /// A file's content on its way into a hash, so that a large one can be hashed in slices.
@@ -131,6 +135,15 @@ pub(crate) struct Hashing {
     size: u64,
     left: u64,
     tries: u8,
+    /// The content, when it is short enough to be compared line by line.
+    kept: Option<Vec<u8>>,
+}
+
+/// The hash of a file, and the content that has it when that is short.
+#[derive(Debug, Default)]
+pub(crate) struct Hashed {
+    pub(crate) id: Option<ObjectId>,
+    pub(crate) content: Option<Vec<u8>>,
 }
 
 /// Where a hash stands after a slice.
@@ -151,14 +164,11 @@ impl std::fmt::Debug for HasherBox {
 }
 
 impl Hashing {
-    /// Starts to hash a regular file that [`look`] found.
-    fn start(found: &Found, kind: gix_hash::Kind) -> io::Result<Hashing> {
+    /// Starts to hash a regular file.
+    fn start(fd: &OwnedFd, kind: gix_hash::Kind) -> io::Result<Hashing> {
         // The descriptor that was looked at is opened again, so that nothing can take its place meanwhile.
         // O_NONBLOCK: opening a file that another process holds a lease on fails instead of waiting.
-        let place = format!(
-            "/proc/self/fd/{}",
-            std::os::fd::AsRawFd::as_raw_fd(&found.fd)
-        );
+        let place = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd));
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(CWD, place, flags, Mode::empty())?);
         let size = file.metadata()?.len();
@@ -173,6 +183,7 @@ impl Hashing {
             size,
             left: size,
             tries: 0,
+            kept: keep(size),
         })
     }
 
@@ -186,7 +197,11 @@ impl Hashing {
             match self.file.read(buffer) {
                 Ok(0) => return self.again(),
                 Ok(read) => {
-                    self.hasher.0.update(buffer.get(..read).unwrap_or_default());
+                    let bytes = buffer.get(..read).unwrap_or_default();
+                    self.hasher.0.update(bytes);
+                    if let Some(kept) = &mut self.kept {
+                        kept.extend_from_slice(bytes);
+                    }
                     self.left -= read as u64;
                     budget = budget.saturating_sub(read as u64);
                 }
@@ -212,28 +227,39 @@ impl Hashing {
         }
         self.size = size;
         self.left = size;
+        self.kept = keep(size);
         self.hasher = header(self.kind, size);
         Progress::More
     }
 }
 
-/// Either the hash of what [`look`] found, or the work that is left when it is longer than `inline` bytes.
+/// What is kept of a file while it is hashed.
+fn keep(size: u64) -> Option<Vec<u8>> {
+    (size <= diff::MAX_BYTES as u64).then(Vec::new)
+}
+
+/// Either the hash of a file or symbolic link that was looked at, or the work that is left when it is longer than `inline` bytes.
 pub(crate) fn hash(
-    found: &Found,
+    (fd, stamp): (&OwnedFd, &Stamp),
     kind: gix_hash::Kind,
     inline: u64,
     buffer: &mut Vec<u8>,
-) -> Result<Option<ObjectId>, Hashing> {
-    if found.stamp.link {
-        return Ok(hash_link(found, kind));
+) -> Result<Hashed, Hashing> {
+    if stamp.link {
+        return Ok(hash_link(fd, kind));
     }
-    let Ok(mut hashing) = Hashing::start(found, kind) else {
-        return Ok(None);
+    let Ok(mut hashing) = Hashing::start(fd, kind) else {
+        return Ok(Hashed::default());
     };
     let mut budget = inline;
     loop {
         match hashing.advance(budget, buffer) {
-            Progress::Done(id) => return Ok(id),
+            Progress::Done(id) => {
+                return Ok(Hashed {
+                    content: hashing.kept.filter(|_| id.is_some()),
+                    id,
+                });
+            }
             Progress::More if hashing.size > inline => return Err(hashing),
             // It changed under our hands and starts again, at most three times.
             Progress::More => budget = inline,
@@ -241,11 +267,21 @@ pub(crate) fn hash(
     }
 }
 
-fn hash_link(found: &Found, kind: gix_hash::Kind) -> Option<ObjectId> {
-    let target = rustix::fs::readlinkat(&found.fd, "", Vec::new()).ok()?;
-    let target = target.to_bytes();
-    let mut hasher = header(kind, target.len() as u64);
-    hasher.0.update(target);
+fn hash_link(fd: &OwnedFd, kind: gix_hash::Kind) -> Hashed {
+    let Ok(target) = rustix::fs::readlinkat(fd, "", Vec::new()) else {
+        return Hashed::default();
+    };
+    let target = target.into_bytes();
+    Hashed {
+        id: blob_hash(kind, &target),
+        content: Some(target),
+    }
+}
+
+/// The hash that git names these bytes by.
+pub(crate) fn blob_hash(kind: gix_hash::Kind, bytes: &[u8]) -> Option<ObjectId> {
+    let mut hasher = header(kind, bytes.len() as u64);
+    hasher.0.update(bytes);
     hasher.0.try_finalize().ok()
 }
 
@@ -295,8 +331,13 @@ mod tests {
 
     fn hash_of(root: &Root, path: &str) -> Option<String> {
         let found = look(root, path.as_bytes(), Mounts::Stay, |_, _| [0; 8])?;
-        let id = match hash(&found, gix_hash::Kind::Sha1, 1 << 22, &mut Vec::new()) {
-            Ok(id) => id?,
+        let id = match hash(
+            (&found.fd, &found.stamp),
+            gix_hash::Kind::Sha1,
+            1 << 22,
+            &mut Vec::new(),
+        ) {
+            Ok(hashed) => hashed.id?,
             Err(mut hashing) => loop {
                 if let Progress::Done(id) = hashing.advance(1 << 20, &mut Vec::new()) {
                     break id?;

@@ -8,7 +8,8 @@
 //! - [`groups`]: what is listened to, and the queue; [`folders`]: where a folder is;
 //! - [`index`], [`repository`], [`settings`], [`ignored`]: what git tracks, converts and ignores;
 //! - [`content`]: looking at and hashing a file; [`tracked`]: what tracked files held and hold;
-//! - [`changes`]: events made of all this.
+//! - [`objects`], [`diff`]: what a text held before, and what differs;
+//! - [`changes`]: events made of all this; [`mounts`]: what hides tracked files without changing them.
 //!
 //! **What is recorded.** Every change of a tracked file, with the process that made it, and its hash before (when the
 //! job started) and after. Creations, writes, renames and deletions of other files, when a process of the job made
@@ -17,8 +18,7 @@
 //! **What escapes, and is found at the end.** A file that is written and put back within one drain (some
 //! twenty milliseconds) shows only its last content. Writes through a memory map are told when the map is closed;
 //! what is still mapped at the end, or was lost when the kernel's queue was full, is found by looking at every tracked
-//! file once more ([`Watcher::finish`]): such a change has no process. A job that may mount file systems can hide a
-//! tracked file behind one; that shows at the end, as a change without a hash.
+//! file once more ([`Watcher::finish`]): such a change has no process.
 //!
 //! **Cost**, measured on two busy processors (Linux 6.18) with a process that creates, renames and deletes 60,000 files,
 //! watched and bare in turns, drained every 20 ms: 1.30 × on tmpfs, where it is the kernel's own making of events that
@@ -32,11 +32,14 @@
 
 mod changes;
 mod content;
+mod diff;
 mod folders;
 mod groups;
 mod handle;
 mod ignored;
 mod index;
+mod mounts;
+mod objects;
 mod record;
 mod repository;
 mod settings;
@@ -45,11 +48,10 @@ mod tracked;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use runward_event::{Body, ProcessId};
-use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
 use crate::files::changes::{Audience, Changes};
@@ -57,6 +59,7 @@ use crate::files::content::Root;
 use crate::files::folders::{Folders, Mount, fsid_of};
 use crate::files::groups::Groups;
 use crate::files::handle::Handle;
+use crate::files::mounts::{MountTable, MountWatch};
 use crate::files::tracked::Baseline;
 
 /// Events are read again when folding has taken this long, so that the kernel's queue doesn't fill meanwhile.
@@ -65,8 +68,6 @@ const PUMP_EVERY: Duration = Duration::from_millis(5);
 const DRAIN_FOR: Duration = Duration::from_millis(100);
 /// How long [`Watcher::finish`] waits for events to end, when processes of the job go on making them.
 const FINISH_FOR: Duration = Duration::from_secs(10);
-/// How many mount points below the workspace are watched.
-const MAX_MOUNTS: usize = 64;
 
 /// What to watch.
 #[derive(Clone, Debug)]
@@ -75,6 +76,8 @@ pub struct Config {
     pub workspace: PathBuf,
     /// Home folders whose git settings apply, besides that of the repository's owner: the invoking user's.
     pub homes: Vec<PathBuf>,
+    /// Whether what differs in a tracked text is told.
+    pub diffs: bool,
 }
 
 /// Something that happened to a file, or events that were lost.
@@ -135,6 +138,7 @@ pub enum FilesError {
 pub struct Watcher {
     groups: Groups,
     changes: Changes,
+    mounts: MountWatch,
 }
 
 impl Watcher {
@@ -155,6 +159,7 @@ impl Watcher {
             kind: kind.clone(),
             source,
         };
+        let mount_watch = MountWatch::new(&root.path);
         let mut groups = Groups::new()?;
         let workspace = root.fd.try_clone().map_err(failed)?;
         let fsid = fsid_of(&workspace).unwrap_or_default();
@@ -176,7 +181,7 @@ impl Watcher {
             })?;
         }
         let folders = Folders::new(&root, mounts).map_err(unsupported)?;
-        let mut changes = Changes::new(root, config.homes.clone(), folders);
+        let mut changes = Changes::new(root, config, folders);
         let listing = changes.find_repository();
         let files = listing.as_ref().map_or(0, |listing| listing.files.len());
 
@@ -193,7 +198,11 @@ impl Watcher {
         if let Some(listing) = listing {
             changes.track(listing, Baseline::Files, &mut groups);
         }
-        Ok(Watcher { groups, changes })
+        Ok(Watcher {
+            groups,
+            changes,
+            mounts: mount_watch,
+        })
     }
 
     /// How many files git tracks in the workspace. `None` without an index; the job may make one.
@@ -225,6 +234,22 @@ impl Watcher {
         self.groups.pump(|batch| self.changes.foresee(batch));
         self.fold(DRAIN_FOR, true, &mut audience);
         self.changes.settle(false, &mut self.groups, &mut audience);
+        self.look_at_mounts(false, &mut audience);
+    }
+
+    /// A process of the job is in a call that mounts something. `pids` are its own process id and those of processes that
+    /// may be in the same mount namespace, which has this inode.
+    pub fn mounting(&mut self, process: ProcessId, pids: &[u32], namespace: u64) {
+        self.mounts.called(process, pids, namespace);
+    }
+
+    fn look_at_mounts(&mut self, last: bool, audience: &mut Audience<'_>) {
+        if let Some(tracked) = &self.changes.tracked {
+            let differ = &mut self.changes.differ;
+            if self.mounts.look(last, tracked, differ, audience) {
+                self.changes.look_at_all();
+            }
+        }
     }
 
     /// Tells everything that is left, then looks at every tracked file once more and tells what no event told.
@@ -246,6 +271,7 @@ impl Watcher {
             }
         }
         self.changes.settle(true, &mut self.groups, &mut audience);
+        self.look_at_mounts(true, &mut audience);
         self.changes.sweep(&mut self.groups, &mut audience);
     }
 
@@ -278,96 +304,9 @@ impl Watcher {
     }
 }
 
-/// The mounts of this mount namespace, from `/proc/self/mountinfo`.
-#[derive(Debug)]
-struct MountTable {
-    /// Mount points and types, in the order of mounting.
-    mounts: Vec<(PathBuf, String)>,
-}
-
-impl MountTable {
-    fn parse(mountinfo: &[u8]) -> MountTable {
-        let mounts = mountinfo.split(|byte| *byte == b'\n').filter_map(|line| {
-            let (mount, source) = split_once(line, b" - ")?;
-            let point = mount.split(|byte| *byte == b' ').nth(4)?;
-            let kind = source.split(|byte| *byte == b' ').next()?;
-            let point = settings::as_path(&unescape(point)).to_owned();
-            Some((point, String::from_utf8_lossy(kind).into_owned()))
-        });
-        MountTable {
-            mounts: mounts.collect(),
-        }
-    }
-
-    /// The type of the file system that `path` is on.
-    fn kind_of(&self, path: &Path) -> String {
-        let mounts = self
-            .mounts
-            .iter()
-            .filter(|(point, _)| path.starts_with(point));
-        // Of mounts on the same point, the last one is on top.
-        let nearest = mounts.max_by_key(|(point, _)| point.components().count());
-        nearest.map_or_else(|| "unknown".to_owned(), |(_, kind)| kind.clone())
-    }
-
-    /// The mounts below the workspace.
-    fn below(&self, workspace: &Path) -> Vec<Mount> {
-        let points = self.mounts.iter().filter_map(|(point, _)| {
-            let below = point.strip_prefix(workspace).ok()?;
-            if below.as_os_str().is_empty() {
-                return None;
-            }
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-            let fd = rustix::fs::open(point, flags, Mode::empty()).ok()?;
-            let fsid = fsid_of(&fd)?;
-            let point = std::os::unix::ffi::OsStrExt::as_bytes(below.as_os_str()).to_vec();
-            Some(Mount { fd, fsid, point })
-        });
-        points.take(MAX_MOUNTS).collect()
-    }
-}
-
-fn split_once<'a>(bytes: &'a [u8], by: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = bytes.windows(by.len()).position(|window| window == by)?;
-    Some((bytes.get(..at)?, bytes.get(at + by.len()..)?))
-}
-
-/// Undoes the octal escapes of spaces, tabs, line ends and backslashes.
-fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = match after {
-            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] if *first == b'\\' => {
-                Some((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'))
-            }
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() {
-            after.get(3..).unwrap_or_default()
-        } else {
-            after
-        };
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mounts_are_read_with_their_escapes() {
-        let text = b"22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
-            30 22 0:26 / /srv/a\\040b rw - tmpfs tmpfs rw\n\
-            31 22 0:27 /x /srv rw master:1 - overlay overlay rw,lowerdir=/l\n\
-            broken line\n";
-        let table = MountTable::parse(text);
-        assert_eq!(table.kind_of(Path::new("/home")), "ext4");
-        assert_eq!(table.kind_of(Path::new("/srv/a b/c")), "tmpfs");
-        assert_eq!(table.kind_of(Path::new("/srv/a")), "overlay");
-    }
 
     #[test]
     fn every_error_says_what_to_do() {

@@ -84,6 +84,8 @@ pub(crate) struct Listing {
     pub(crate) kind: gix_hash::Kind,
     /// Sorted by path.
     pub(crate) files: Vec<Listed>,
+    /// Where the objects of these repositories are.
+    pub(crate) objects: Vec<PathBuf>,
     /// What a reader of the record should know.
     pub(crate) notes: Vec<String>,
 }
@@ -136,6 +138,7 @@ pub(crate) fn list(
         listing: Listing {
             kind: gix_hash::Kind::Sha1,
             files: Vec::new(),
+            objects: Vec::new(),
             notes: Vec::new(),
         },
         submodules: 0,
@@ -193,6 +196,9 @@ impl Reader<'_> {
         };
         let entries =
             index::decode(bytes, kind, shared).map_err(|error| told(error.to_string()))?;
+        self.listing
+            .objects
+            .push(repository.common_dir.join("objects"));
         let conversions = conversions(repository, &settings, self.user, &entries);
 
         // The part of the worktree that is the workspace, or the other way round for a submodule.

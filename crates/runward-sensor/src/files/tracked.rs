@@ -293,7 +293,14 @@ impl Tracked {
             let mounts = self.file(*id)?.mounts;
             // Only the content counts here; the handle is known.
             let found = content::look(root, self.path(*id), mounts, |_, _| [0; 8])?;
-            content::hash(&found, kind, content::MAX_HASHED, &mut buffer).ok()?
+            content::hash(
+                (&found.fd, &found.stamp),
+                kind,
+                content::MAX_HASHED,
+                &mut buffer,
+            )
+            .ok()?
+            .id
         };
         ids.iter().copied().zip(ids.iter().map(hash)).collect()
     }
@@ -355,6 +362,7 @@ mod tests {
         let listing = Listing {
             kind: gix_hash::Kind::Sha1,
             files: files.collect(),
+            objects: Vec::new(),
             notes: Vec::new(),
         };
         let root = Root::open(dir.path()).unwrap();

@@ -28,6 +28,7 @@ pub(crate) fn can_watch(name: &str) -> bool {
     match Watcher::open(&Config {
         workspace: dir.path().to_owned(),
         homes: Vec::new(),
+        diffs: true,
     }) {
         Err(error @ (FilesError::Privilege(_) | FilesError::Kernel(_))) => {
             skip(name, &error.to_string());
@@ -128,6 +129,7 @@ impl Workspace {
         Watcher::open(&Config {
             workspace: self.dir.path().to_owned(),
             homes: Vec::new(),
+            diffs: true,
         })
     }
 }

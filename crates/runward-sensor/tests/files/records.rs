@@ -236,6 +236,7 @@ fn a_workspace_that_is_renamed_is_still_watched() {
     let config = Config {
         workspace: outer.path("here"),
         homes: Vec::new(),
+        diffs: true,
     };
     let mut watched = Watched::new(Watcher::open(&config).unwrap()).with_self();
     fs::rename(outer.path("here"), outer.path("there")).unwrap();

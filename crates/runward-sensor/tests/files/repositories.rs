@@ -147,6 +147,7 @@ fn workspaces_of_every_shape_are_understood() {
         let config = Config {
             workspace: workspace.to_owned(),
             homes: Vec::new(),
+            diffs: true,
         };
         let mut watched = Watched::new(Watcher::open(&config).unwrap()).with_self();
         let count = watched.watcher.tracked_count();
@@ -286,6 +287,7 @@ fn what_can_not_be_watched_says_what_to_do() {
     let nowhere = Config {
         workspace: "/nowhere/at/all".into(),
         homes: Vec::new(),
+        diffs: true,
     };
     let error = Watcher::open(&nowhere).unwrap_err();
     assert!(matches!(error, FilesError::Workspace { .. }));
@@ -293,6 +295,7 @@ fn what_can_not_be_watched_says_what_to_do() {
     let proc = Config {
         workspace: "/proc/self".into(),
         homes: Vec::new(),
+        diffs: true,
     };
     let error = Watcher::open(&proc).unwrap_err();
     assert!(
@@ -319,6 +322,7 @@ fn what_can_not_be_watched_says_what_to_do() {
     let result = Watcher::open(&Config {
         workspace: merged.path().to_owned(),
         homes: Vec::new(),
+        diffs: true,
     });
     let error = result.unwrap_err();
     println!("{error}");

@@ -2,25 +2,27 @@
 //!
 //! The rules are those of `runward-baseline`; here is what they need of the database, and what becomes of what they say.
 
+mod fleet;
 mod summary;
 
 use std::collections::BTreeMap;
 
 use runward_baseline::{
-    Actor, Anomaly, Baseline, Change, Confidence, Decided, Disposition, Incident, Judgement, Key,
-    Kind, Known, Level, Lineage, Rates, ScopeDelta, Settings, Sighting, State, Surroundings, What,
+    Actor, Anomaly, Baseline, Change, Confidence, Decided, Disposition, Judgement, Key, Kind,
+    Known, Level, Lineage, Rates, ScopeDelta, Settings, State, Surroundings, What,
 };
 use runward_detect::Severity;
 use runward_event::Time;
 use runward_report::Report;
 use runward_store::{
     About, BaselineChange, BaselineSettings, BaselineState, BaselineSummary, Digest, JobId,
-    KeptBaseline, KeptLevel, Millis, NewBaselineEntry, NewDetection, NewIncident, OrgId, ProjectId,
-    RunPlace, SeenAnomaly, StoreError, Tag,
+    KeptBaseline, KeptLevel, Millis, NewBaselineEntry, NewDetection, OrgId, ProjectId, RunPlace,
+    StoreError, Tag,
 };
 
 use crate::app::{App, millis, now};
 use crate::problem::Problem;
+pub(crate) use fleet::compare;
 use summary::{summary, time};
 
 /// The detection of a file that git tracks and that has other content; see `docs/detections.md`.
@@ -28,15 +30,9 @@ pub(crate) const OVERWRITTEN: &str = "source-code-overwritten";
 /// The detections that are made here.
 pub(crate) const CALL: &str = "anomalous-outbound-call";
 pub(crate) const VOLUME: &str = "anomalous-data-volume";
-const STORM: &str = "anomaly-storm";
-const INCIDENT: &str = "incident";
-/// All of them.
-pub(crate) const KINDS: [&str; 4] = [CALL, VOLUME, STORM, INCIDENT];
+pub(crate) const STORM: &str = "anomaly-storm";
+pub(crate) const INCIDENT: &str = "incident";
 
-/// How long after one sighting the next one is still part of the same incident.
-const WINDOW_SECONDS: u64 = 24 * 3600;
-/// Sightings of one thing that are looked at.
-const SIGHTINGS: u32 = 2_000;
 /// Incidents of one run.
 const INCIDENTS: usize = 5;
 
@@ -88,7 +84,7 @@ pub(crate) async fn judge(
     digest.anomalies = judgement.anomalies.iter().map(kept).collect();
     for anomaly in judgement.anomalies.iter().take(INCIDENTS) {
         if anomaly.disposition != Disposition::News
-            && let Some(incident) = incident(app, place, report, anomaly).await?
+            && let Some(incident) = fleet::of_anomaly(app, place, report, anomaly).await?
         {
             digest.incidents.push(incident);
         }
@@ -476,83 +472,6 @@ fn kept(anomaly: &Anomaly) -> runward_store::Anomaly {
         }
         .to_owned(),
         explanation: anomaly.explanation.join(" "),
-    }
-}
-
-/// The incident that an anomaly is part of, if other jobs of the server have seen the same.
-async fn incident(
-    app: &App,
-    place: &RunPlace,
-    report: &Report,
-    anomaly: &Anomaly,
-) -> Result<Option<NewIncident>, Problem> {
-    let window = i64::try_from(WINDOW_SECONDS * 1000).unwrap_or(i64::MAX);
-    // By the clocks of the machines, as the sightings have it: a wrong one makes an incident smaller, and nothing else.
-    let since = millis(anomaly.at).saturating_sub(window);
-    let key = anomaly.key.as_str();
-    let seen = app.store().sightings_of(key, since, SIGHTINGS).await?;
-    let mut sightings: Vec<Sighting> = seen
-        .iter()
-        .filter(|seen| seen.run != place.id)
-        .map(sighting)
-        .collect();
-    sightings.push(Sighting {
-        key: anomaly.key.clone(),
-        subject: anomaly.subject.clone(),
-        at: anomaly.at,
-        organisation: place.org.0,
-        project: place.project.0,
-        job: place.job.0,
-        run: place.id.clone(),
-        lineage: anomaly.lineage.clone(),
-        image: report.context.image.clone(),
-        hosted: report.context.hosted,
-    });
-    let orgs = sightings.iter().map(|seen| OrgId(seen.organisation));
-    let orgs: Vec<OrgId> = orgs.collect();
-    let Some(incident) = Incident::of(&sightings, WINDOW_SECONDS) else {
-        return Ok(None);
-    };
-    let Ok(state) = serde_json::to_vec(&incident) else {
-        return Ok(None);
-    };
-    Ok(Some(NewIncident {
-        key: key.to_owned(),
-        subject: incident.subject.clone(),
-        first_at: millis(incident.first.at),
-        last_at: millis(incident.last),
-        jobs: i64::try_from(incident.spread.jobs()).unwrap_or(i64::MAX),
-        orgs,
-        detection: NewDetection {
-            kind: INCIDENT.to_owned(),
-            severity: word(Severity::High),
-            title: incident.seen_by(place.org.0).sentence(),
-            subject: incident.subject.clone(),
-            about: About::Destination,
-            program: anomaly.lineage.executable.clone(),
-            at: millis(anomaly.at),
-        },
-        state,
-    }))
-}
-
-fn sighting(seen: &SeenAnomaly) -> Sighting {
-    let anomaly = &seen.anomaly;
-    Sighting {
-        key: runward_baseline::AnomalyKey::new(&anomaly.key),
-        subject: anomaly.subject.clone(),
-        at: time(anomaly.at),
-        organisation: seen.org.0,
-        project: seen.project.0,
-        job: seen.job.0,
-        run: seen.run.clone(),
-        lineage: Lineage {
-            executable: anomaly.program.clone(),
-            step: anomaly.step.clone(),
-            dependency: anomaly.dependency.clone(),
-        },
-        image: seen.image.clone(),
-        hosted: seen.hosted,
     }
 }
 

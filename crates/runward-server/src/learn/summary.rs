@@ -65,7 +65,7 @@ fn context(known: &JobContext) -> Context {
     }
 }
 
-fn lineage(
+pub(super) fn lineage(
     process: Option<&ProcessDetail>,
     step: Option<&str>,
     dependency: Option<&Dependency>,

@@ -7,6 +7,7 @@ use runward_store::{
 };
 
 use super::address::Address;
+use super::detection_kinds::KindText;
 use super::hostile::Text;
 use super::moment::Moment;
 use super::number::{count, counted};
@@ -16,7 +17,7 @@ use super::query::{self, Pairs};
 use super::run::Actor;
 use super::shell::{Section, Shell};
 use super::suppressions::hidden_detections;
-use crate::learn;
+use crate::{kinds, learn};
 
 /// Rows of one page.
 const ROWS: u32 = 50;
@@ -123,6 +124,9 @@ impl DetectionsQuery {
 pub(crate) struct DetectionsPage {
     shell: Shell,
     incidents_href: String,
+    kinds_href: String,
+    /// What the kind is that the list is limited to.
+    about: Option<KindText>,
     statuses: Vec<Facet>,
     kinds: Vec<Facet>,
     /// What else the list is limited to, and the list without that limit.
@@ -192,6 +196,12 @@ impl DetectionsPage {
         let address = query.address(&shell);
         DetectionsPage {
             incidents_href: shell.at(&["incidents"]).to_string(),
+            kinds_href: shell.at(&["detections", "kinds"]).to_string(),
+            about: query
+                .kind
+                .as_deref()
+                .and_then(kinds::about)
+                .map(KindText::new),
             statuses: statuses(&shell, query, counts),
             kinds: kinds(&shell, query, counts),
             limits: limits(&shell, query),
@@ -349,6 +359,8 @@ pub(crate) struct DetectionRow {
     pub(crate) suppress_href: String,
     /// Who did it, where the run's report is at hand.
     pub(crate) actor: Option<Actor>,
+    /// What a person does next; nothing once somebody has decided.
+    pub(crate) next: Option<&'static str>,
 }
 
 impl DetectionRow {
@@ -381,6 +393,9 @@ impl DetectionRow {
             action: shell.at(&["detections", &d.id.to_string()]).to_string(),
             suppress_href: suppress_address(shell, d).to_string(),
             actor: None,
+            next: kinds::about(&d.kind)
+                .filter(|_| d.status == DetectionStatus::New)
+                .map(|about| about.next),
         }
     }
 

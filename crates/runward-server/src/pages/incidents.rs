@@ -1,10 +1,11 @@
-//! The same new thing in several jobs at once.
+//! The same new thing in several jobs at once, or the same finding in several projects.
 
 use askama::Template;
 use runward_baseline::Incident;
 use runward_report::text::{base_name, counted};
 use runward_store::{Cursor, Millis, OrgId, Page, PageRequest};
 
+use super::address::Address;
 use super::chart::{Bars, Value};
 use super::hostile::Text;
 use super::moment::Moment;
@@ -92,8 +93,14 @@ impl IncidentsPage {
 impl Row {
     fn new(shell: &Shell, id: i64, org: OrgId, incident: &Incident, now: Millis) -> Row {
         let spread = &incident.spread;
-        let host = incident.subject.split(':').next().unwrap_or_default();
-        let short: String = host.chars().take(query::TEXT).collect();
+        // A finding stands among the detections, and all else among the destinations.
+        let seen_at = match incident.key.finding() {
+            Some(kind) => shell
+                .at(&["detections"])
+                .with("kind", kind)
+                .with("status", "all"),
+            None => destinations(shell, incident),
+        };
         Row {
             id,
             subject: Text::new(&incident.subject, 160),
@@ -110,9 +117,15 @@ impl Row {
                 .then(|| shell.at(&["runs", &incident.first.run]).to_string()),
             facts: facts(incident),
             bars: bars(incident),
-            runs_href: shell.at(&["destinations"]).with("q", &short).to_string(),
+            runs_href: seen_at.to_string(),
         }
     }
+}
+
+fn destinations(shell: &Shell, incident: &Incident) -> Address {
+    let host = incident.subject.split(':').next().unwrap_or_default();
+    let short: String = host.chars().take(query::TEXT).collect();
+    shell.at(&["destinations"]).with("q", &short)
 }
 
 /// What all sightings have in common.

@@ -16,6 +16,7 @@ mod channel;
 mod chart;
 mod confirm;
 mod destinations;
+mod detection_kinds;
 mod detections;
 pub(crate) mod entry;
 mod failure;
@@ -54,6 +55,7 @@ pub(crate) use confirm::{ConfirmPage, ConfirmedPage};
 pub(crate) use destinations::{
     DestinationPage, DestinationQuery, DestinationsPage, DestinationsQuery,
 };
+pub(crate) use detection_kinds::DetectionKindsPage;
 pub(crate) use detections::{DetectionsPage, DetectionsQuery};
 pub(crate) use entry::{LoginPage, SetupPage, own_address};
 pub(crate) use failure::ErrorPage;

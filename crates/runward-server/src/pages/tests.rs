@@ -424,6 +424,10 @@ fn fleet_pages(kind: Kind) -> Vec<Sample> {
             .render(),
         ),
         page(
+            "/detections/kinds",
+            DetectionKindsPage::new(s(), &sample::detection_counts(kind)).render(),
+        ),
+        page(
             "/detections-filtered",
             DetectionsPage::new(
                 s(),

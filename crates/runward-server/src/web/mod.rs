@@ -67,6 +67,7 @@ fn answers(page: Page, method: Method) -> MethodRouter<App> {
         Page::DestinationsJson => by.on(organisation::destinations_json),
         Page::Destination => by.on(organisation::destination),
         Page::Detections => by.on(organisation::detections),
+        Page::DetectionKinds => by.on(organisation::detection_kinds),
         Page::DecideDetection => by.on(organisation::decide),
         Page::Suppressions => by.on(suppressions::list),
         Page::NewSuppression => by.on(suppressions::form),

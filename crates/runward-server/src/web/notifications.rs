@@ -13,7 +13,7 @@ use super::access::{Member, PageError, shown};
 use super::confirm::{Act, Confirmed};
 use super::organisation::Pairs;
 use crate::app::{App, now};
-use crate::learn;
+use crate::kinds;
 use crate::notify::{ChannelDraft, Refused, sign_anew, try_channel};
 use crate::pages::{
     ChannelForm, ChannelPage, ChannelParts, FormParts, NewChannelPage, Notice, NotificationsPage,
@@ -102,17 +102,7 @@ fn status(faults: &[Fault]) -> StatusCode {
 async fn kinds(app: &App, member: &Member) -> Result<Vec<String>, StoreError> {
     let all = DetectionFilter::default();
     let counts = app.store().detection_counts(member.org.id, &all).await?;
-    let known = runward_detect::all();
-    let known = known
-        .iter()
-        .map(|detection| detection.about().id.to_owned());
-    let mut kinds: Vec<String> = known
-        .chain(learn::KINDS.map(str::to_owned))
-        .chain(counts.into_iter().map(|(kind, _, _)| kind))
-        .collect();
-    kinds.sort();
-    kinds.dedup();
-    Ok(kinds)
+    Ok(kinds::names(&counts))
 }
 
 /// Fields of a form, of which some may come several times.

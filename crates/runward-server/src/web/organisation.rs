@@ -13,7 +13,8 @@ use super::access::{Member, PageError, shown};
 use crate::app::{App, now};
 use crate::pages::{
     AgentsPage, DestinationPage, DestinationQuery, DestinationsPage, DestinationsQuery,
-    DetectionsPage, DetectionsQuery, OverviewPage, ProjectsPage, RunsPage, RunsQuery,
+    DetectionKindsPage, DetectionsPage, DetectionsQuery, OverviewPage, ProjectsPage, RunsPage,
+    RunsQuery,
 };
 use crate::problem::Problem;
 
@@ -238,6 +239,15 @@ pub(crate) async fn detections(
         &counts,
         now(),
     )))
+}
+
+pub(crate) async fn detection_kinds(
+    State(app): State<App>,
+    member: Member,
+) -> Result<Response, PageError> {
+    let all = DetectionFilter::default();
+    let counts = app.store().detection_counts(member.org.id, &all).await?;
+    Ok(shown(&DetectionKindsPage::new(member.shell(), &counts)))
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::access::{Member, PageError, shown};
 use super::organisation::Pairs;
 use crate::app::{App, now};
-use crate::learn;
+use crate::kinds;
 use crate::pages::{
     SuppressionForm, SuppressionFormPage, SuppressionPage, SuppressionsPage, SuppressionsQuery,
 };
@@ -143,14 +143,7 @@ async fn show(
         .filter(|(_, status, _)| *status == DetectionStatus::New)
         .map(|(_, _, n)| n)
         .sum();
-    let mut kinds: Vec<String> = runward_detect::all()
-        .iter()
-        .map(|detection| detection.about().id.to_owned())
-        .chain(learn::KINDS.map(str::to_owned))
-        .chain(counts.iter().map(|(kind, _, _)| kind.clone()))
-        .collect();
-    kinds.sort();
-    kinds.dedup();
+    let kinds = kinds::names(&counts);
     let shell = member.shell();
     let page = SuppressionFormPage::new(shell, form, faults, preview, (&kinds, open), now());
     let status = if faults.is_empty() {

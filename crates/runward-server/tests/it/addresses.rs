@@ -44,6 +44,7 @@ fn examples(page: Page) -> Vec<(String, &'static str)> {
         Page::DestinationsJson => below(&["/destinations.json"]),
         Page::Destination => below(&["/destinations/1"]),
         Page::Detections => below(&["/detections", "/detections?status=all"]),
+        Page::DetectionKinds => below(&["/detections/kinds"]),
         Page::DecideDetection => sent("/detections/1", "action=resolve"),
         Page::Suppressions => below(&["/suppressions", "/suppressions?state=all"]),
         Page::NewSuppression => below(&[

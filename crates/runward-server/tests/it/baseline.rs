@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use runward_event::AttributionVar;
 use serde_json::{Value, json};
 
 use crate::bed::{Server, within};
@@ -343,4 +344,97 @@ fn the_same_new_thing_on_all_machines_of_the_provider_is_one_incident() {
         }
     }
     assert_eq!(projects, PROJECTS as u64);
+}
+
+/// A record of a job in which a package's install script reads the runner's memory.
+fn stolen(project: &str, job: &str) -> Job {
+    let mut job = Job::begun(start(project, job, "main"), 600);
+    job.exec(1, None, &["npm", "ci"]);
+    let env = [
+        (AttributionVar::NpmPackageName, "left-example"),
+        (AttributionVar::NpmPackageVersion, "1.2.3"),
+        (AttributionVar::NpmLifecycleEvent, "postinstall"),
+        (
+            AttributionVar::NpmPackageJson,
+            "/builds/app/node_modules/left-example/package.json",
+        ),
+    ];
+    job.exec_for(2, Some(1), &["node", "setup.js"], &env);
+    job.read_runner(2);
+    job.end(0);
+    job
+}
+
+#[test]
+fn the_same_finding_in_two_projects_is_one_incident_and_not_for_those_who_hide_it() {
+    let server = Server::start();
+    let orgs = ["loud", "quiet"].map(|slug| {
+        server.admin(&["org", slug, slug], "");
+        let made = ["key", "--name", "all", "--scope", "admin", "--org", slug];
+        server.admin(&made, "")
+    });
+    let [loud, quiet] = &orgs;
+    let rule = r#"{"name": "known", "reason": "a debugger of ours", "matches": {"kind": "runner-memory-read"}}"#;
+    let made = server.ask("POST", "/api/v1/suppressions", quiet, rule);
+    assert_eq!(made.status, 201, "{made:?}");
+    let ask = |key: &str, path: &str| -> Value {
+        let answer = server.ask("GET", &format!("/api/v1/{path}"), key, "");
+        serde_json::from_str(&answer.body).unwrap()
+    };
+    let incidents = |key: &str| {
+        ask(key, "incidents")["incidents"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    let mut sent = 0;
+    let mut send = |key: &str, project: &str, job: &str| {
+        sent += 1;
+        let run = format!("{sent:032x}");
+        let record = stolen(project, job);
+        let answer = server.events(key, &run, 1, &record.packed(1, record.len()));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(within(
+            || ask(key, &format!("runs/{run}"))["state"] == "finished"
+        ));
+    };
+
+    // Jobs of one project share what they install.
+    send(loud, "shop/web", "build");
+    send(loud, "shop/web", "test");
+    assert_eq!(incidents(loud), Vec::<Value>::new());
+
+    send(loud, "shop/app", "build");
+    assert!(within(|| !incidents(loud).is_empty()));
+    let found = incidents(loud);
+    assert_eq!(found[0]["subject"], "runner-memory-read");
+    assert_eq!(found[0]["dependency"], "left-example");
+    assert_eq!(
+        (&found[0]["jobs"], &found[0]["projects"]),
+        (&json!(3), &json!(2))
+    );
+    let summary = found[0]["summary"].as_str().unwrap();
+    assert!(
+        summary.starts_with("runner-memory-read was found in 3 jobs"),
+        "{summary}"
+    );
+    let told = |key: &str| {
+        ask(key, "detections?kind=incident")["detections"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(told(loud), 1);
+
+    // Another organisation is reached, sees so, and is not told, because it hides the finding itself.
+    send(quiet, "other/tool", "build");
+    assert!(within(|| !incidents(quiet).is_empty()));
+    assert_eq!(told(quiet), 0);
+    assert_eq!(incidents(quiet)[0]["elsewhere"], true);
+    send(loud, "shop/more", "build");
+    assert_eq!(told(loud), 1, "once");
+
+    // A run's own page shows what was not normal, and a sighting is none of that.
+    let anomalies = ask(loud, &format!("runs/{:032x}/anomalies", 1));
+    assert_eq!(anomalies["anomalies"], json!([]));
 }

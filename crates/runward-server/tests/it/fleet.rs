@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use runward_event::{
     Act, AttributionVar, Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Event,
-    FORMAT_VERSION, FileChange, JobContext, JobEnd, JobIdentity, JobStart, Mode, PolicyRule,
-    ProcessExec, ProcessExit, ProcessId, Protocol, Provider, Reason, Status, Tamper, Tier, Time,
-    write_line,
+    FORMAT_VERSION, FileChange, JobContext, JobEnd, JobIdentity, JobStart, MemoryAccess, MemoryWay,
+    Mode, PolicyRule, ProcessExec, ProcessExit, ProcessId, Protocol, Provider, Reason, Status,
+    Tamper, Tier, Time, write_line,
 };
 
 /// Text that would act in a browser that took it for anything else than text.
@@ -54,7 +54,7 @@ impl Job {
         self.exec_for(process, parent, args, &[]);
     }
 
-    fn exec_for(
+    pub(crate) fn exec_for(
         &mut self,
         process: u64,
         parent: Option<u64>,
@@ -137,6 +137,22 @@ impl Job {
             hash_before: hash("a"),
             hash_after: hash("b"),
             found_at_end: false,
+            diff: None,
+            no_diff: None,
+            mount: None,
+            raw: Default::default(),
+        })));
+    }
+
+    /// A process reads the memory of the CI runner.
+    pub(crate) fn read_runner(&mut self, process: u64) {
+        self.push(Body::MemoryAccess(Box::new(MemoryAccess {
+            process: ProcessId(process),
+            pid: pid(process),
+            target: None,
+            target_pid: 77,
+            target_exe: "Runner.Worker".to_owned(),
+            way: MemoryWay::Mem,
             raw: Default::default(),
         })));
     }
@@ -199,6 +215,7 @@ pub(crate) fn start(project: &str, job: &str, branch: &str) -> JobStart {
         effective_mode: Mode::Block,
         tier: Tier::A,
         kernel: "6.8.0-45-generic".to_owned(),
+        lockdown: Vec::new(),
         policy: vec![PolicyRule {
             rule: 1,
             denies: false,

@@ -74,6 +74,9 @@ impl Recorded {
             hash_before: Some("a".repeat(40)),
             hash_after: Some("b".repeat(40)),
             found_at_end: false,
+            diff: None,
+            no_diff: None,
+            mount: None,
             raw: Default::default(),
         })));
         bodies.push(Body::JobEnd(JobEnd {
@@ -119,6 +122,7 @@ impl Recorded {
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
             rules: None,
+            lockdown: Vec::new(),
             notes: Vec::new(),
             raw: Default::default(),
         }))

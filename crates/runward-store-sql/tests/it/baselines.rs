@@ -222,6 +222,7 @@ async fn an_alert_stays_one_and_an_incident_is_told_to_each_organisation_once() 
             orgs: vec![bed.org.id],
             detection: detection("incident", "one.example:443"),
             state: vec![1, 2, 3],
+            cause: None,
         };
         for (disposition, last) in [("alert", 5), ("known", 9)] {
             let digest = Digest {

@@ -35,6 +35,7 @@ impl Record {
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
             rules: None,
+            lockdown: Vec::new(),
             notes: Vec::new(),
             raw: Default::default(),
         })));

@@ -13,10 +13,13 @@ fn before() -> String {
     "the content that git tracks\n".repeat(400)
 }
 
-/// A workspace with one tracked file, `source.txt`, and one ignored folder, `ignored`.
+/// A workspace with two tracked files, `source.txt` and `src/inner.txt`, and one ignored folder, `ignored`.
 fn repository() -> Bed {
     let bed = Bed::new();
-    std::fs::write(bed.path().join("source.txt"), before()).unwrap();
+    std::fs::create_dir(bed.path().join("src")).unwrap();
+    for path in ["source.txt", "src/inner.txt"] {
+        std::fs::write(bed.path().join(path), before()).unwrap();
+    }
     std::fs::write(
         bed.path().join(".gitignore"),
         "/ignored/\n/runward-report*/\n",
@@ -57,74 +60,287 @@ fn overwritten(recorded: &Recorded) -> Vec<&Value> {
         .collect()
 }
 
+/// How a way of tampering ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// The file has other bytes, and the process that wrote them is named.
+    Written,
+    /// As [`Told::Written`], or it is said that nobody knows who wrote: kernels differ in what they tell.
+    WrittenOrUnknown,
+    /// The file is what it was, and its path shows other bytes through a mount, which the named process made.
+    Shown,
+    /// The path shows something through a mount that can't be read safely.
+    Hidden,
+}
+
+/// What every content-taking way leaves in the file.
+const NEW: &str = "other bytes\n";
+
+/// Every way that is known: what the actor is asked for, with the file, and how it ends.
+const WAYS: &[(&[&str], Told)] = &[
+    (&["write", "source.txt", NEW], Told::Written),
+    (&["pwrite", "source.txt", NEW], Told::Written),
+    (&["append", "source.txt", NEW], Told::Written),
+    (&["pwrite-at", "source.txt", "3", "XYZ"], Told::Written),
+    (&["one-byte", "source.txt"], Told::Written),
+    (&["mtime", "source.txt", NEW], Told::Written),
+    (&["quick", "source.txt", NEW], Told::Written),
+    (&["large", "source.txt", NEW], Told::Written),
+    (&["sparse", "source.txt"], Told::Written),
+    (&["truncate", "source.txt", "5"], Told::Written),
+    (&["ftruncate", "source.txt", "5"], Told::Written),
+    (&["punch", "source.txt", "0", "4"], Told::Written),
+    (&["zero", "source.txt", "0", "4"], Told::Written),
+    (&["collapse", "source.txt", "0", "4096"], Told::Written),
+    (&["insert", "source.txt", "0", "4096"], Told::Written),
+    (&["rename-over", "source.txt", NEW], Told::Written),
+    (&["exchange", "source.txt", NEW], Told::Written),
+    (&["folder", "src/inner.txt", NEW], Told::Written),
+    (&["mmap", "source.txt", NEW], Told::Written),
+    // Nothing tells of a write to memory but the end of the mapping, which was the other process's.
+    (&["vm-write", "source.txt", NEW], Told::Written),
+    (&["copy-file-range", "source.txt", NEW], Told::Written),
+    (&["sendfile", "source.txt", NEW], Told::Written),
+    (&["splice", "source.txt", NEW], Told::Written),
+    (&["reflink", "source.txt", NEW], Told::Written),
+    (&["hardlink", "source.txt", NEW], Told::Written),
+    (&["symlink", "source.txt", NEW], Told::Written),
+    (&["uring", "source.txt", NEW], Told::Written),
+    (&["delete-create", "source.txt", NEW], Told::Written),
+    (&["tmpfile", "source.txt", NEW], Told::Written),
+    (&["reopen", "source.txt", NEW], Told::Written),
+    (&["proc-fd", "source.txt", NEW], Told::Written),
+    (&["map-files", "source.txt", NEW], Told::Written),
+    (&["handle", "source.txt", NEW], Told::Written),
+    (&["given-fd", "source.txt", NEW], Told::Written),
+    (&["getfd", "source.txt", NEW], Told::Written),
+    (&["bind-alias", "src/inner.txt", NEW], Told::Written),
+    (&["loop", "source.txt", NEW], Told::Written),
+    (
+        &["overlay-upper", "src/inner.txt", NEW],
+        Told::WrittenOrUnknown,
+    ),
+    (
+        &["overlay-map", "src/inner.txt", NEW],
+        Told::WrittenOrUnknown,
+    ),
+    (&["bind-over", "source.txt", NEW], Told::Shown),
+    (&["private-bind", "source.txt", NEW], Told::Shown),
+    (&["move-mount", "source.txt", NEW], Told::Shown),
+    (&["tmpfs-over", "src/inner.txt", NEW], Told::Shown),
+    (&["overlay-over", "src/inner.txt", NEW], Told::Hidden),
+];
+
 #[test]
 fn every_way_to_alter_a_tracked_file_is_reported() {
     requires!(Root, Program("git"));
-    let new = "other bytes\n";
-    let acts: [&[&str]; 23] = [
-        &["write", "source.txt", new],
-        &["pwrite", "source.txt", new],
-        &["append", "source.txt", new],
-        &["pwrite-at", "source.txt", "3", "XYZ"],
-        &["truncate", "source.txt", "5"],
-        &["ftruncate", "source.txt", "5"],
-        &["punch", "source.txt", "0", "4"],
-        &["zero", "source.txt", "0", "4"],
-        &["collapse", "source.txt", "0", "4096"],
-        &["rename-over", "source.txt", new],
-        &["exchange", "source.txt", new],
-        &["mmap", "source.txt", new],
-        &["copy-file-range", "source.txt", new],
-        &["sendfile", "source.txt", new],
-        &["splice", "source.txt", new],
-        &["hardlink", "source.txt", new],
-        &["symlink", "source.txt", new],
-        &["uring", "source.txt", new],
-        &["delete-create", "source.txt", new],
-        &["tmpfile", "source.txt", new],
-        &["reopen", "source.txt", new],
-        &["handle", "source.txt", new],
-        &["reflink", "source.txt", new],
-    ];
-    for act in acts {
+    let wrong: Vec<String> = WAYS
+        .iter()
+        .filter_map(|(act, told)| {
+            let difference = check_way(act, *told).err()?;
+            Some(format!("{}: {difference}", act[0]))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn check_way(act: &[&str], told: Told) -> Result<(), String> {
+    let bed = repository();
+    let path = act[1];
+    let before = git(bed.path(), &["hash-object", path]);
+    let program = actor("files");
+    let recorded =
+        bed.record(std::iter::once(program.to_str().unwrap()).chain(act.iter().copied()));
+    if let Some(lacking) = recorded.ran.lacking() {
+        runward_lab::skip_part(
+            "every_way_to_alter_a_tracked_file_is_reported",
+            act[0],
+            &lacking,
+        );
+        return Ok(());
+    }
+    if !recorded.ran.worked() {
+        return Err(recorded.ran.stdout.clone());
+    }
+    let mounted = matches!(told, Told::Shown | Told::Hidden);
+    let after = match mounted {
+        true => NEW_HASH.to_owned(),
+        false => git(bed.path(), &["hash-object", path]),
+    };
+    assert_ne!(before, after, "{act:?} does what it should");
+    let all = overwritten(&recorded);
+    let about = if told == Told::Hidden { "src" } else { path };
+    let last = all
+        .iter()
+        .rfind(|found| found["path"] == about)
+        .ok_or_else(|| format!("no finding: {all:#?}, {:#?}", changes(&recorded)))?;
+    let (content, process) = (&last["content"], &last["process"]["pid"]);
+    let pid = recorded.ran.number("pid").unwrap();
+    let named = match told {
+        Told::Written | Told::Shown | Told::Hidden => process == pid,
+        Told::WrittenOrUnknown => process == pid || process.is_null(),
+    };
+    let hashes = match told {
+        Told::Hidden => content["hash_after"].is_null(),
+        _ => content["hash_before"] == before && content["hash_after"] == after,
+    };
+    let mount = match told {
+        Told::Shown | Told::Hidden => content["mount"]["hides"] == 1,
+        _ => content["mount"].is_null(),
+    };
+    let explained =
+        told == Told::Hidden || content["diff"].is_object() || content["no_diff"].is_string();
+    let at_end = changes(&recorded).iter().any(|change| change.found_at_end);
+    if named && hashes && mount && explained && !at_end && last["severity"] == "high" {
+        return Ok(());
+    }
+    Err(format!(
+        "by {pid} from {before} to {after}, found at the end: {at_end}: {last:#}, {:#?}",
+        changes(&recorded)
+    ))
+}
+
+/// The hash of [`NEW`], as `git hash-object` prints it.
+const NEW_HASH: &str = "8e9e5383da0c194daf3fb53a2d02cb6086320b77";
+
+#[test]
+fn a_daemon_that_was_there_before_is_named_as_what_it_is() {
+    requires!(Root, Program("git"));
+    let bed = repository();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let socket = elsewhere.path().join("socket");
+    let mut daemon = std::process::Command::new(actor("files"))
+        .arg("serve")
+        .arg(&socket)
+        .spawn()
+        .unwrap();
+    let end = std::time::Instant::now() + LIMIT;
+    while !socket.exists() && std::time::Instant::now() < end {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let mut command = bed.runward(["run", "--quiet", "--"]);
+    command
+        .arg(actor("files"))
+        .args(["daemon", "source.txt", NEW])
+        .env("RUNWARD_LAB_SOCKET", &socket);
+    let recorded = bed.finish(&mut command);
+    let pid = daemon.id();
+    let _ = daemon.kill();
+    let _ = daemon.wait();
+    assert!(recorded.ran.worked(), "{}", recorded.ran.stdout);
+    let found = overwritten(&recorded);
+    let last = found.last().unwrap();
+    assert_eq!(last["content"]["hash_after"], NEW_HASH, "{last:#}");
+    assert!(last["process"].is_null(), "{last:#}");
+    let message = last["message"].as_str().unwrap();
+    assert!(
+        message.contains(&format!("a process that is not known (pid {pid})")),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_git_checks_out_matters_less_than_what_others_write() {
+    requires!(Root, Program("git"));
+    let severities = |script: &str| {
         let bed = repository();
-        let before = git(bed.path(), &["hash-object", "source.txt"]);
-        let program = actor("files");
-        let recorded =
-            bed.record(std::iter::once(program.to_str().unwrap()).chain(act.iter().copied()));
-        if let Some(lacking) = recorded.ran.lacking() {
-            runward_lab::skip_part(runward_lab::test_name!(), act[0], &lacking);
-            continue;
-        }
-        assert!(recorded.ran.worked(), "{act:?}: {}", recorded.ran.stdout);
-        let after = git(bed.path(), &["hash-object", "source.txt"]);
-        assert_ne!(before, after, "{act:?} altered the file");
-        let found = overwritten(&recorded);
-        let last = found
-            .last()
-            .unwrap_or_else(|| panic!("{act:?} was not reported: {:?}", changes(&recorded)));
-        assert_eq!(last["path"], "source.txt", "{act:?}");
-        let pid = recorded.ran.number("pid").unwrap();
-        assert_eq!(last["process"]["pid"], pid, "{act:?}: {last}");
-        let change = changes(&recorded)
-            .into_iter()
-            .rfind(|change| change.path == "source.txt" && change.hash_after.is_some())
-            .unwrap();
-        assert_eq!(
-            change.hash_before.as_deref(),
-            Some(before.as_str()),
-            "{act:?}"
-        );
-        assert_eq!(
-            change.hash_after.as_deref(),
-            Some(after.as_str()),
-            "{act:?}"
-        );
+        let folder = bed.path();
+        git(folder, &["config", "user.name", "n"]);
+        git(folder, &["config", "user.email", "e@e.example"]);
+        git(folder, &["commit", "-q", "-m", "one"]);
+        std::fs::write(folder.join("source.txt"), NEW).unwrap();
+        git(folder, &["commit", "-q", "-a", "-m", "two"]);
+        git(folder, &["diff", "HEAD", "HEAD~", "--output=ignored/back"]);
+        let recorded = bed.record(["sh", "-c", script]);
+        assert!(recorded.ran.worked(), "{script}: {}", recorded.ran.stderr);
+        let found = overwritten(&recorded).into_iter();
+        found
+            .map(|found| found["severity"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    for (script, severity) in [
+        ("git checkout -q HEAD~", "low"),
+        (
+            "git -C . -c advice.detachedHead=false checkout -q HEAD~",
+            "low",
+        ),
+        ("git reset -q --hard HEAD~", "low"),
+        ("git apply ignored/back", "high"),
+        ("git -c core.autocrlf=true checkout -q HEAD~", "high"),
+        (
+            "cp /bin/sh ignored/git; ignored/git -c 'echo x > source.txt'",
+            "high",
+        ),
+        (
+            "mkdir ignored/bin; printf '#!/bin/sh\necho x > source.txt' > ignored/bin/git; chmod +x ignored/bin/git; PATH=$PWD/ignored/bin:$PATH git checkout -q HEAD~",
+            "high",
+        ),
+    ] {
+        assert_eq!(severities(script), [severity], "{script}");
+    }
+}
+
+#[test]
+fn a_mount_that_shows_the_same_bytes_is_no_finding() {
+    requires!(Root, Program("git"));
+    for script in [
+        "mount --bind . .; sleep 0.3; umount .",
+        "mount -t tmpfs none ignored; sleep 0.3; umount ignored",
+        "unshare -m sh -c 'mount --bind src src; mount -t tmpfs none ignored; sleep 0.3'",
+        "cp source.txt ignored/copy; mount --bind ignored/copy source.txt; sleep 0.3; umount source.txt",
+    ] {
+        let bed = repository();
+        let recorded = bed.record(["sh", "-c", script]);
+        assert!(recorded.ran.worked(), "{script}: {}", recorded.ran.stderr);
+        assert_eq!(overwritten(&recorded), Vec::<&Value>::new(), "{script}");
+    }
+}
+
+#[test]
+fn the_report_shows_what_changed() {
+    requires!(Root, Program("git"));
+    let bed = repository();
+    let hostile = "sed -i '3s/.*/evil\\x1b[2J \\xe2\\x80\\xae ``` <script>/' source.txt";
+    let recorded = bed.record(["sh", "-c", hostile]);
+    assert!(recorded.ran.worked(), "{}", recorded.ran.stderr);
+    let found = overwritten(&recorded);
+    let diff = &found[0]["content"]["diff"];
+    assert_eq!(
+        (&diff["added"], &diff["removed"]),
+        (&1.into(), &1.into()),
+        "{diff}"
+    );
+    let shown = "+evil\\x1b[2J \\u{202e} ```";
+    let read = |name: &str| std::fs::read_to_string(recorded.folder.join(name)).unwrap();
+    assert!(read("summary.md").contains(&format!("\n````diff\n")));
+    for name in ["summary.md", "report.html"] {
+        let text = read(name);
+        assert!(text.contains(shown), "{name}: {text}");
         assert!(
-            change.tracked && !change.found_at_end,
-            "{act:?}: {change:?}"
+            !text.contains("\x1b[2J") && !text.contains('\u{202e}'),
+            "{name}"
         );
     }
+    assert!(read("report.html").contains("&#60;script&#62;"));
+}
+
+#[test]
+fn diffs_can_be_left_out() {
+    requires!(Root, Program("git"));
+    let bed = repository();
+    let recorded = bed.finish(&mut bed.runward([
+        "run",
+        "--quiet",
+        "--no-diff",
+        "--",
+        "sh",
+        "-c",
+        "echo secret >> source.txt",
+    ]));
+    let found = overwritten(&recorded);
+    assert_eq!(found[0]["content"]["no_diff"], "off");
+    let record = std::fs::read_to_string(recorded.folder.join("events.jsonl")).unwrap();
+    assert!(!record.contains("+secret"));
 }
 
 #[test]

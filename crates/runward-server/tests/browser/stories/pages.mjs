@@ -16,6 +16,8 @@ const PAGES = [
   ["destinations", "/destinations"],
   ["destination", "/destinations/1"],
   ["detections", "/detections"],
+  ["detection-kinds", "/detections/kinds"],
+  ["detections-of-a-kind", "/detections?kind=source-code-overwritten"],
   ["detections-none", "/detections?status=resolved"],
   ["suppressions", "/suppressions"],
   ["suppression-new", "/suppressions/new?kind=outbound-call-blocked&destination=collect.evil.example%3A443"],
