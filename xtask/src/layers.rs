@@ -25,9 +25,20 @@ const fn layer(name: &'static str, pure: bool, may_import: &'static [&'static st
 /// Inner layers first. A crate that is not in this table may not be in the workspace.
 const LAYERS: &[Layer] = &[
     layer("runward-event", true, &[]),
-    layer("runward-policy", true, &["runward-event"]),
+    layer("runward-yaml", true, &[]),
+    layer("runward-policy", true, &["runward-event", "runward-yaml"]),
     layer("runward-tree", true, &["runward-event"]),
     layer("runward-detect", true, &["runward-event", "runward-tree"]),
+    layer(
+        "runward-rules",
+        true,
+        &[
+            "runward-event",
+            "runward-tree",
+            "runward-detect",
+            "runward-yaml",
+        ],
+    ),
     layer(
         "runward-report",
         true,
@@ -74,6 +85,7 @@ const LAYERS: &[Layer] = &[
             "runward-sensor",
             "runward-agent",
             "runward-policy",
+            "runward-rules",
             "runward-tree",
         ],
     ),

@@ -4,10 +4,10 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use runward_detect::Selection;
+use runward_detect::{Observer, Selection};
 use runward_event::{
     Body, EventKind, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, LossReason, Mode,
-    OutputPlace, SecretFound, Texts,
+    OutputPlace, RulesInForce, SecretFound, Texts,
 };
 use runward_policy::{BlockList, Matcher, Policy};
 use runward_report::Report;
@@ -200,6 +200,12 @@ impl Job {
             ticks: 0,
             hurry: if hurried { HURRY } else { 1 },
         })
+    }
+
+    /// Has the job watched by rules of a user's own, too. To be called before it starts.
+    pub fn watch_by(&mut self, observer: Box<dyn Observer>, rules: RulesInForce) {
+        self.recorder.look_with(observer);
+        self.start.rules = Some(rules);
     }
 
     /// The record so far, and as it grows, for somebody who reads at places of their own.
@@ -488,6 +494,7 @@ fn job_start(options: &JobOptions, sensor: &Sensor) -> JobStart {
             .to_string_lossy()
             .into_owned(),
         policy: policy_rules(&options.policy),
+        rules: None,
         lockdown: options.lockdown.words().to_vec(),
         block_lists: Vec::new(),
         resolvers: resolvers::of_machine(),

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
+use runward_detect::Observer;
 use runward_event::{
     Body, DnsMessageKind, DnsTransport, Event, EventKind, LossReason, Lost, ProcessId, Protocol,
     Reason, Refused, Time, write_line,
@@ -68,6 +69,11 @@ impl Recorder {
             out: BufWriter::with_capacity(1 << 16, events),
             write_failure: None,
         }
+    }
+
+    /// Has the record looked at by rules of a user's own, too.
+    pub(crate) fn look_with(&mut self, observer: Box<dyn Observer>) {
+        self.report.look_with(observer);
     }
 
     /// Takes an event of the sensor.

@@ -21,6 +21,22 @@ pub struct About {
     pub next: &'static str,
 }
 
+/// What is known of a rule of a user's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleAbout {
+    /// Its name: in findings and in `--fail-on`.
+    pub id: String,
+    /// What it fires on, in a line.
+    pub title: String,
+    /// The severity of its findings.
+    pub severity: Severity,
+    /// How often something harmless looks the same.
+    pub confidence: Confidence,
+    /// What a person does next; empty when nobody said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub next: String,
+}
+
 /// How often something harmless looks like a finding.
 #[derive(
     Clone,

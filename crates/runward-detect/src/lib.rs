@@ -39,12 +39,14 @@ use runward_tree::Tree;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use about::{About, Confidence};
+pub use about::{About, Confidence, RuleAbout};
 pub use listed::known_bad;
+pub use once::Once;
 pub use places::sensitive_places;
 pub use platform::runner_names;
 pub use refusal::{Refusal, destination, reason_sentence};
 pub use selection::{Selection, UnknownName};
+pub use sentence::{actor, quote};
 
 /// Every detection there is, ready for one job.
 pub fn all() -> Vec<Box<dyn Detection + Send>> {
@@ -100,6 +102,22 @@ pub trait Detection {
 
     /// Looks at the next event; `tree` has taken it already. Adds what it finds to `findings`.
     fn observe(&mut self, event: &Event, tree: &Tree, findings: &mut Vec<Finding>);
+}
+
+/// What looks for more than the detections here: the rules of a user. It has many names where a [`Detection`] has one,
+/// because what an event is to expressions is made once for all of them.
+pub trait Observer: Send {
+    /// What is known of each rule before it has seen anything.
+    fn abouts(&self) -> &[RuleAbout];
+
+    /// SHA-256 of the file that they are from, in hexadecimal digits.
+    fn digest(&self) -> &str;
+
+    /// As [`Detection::observe`].
+    fn observe(&mut self, event: &Event, tree: &Tree, findings: &mut Vec<Finding>);
+
+    /// What a reader should know about how it went, a sentence each.
+    fn notes(&self) -> Vec<String>;
 }
 
 /// Something that a person should look at.

@@ -2,12 +2,12 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 /// How many are remembered.
-pub(crate) const MAX: usize = 2_000;
+const MAX: usize = 2_000;
 
 /// Remembers what was told. When it is full, it starts over: something may then be told again, nothing is missed, and
 /// memory stays bounded as long as one key is.
 #[derive(Debug)]
-pub(crate) struct Once<Key> {
+pub struct Once<Key> {
     told: HashSet<Key>,
 }
 
@@ -21,7 +21,7 @@ impl<Key> Default for Once<Key> {
 
 impl<Key: Eq + Hash> Once<Key> {
     /// Whether this is the first time, as far as it is remembered.
-    pub(crate) fn is_new(&mut self, key: Key) -> bool {
+    pub fn is_new(&mut self, key: Key) -> bool {
         if self.told.contains(&key) {
             return false;
         }

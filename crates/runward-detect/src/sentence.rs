@@ -10,7 +10,7 @@ const MAX_QUOTE: usize = 160;
 const MAX_CLIMB: usize = 64;
 
 /// A text of the job as a sentence may quote it.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let harmless = |c: char| if is_harmful(c) { '\u{FFFD}' } else { c };
     let length = text.chars().count();
     if length <= MAX_QUOTE {
@@ -39,7 +39,7 @@ fn is_harmful(c: char) -> bool {
 }
 
 /// Who did something: `/usr/bin/sed (pid 12), started by make, during postinstall of the npm package foo@1.2.3`.
-pub(crate) fn actor(tree: &Tree, id: Option<ProcessId>, pid: u32) -> String {
+pub fn actor(tree: &Tree, id: Option<ProcessId>, pid: u32) -> String {
     let Some(process) = id.and_then(|id| tree.process(id)) else {
         return match pid {
             0 => "a process that is not known".to_owned(),

@@ -83,6 +83,60 @@ pub enum Body {
     Unknown(String),
 }
 
+impl Body {
+    /// The kind, as it stands in JSON.
+    pub fn kind(&self) -> &str {
+        match self {
+            Body::JobStart(_) => "job_start",
+            Body::JobEnd(_) => "job_end",
+            Body::ProcessFork(_) => "process_fork",
+            Body::ProcessExec(_) => "process_exec",
+            Body::ProcessExit(_) => "process_exit",
+            Body::Dns(_) => "dns",
+            Body::Connect(_) => "connect",
+            Body::ConnectClose(_) => "connect_close",
+            Body::Refused(_) => "refused",
+            Body::Tamper(_) => "tamper",
+            Body::MemoryAccess(_) => "memory_access",
+            Body::SensitiveFile(_) => "sensitive_file",
+            Body::SecretFound(_) => "secret_found",
+            Body::FileCreate(_) => "file_create",
+            Body::FileWrite(_) => "file_write",
+            Body::FileRename(_) => "file_rename",
+            Body::FileDelete(_) => "file_delete",
+            Body::Lost(_) => "lost",
+            Body::Lockdown(_) => "lockdown",
+            Body::Unknown(kind) => kind,
+        }
+    }
+
+    /// The process that it is about, if it is about one that is known.
+    pub fn process(&self) -> Option<ProcessId> {
+        match self {
+            Body::ProcessFork(fork) => Some(fork.process),
+            Body::ProcessExec(exec) => Some(exec.process),
+            Body::ProcessExit(exit) => Some(exit.process),
+            Body::Dns(dns) => Some(dns.process),
+            Body::Connect(connect) => Some(connect.process),
+            Body::ConnectClose(close) => Some(close.process),
+            Body::Refused(refused) => Some(refused.process),
+            Body::Tamper(tamper) => Some(tamper.process),
+            Body::MemoryAccess(access) => Some(access.process),
+            Body::SensitiveFile(file) => Some(file.process),
+            Body::SecretFound(secret) => secret.process,
+            Body::FileCreate(change)
+            | Body::FileWrite(change)
+            | Body::FileRename(change)
+            | Body::FileDelete(change) => change.process,
+            Body::JobStart(_)
+            | Body::JobEnd(_)
+            | Body::Lost(_)
+            | Body::Lockdown(_)
+            | Body::Unknown(_) => None,
+        }
+    }
+}
+
 /// A kind of event, without its content: the key of every loss counter.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -194,6 +248,9 @@ pub struct JobStart {
     /// The rules in force, in the order of their numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy: Vec<PolicyRule>,
+    /// The user's own rules in force, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<RulesInForce>,
     /// The detections and least severities on which the job is killed; empty when it is not in lockdown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lockdown: Vec<String>,
@@ -210,6 +267,15 @@ pub struct JobStart {
     /// Originals of texts that were not UTF-8; see [`crate::Texts`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub raw: BTreeMap<String, String>,
+}
+
+/// A file of rules that a job was watched by. What they found is found again with the same file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RulesInForce {
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// The names of its rules.
+    pub ids: Vec<String>,
 }
 
 /// The last event of a job.

@@ -24,7 +24,8 @@ pub use kinds::{
     Encoding, Event, EventKind, ExecFacts, FileAct, FileChange, FileDiff, JobEnd, JobStart,
     Lockdown, LossReason, Lost, MemoryAccess, MemoryWay, MountOver, NoDiff, OutputPlace,
     PolicyRule, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Reason, Refused,
-    SecretFound, SensitiveClass, SensitiveFile, Status, Stream, StreamEnd, StreamName, Tamper,
+    RulesInForce, SecretFound, SensitiveClass, SensitiveFile, Status, Stream, StreamEnd,
+    StreamName, Tamper,
 };
 pub use schema::event_schema;
 pub use text::Texts;

@@ -55,6 +55,10 @@ fn examples() -> Vec<Event> {
             tier: Tier::A,
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
+            rules: Some(RulesInForce {
+                sha256: "0123".to_owned(),
+                ids: vec!["a-rule".to_owned()],
+            }),
             lockdown: vec!["runner-memory-read".to_owned(), "high".to_owned()],
             block_lists: Vec::new(),
             resolvers: Vec::new(),

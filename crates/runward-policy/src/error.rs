@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub(crate) use runward_yaml::Stretch;
+
 use crate::fault::{Doubt, Fault};
 use crate::origin::Source;
 use crate::text::visible;
@@ -95,17 +97,6 @@ fn visible_sentence(text: &str) -> String {
 pub(crate) struct Script<'t> {
     pub(crate) source: Arc<Source>,
     pub(crate) text: &'t str,
-}
-
-/// A stretch of a script: where it begins, and how many characters of its line it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stretch {
-    /// Counted from 1.
-    pub(crate) line: u32,
-    /// In characters, counted from 1.
-    pub(crate) column: u32,
-    /// In characters.
-    pub(crate) length: usize,
 }
 
 impl Script<'_> {

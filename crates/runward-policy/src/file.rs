@@ -252,7 +252,7 @@ impl FileReader<'_> {
         let Value::Scalar(scalar) = &endpoint.value else {
             return self.fault(endpoint, Fault::Expected("one endpoint"));
         };
-        let (text, lines) = scalar.list(self.script, endpoint.at);
+        let (text, lines) = yaml::list(scalar, self.script, endpoint.at);
         let mut pieces = tokens(text, lines).into_iter();
         match (pieces.next(), pieces.next()) {
             (Some(Piece::Token(token)), None) => {
@@ -326,6 +326,6 @@ fn torn_apart((key, value): &(Node, Node)) -> Option<String> {
 }
 
 fn read_scalar(list: &mut ListReader<'_>, script: &Script<'_>, node: &Node, scalar: &Scalar) {
-    let (text, lines) = scalar.list(script, node.at);
+    let (text, lines) = yaml::list(scalar, script, node.at);
     list.read(text, lines);
 }

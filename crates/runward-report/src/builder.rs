@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use runward_detect::{ContentChange, Finding, Refusal, Severity};
+use runward_detect::{ContentChange, Finding, Observer, Refusal, Severity};
 use runward_event::{
     Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsMessageKind, Event,
     EventKind, FileChange, JobEnd, JobStart, Lockdown, LossReason, Lost, NoDiff, PolicyRule,
-    ProcessId, Refused, Status, Time,
+    ProcessId, Refused, RulesInForce, Status, Time,
 };
 use runward_tree::{Parent, Process, Tree};
 
@@ -25,6 +25,10 @@ use crate::{REPORT_FORMAT, limits, verdict};
 pub struct ReportBuilder {
     tree: Tree,
     detections: Vec<Box<dyn runward_detect::Detection + Send>>,
+    /// The rules of a user's own.
+    observer: Option<Box<dyn Observer>>,
+    /// Those that the record says were in force.
+    in_force: Option<RulesInForce>,
     /// What was found in the last event.
     latest: Vec<Finding>,
     people: People,
@@ -69,6 +73,8 @@ impl ReportBuilder {
         ReportBuilder {
             tree: Tree::default(),
             detections: runward_detect::all(),
+            observer: None,
+            in_force: None,
             latest: Vec::new(),
             people: People::new(),
             destinations: Destinations::default(),
@@ -90,6 +96,12 @@ impl ReportBuilder {
                 ..Report::default()
             },
         }
+    }
+
+    /// Has the record looked at by rules of a user's own, too.
+    pub fn look_with(&mut self, observer: Box<dyn Observer>) {
+        self.report.rules = observer.abouts().to_vec();
+        self.observer = Some(observer);
     }
 
     /// The process tree so far.
@@ -157,6 +169,8 @@ impl ReportBuilder {
             end,
             started,
             mut report,
+            observer,
+            in_force,
             ..
         } = self;
         report.complete = started && end.is_some();
@@ -199,6 +213,9 @@ impl ReportBuilder {
             report.notes.insert(0, killed);
         }
         report
+            .notes
+            .extend(about_rules(in_force.as_ref(), observer.as_deref()));
+        report
     }
 
     fn job_start(&mut self, time: Time, start: &JobStart) {
@@ -224,6 +241,7 @@ impl ReportBuilder {
             .map(rule)
             .collect();
         report.omitted.policy_rules = number(start.policy.len() - report.policy.len());
+        self.in_force.clone_from(&start.rules);
         report.tier = Some(start.tier);
         report.kernel = start.kernel.clone();
         report.lockdown_list = start
@@ -493,12 +511,15 @@ impl ReportBuilder {
         for detection in &mut self.detections {
             detection.observe(event, &self.tree, &mut findings);
         }
+        if let Some(observer) = &mut self.observer {
+            observer.observe(event, &self.tree, &mut findings);
+        }
         self.latest.clone_from(&findings);
         for finding in findings {
             let report = &mut self.report;
             report.counts.detections += 1;
             report.counts.explained += u64::from(finding.severity == Severity::Info);
-            // The ids are those of our own detections, so there are few.
+            // The ids are those of our own detections and of one file of rules, so there are few.
             let sum = report
                 .detection_counts
                 .entry(finding.detection.clone())
@@ -511,6 +532,15 @@ impl ReportBuilder {
             let detection = self.detection(finding);
             self.report.detections.push(detection);
         }
+    }
+
+    /// What a person does about such a finding.
+    fn next(&self, id: &str) -> String {
+        if let Some(about) = runward_detect::about(id) {
+            return about.next.to_owned();
+        }
+        let rule = self.report.rules.iter().find(|rule| rule.id == id);
+        rule.map_or_else(String::new, |rule| rule.next.clone())
     }
 
     fn detection(&mut self, mut finding: Finding) -> Detection {
@@ -528,8 +558,7 @@ impl ReportBuilder {
             None => (None, None, None),
         };
         Detection {
-            next: runward_detect::about(&finding.detection)
-                .map_or_else(String::new, |about| about.next.to_owned()),
+            next: self.next(&finding.detection),
             detection: finding.detection,
             severity: finding.severity,
             confidence: finding.confidence,
@@ -564,6 +593,40 @@ impl ReportBuilder {
         }
     }
 }
+
+/// What a reader should know about rules: those of the record that were not at hand, and how those went that were.
+fn about_rules(in_force: Option<&RulesInForce>, observer: Option<&dyn Observer>) -> Vec<String> {
+    let mut notes = Vec::new();
+    match (in_force, observer) {
+        (Some(rules), None) => notes.push(format!(
+            "The job ran with rules of its owner ({}), and what they found is not in this report: make it again with \
+             `runward report --rules FILE`; SHA-256 of the file: {}.",
+            ids(rules),
+            head(&rules.sha256, 64).0
+        )),
+        (Some(rules), Some(observer)) if rules.sha256 != observer.digest() => notes.push(format!(
+            "The job ran with other rules than this report was made with ({}); SHA-256 of their file: {}.",
+            ids(rules),
+            head(&rules.sha256, 64).0
+        )),
+        _ => {}
+    }
+    notes.extend(observer.map(Observer::notes).unwrap_or_default());
+    notes
+}
+
+/// The first few names of rules.
+fn ids(rules: &RulesInForce) -> String {
+    let shown = rules.ids.iter().take(NAMED_RULES).map(|id| head(id, 64).0);
+    let mut names = shown.collect::<Vec<&str>>().join(", ");
+    if rules.ids.len() > NAMED_RULES {
+        names.push_str(", …");
+    }
+    names
+}
+
+/// How many rules a note names.
+const NAMED_RULES: usize = 5;
 
 /// A refused packet as the request that was never made for it.
 fn as_request(refused: &Refused) -> Connect {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use runward_detect::{Confidence, ContentChange, Severity};
+use runward_detect::{Confidence, ContentChange, RuleAbout, Severity};
 use runward_event::{
     ConnectOutcome, EventKind, JobContext, JobIdentity, LossReason, Mode, PolicyRule, ProcessId,
     Protocol, Reason, Status, Tier, Time,
@@ -37,6 +37,9 @@ pub struct Report {
     /// The rules of the policy in force, in the order of their numbers.
     #[serde(default)]
     pub policy: Vec<PolicyRule>,
+    /// The user's own rules that the record was looked at by; none when no file of them was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleAbout>,
     /// What the kernel allowed; null when the record lacks its beginning.
     pub tier: Option<Tier>,
     /// The kernel's release.

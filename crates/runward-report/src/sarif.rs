@@ -1,6 +1,6 @@
 use std::io;
 
-use runward_detect::{About, Confidence, Severity};
+use runward_detect::{Confidence, RuleAbout, Severity};
 use serde_json::{Value, json};
 
 use crate::diff;
@@ -13,12 +13,19 @@ use crate::verdict;
 /// Findings that are known to be harmless are notes. What a finding is about stands as its place: the file, if it is about
 /// one; else the pipeline that started the job, for code scanning shows nothing without a place.
 pub fn sarif(report: &Report) -> Value {
-    let rules = &runward_detect::ABOUTS;
+    let ours = runward_detect::ABOUTS.map(|about| RuleAbout {
+        id: about.id.to_owned(),
+        title: about.title.to_owned(),
+        severity: about.severity,
+        confidence: about.confidence,
+        next: about.next.to_owned(),
+    });
+    let rules: Vec<&RuleAbout> = ours.iter().chain(&report.rules).collect();
     let results: Vec<Value> = report
         .detections
         .iter()
         .take(RESULTS)
-        .map(|detection| result(report, rules, detection))
+        .map(|detection| result(report, &rules, detection))
         .collect();
     let version = if report.runward.is_empty() {
         env!("CARGO_PKG_VERSION")
@@ -62,13 +69,19 @@ const MESSAGE: usize = 1_000;
 /// Lines of a diff.
 const DIFF_LINES: usize = 60;
 
-fn rule(about: &About) -> Value {
+fn rule(about: &RuleAbout) -> Value {
+    // A rule of a user's own may say nothing of what to do.
+    let help = if about.next.is_empty() {
+        &about.title
+    } else {
+        &about.next
+    };
     json!({
         "id": about.id,
         "name": about.id,
         "shortDescription": {"text": about.title},
         "fullDescription": {"text": about.title},
-        "help": {"text": about.next},
+        "help": {"text": help},
         "defaultConfiguration": {"level": level(about.severity)},
         "properties": {
             "precision": precision(about.confidence),
@@ -78,7 +91,7 @@ fn rule(about: &About) -> Value {
     })
 }
 
-fn result(report: &Report, rules: &[&'static About], detection: &Detection) -> Value {
+fn result(report: &Report, rules: &[&RuleAbout], detection: &Detection) -> Value {
     let message: String = detection.message.chars().take(MESSAGE).collect();
     let mut result = json!({
         "ruleId": detection.detection,

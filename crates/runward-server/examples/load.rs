@@ -104,6 +104,7 @@ fn start(run: u64) -> Body {
         tier: Tier::B,
         kernel: "6.1.0".to_owned(),
         policy: Vec::new(),
+        rules: None,
         lockdown: Vec::new(),
         block_lists: Vec::new(),
         resolvers: Vec::new(),

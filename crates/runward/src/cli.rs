@@ -80,11 +80,14 @@ pub(crate) struct RunOptions {
     /// As --disable-sudo, and keep the job from daemons that start containers
     #[arg(long)]
     pub(crate) disable_sudo_and_containers: bool,
+    /// A file of rules: what else to find in what the job does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
     /// Keep what differs in altered source files out of the record; their hashes stay
     #[arg(long)]
     pub(crate) no_diff: bool,
-    /// Findings that make a successful command fail with exit code 86: names of detections and the least severity (`low`,
-    /// `medium`, `high`), separated by commas; `any` is `low`
+    /// Findings that make a successful command fail with exit code 86: names of detections and rules and the least
+    /// severity (`low`, `medium`, `high`), separated by commas; `any` is `low`
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) fail_on: Vec<String>,
     /// Findings on which the job is killed at once, all of it, with exit code 87: a list as for --fail-on
@@ -113,6 +116,9 @@ pub(crate) struct ReportOptions {
     /// A report folder
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
+    /// A file of rules: what else to find in the record
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
 }
 
 /// Check, explain, show and suggest egress policies.
@@ -229,16 +235,29 @@ pub(crate) struct SuggestOptions {
     pub(crate) json: bool,
 }
 
-/// Tell what a policy would have blocked in recorded runs. Nothing is sent anywhere.
+/// Tell what is found in recorded runs, and what a policy would have blocked. Nothing is sent anywhere.
+///
+/// Every detection looks at the record as if it happened now, and so do the rules of a file. With a policy, also what it
+/// would have blocked. With --rules alone, only that file is checked.
+///
+/// Ends with 0; with 2 when the policy or the rules have errors or a record can't be read; with 86 when something named in
+/// --fail-on was found.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayOptions {
     /// A policy file; `-` for standard input
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["allowed_endpoints", "denied_endpoints"])]
+    #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sources: PolicySources,
+    /// A file of rules: what else to find
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Findings that end this with 86: names of detections and rules and the least severity (`low`, `medium`, `high`),
+    /// separated by commas; `any` is `low`
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) fail_on: Vec<String>,
     /// Records of runs, or report folders
-    #[arg(value_name = "EVENTS", required = true)]
+    #[arg(value_name = "EVENTS", required_unless_present = "rules")]
     pub(crate) events: Vec<PathBuf>,
     /// Print JSON
     #[arg(long)]

@@ -5,7 +5,7 @@ use runward_agent::{EVENTS, ReportFolder};
 use runward_report::{Report, ReportBuilder, html, markdown, write_json, write_sarif};
 
 use crate::cli::ReportOptions;
-use crate::{exit, output, record};
+use crate::{exit, output, record, rules};
 
 /// `runward report`.
 pub(crate) fn report(options: &ReportOptions) -> ExitCode {
@@ -32,6 +32,9 @@ pub(crate) fn report(options: &ReportOptions) -> ExitCode {
 
 fn read(options: &ReportOptions) -> Result<Report> {
     let mut builder = ReportBuilder::new();
+    if let Some(rules) = &options.rules {
+        builder.look_with(Box::new(rules::of_job(rules)?));
+    }
     record::read(&options.folder.join(EVENTS), |event| builder.apply(event))?;
     Ok(builder.finish())
 }

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use runward_agent::{EVENTS, Finished, Following, Job, JobOptions, ReportFolder, read_context};
-use runward_detect::Selection;
+use runward_detect::{Observer, Selection};
 use runward_event::{JobContext, JobIdentity, Mode};
-use runward_report::{Detection, Report, annotations};
+use runward_report::annotations;
+use runward_rules::Rules;
 use runward_sensor::check_machine;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -21,7 +22,7 @@ use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::report::write_reports;
 use crate::secrets::Secrets;
-use crate::{block_list, exit, launch, outlast, output, policy, probe, upload};
+use crate::{block_list, exit, fail_on, launch, outlast, output, policy, probe, rules, upload};
 
 /// How often what the kernel recorded is taken in. Waking up costs more than recording, so not at every event; a burst
 /// that fills an eighth of the ring wakes the reader at once.
@@ -86,7 +87,7 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         return ExitCode::from(exit::LOCKDOWN);
     }
     if code == 0
-        && let Some(found) = first_found(report, &prepared.fail_on)
+        && let Some(found) = fail_on::first(&report.detections, &prepared.fail_on)
     {
         output::say(format_args!("found {found}, which --fail-on names"));
         return ExitCode::from(exit::FOUND);
@@ -94,25 +95,21 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The lists of findings of the command line.
+/// What is looked for, and the lists of findings of the command line.
 struct Wanted {
+    rules: Option<Rules>,
     fail_on: Selection,
     lockdown: Selection,
 }
 
 impl Wanted {
     fn of(options: &RunOptions) -> Result<Wanted> {
-        let known = || {
-            runward_detect::all()
-                .into_iter()
-                .map(|detection| detection.about().id)
-        };
-        let list = |option: &str, words: &[String]| {
-            Selection::parse(words, known()).map_err(|error| anyhow!("{option} names {error}"))
-        };
+        let rules = options.rules.as_deref().map(rules::of_job).transpose()?;
+        let abouts = rules.as_ref().map_or(&[][..], Observer::abouts);
         Ok(Wanted {
-            fail_on: list("--fail-on", &options.fail_on)?,
-            lockdown: list("--lockdown", &options.lockdown)?,
+            fail_on: fail_on::parse("--fail-on", &options.fail_on, abouts)?,
+            lockdown: fail_on::parse("--lockdown", &options.lockdown, abouts)?,
+            rules,
         })
     }
 }
@@ -162,7 +159,7 @@ fn prepare(options: &RunOptions, wanted: Wanted) -> Result<Prepared> {
     let identity = runward_ci::identify(&variable);
     let secrets = Secrets::prepare(options, &identity, owner)?;
     notes.extend_from_slice(secrets.notes());
-    let job = Job::prepare(
+    let mut job = Job::prepare(
         JobOptions {
             context: context(&identity, &workspace),
             identity,
@@ -188,6 +185,10 @@ fn prepare(options: &RunOptions, wanted: Wanted) -> Result<Prepared> {
         },
         &folder,
     )?;
+    if let Some(rules) = wanted.rules {
+        let in_force = rules.in_force();
+        job.watch_by(Box::new(rules), in_force);
+    }
     let page = upload.as_ref().map(|upload| upload.page(""));
     let following = upload
         .map(|upload| upload.follow(job.record()?))
@@ -385,10 +386,4 @@ fn tell_upload(following: Following, page: Option<&str>, folder: &ReportFolder) 
             folder.path().display()
         )),
     }
-}
-
-fn first_found<'a>(report: &'a Report, fail_on: &Selection) -> Option<&'a str> {
-    let fails = |found: &&Detection| fail_on.covers(&found.detection, found.severity);
-    let found = report.detections.iter().find(fails)?;
-    Some(&found.detection)
 }

@@ -74,6 +74,7 @@ impl Record {
             tier: Tier::B,
             kernel: "6.1.0".to_owned(),
             policy: Vec::new(),
+            rules: None,
             lockdown: Vec::new(),
             block_lists: Vec::new(),
             resolvers: Vec::new(),

@@ -26,6 +26,7 @@ mod processes;
 mod protect;
 mod replays;
 mod report;
+mod rules;
 mod secrets;
 mod sensitive;
 mod strace;
