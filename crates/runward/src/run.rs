@@ -180,7 +180,7 @@ fn prepare(options: &RunOptions, wanted: Wanted) -> Result<Prepared> {
             policy,
             lockdown: wanted.lockdown,
             block_list: block_list.into(),
-            block_list_optional: options.block_list.is_empty() && mode == Mode::Audit,
+            block_list_optional: options.block_list.is_empty(),
             notes,
         },
         &folder,
