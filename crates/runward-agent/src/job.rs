@@ -379,27 +379,37 @@ impl Job {
 
     /// Takes in what happened to files; `last` also looks for what no event told. A change carries the process id of who
     /// made it, and the event of that process's birth may still wait in the ring: then the ring is drained until it is
-    /// known.
+    /// known. Who uses a sensitive file is judged by its program, so that one's start has to be known, too.
     fn drain_files(&mut self, last: bool) -> bool {
         let Some(watcher) = &mut self.watcher else {
             return false;
         };
         let mut busy = false;
         let recorder = RefCell::new(&mut self.recorder);
-        let sensor = &mut self.sensor;
+        let sensor = RefCell::new(&mut self.sensor);
         let fenced = self.fenced.as_ref();
+        let catch_up = || {
+            let mut observe = |event: SensorEvent| take(&mut recorder.borrow_mut(), fenced, event);
+            let mut sensor = sensor.borrow_mut();
+            // Should the ring be broken, the next tick says so. What was in it fits in this; a storm goes on for ever.
+            for _ in 0..BATCHES * 64 {
+                if !sensor.drain(&mut observe).is_ok_and(|taken| taken > 0) {
+                    break;
+                }
+            }
+        };
         let mut who = |pid| {
             let known = recorder.borrow().process(pid);
             known.or_else(|| {
-                let mut observe =
-                    |event: SensorEvent| take(&mut recorder.borrow_mut(), fenced, event);
-                // Should the ring be broken, the next tick says so.
-                while sensor.drain(&mut observe).is_ok_and(|taken| taken > 0) {}
+                catch_up();
                 recorder.borrow().process(pid)
             })
         };
         let mut sink = |change: Change| {
             busy = true;
+            if matches!(change.body, Body::SensitiveFile(_)) {
+                catch_up();
+            }
             let mut recorder = recorder.borrow_mut();
             let time = recorder.clock().wall(change.boot_ns);
             recorder.record(time, change.body);
