@@ -300,7 +300,11 @@ int BPF_PROG(lockdown_fork, struct task_struct *task, unsigned long flags)
 {
 	struct rw_task *place = task_place(bpf_get_current_task_btf());
 
-	return place && is_condemned(place->job) ? -EPERM : 0;
+	if (!place || !is_condemned(place->job))
+		return 0;
+	/* Else a shell would tell that it can't, and end with a code of its own. */
+	bpf_send_signal(SIGKILL);
+	return -EPERM;
 }
 
 /* The processes of condemned jobs, for the user side to end. */

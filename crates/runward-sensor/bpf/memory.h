@@ -32,7 +32,7 @@ struct {
 static __always_inline void tell_memory(struct rw_task *place, struct task_struct *target, __u32 way)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 flags = stop_memory((__u64)target, way);
+	__u32 flags = stop_memory(plain(target), way);
 	struct memory_key key = {
 		.process = place->process,
 		.target = BPF_CORE_READ(target, tgid),
@@ -163,7 +163,7 @@ int BPF_PROG(lockdown_access, struct task_struct *target, unsigned int mode)
 	if (!task_place(bpf_get_current_task_btf()))
 		return 0;
 	way = way_of_access(mode);
-	return way != RW_MEMORY_OTHER && stop_memory((__u64)target, way) ? -EPERM : 0;
+	return way != RW_MEMORY_OTHER && stop_memory(plain(target), way) ? -EPERM : 0;
 }
 
 /* The task that a file of /proc/PID is about, or NULL. */
@@ -218,7 +218,7 @@ int BPF_PROG(lockdown_open, struct file *file)
 	    !task_place(bpf_get_current_task_btf()))
 		return 0;
 	target = reached_by_open(file, &way);
-	return target && stop_memory((__u64)target, way) ? -EPERM : 0;
+	return target && stop_memory(plain(target), way) ? -EPERM : 0;
 }
 
 #endif

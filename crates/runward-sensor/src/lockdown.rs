@@ -56,8 +56,11 @@ pub struct Ended {
     pub left: u64,
 }
 
-/// How long a job's end is waited for. Who is in the middle of a request to a broken disk can take for ever.
+/// How long nobody may have ended before this gives up: who is in the middle of a request to a broken disk can take for
+/// ever.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a job's end is waited for at most.
+const LONGEST: Duration = Duration::from_secs(10);
 /// Between two looks: at first, and at most.
 const BREATH: Duration = Duration::from_micros(200);
 const LONGEST_BREATH: Duration = Duration::from_millis(20);
@@ -124,7 +127,9 @@ impl Lockdown {
             state.condemned_boot_ns = Clock::boot_ns();
             self.write(&state)?;
         }
-        let patience = Instant::now() + PATIENCE;
+        let longest = Instant::now() + LONGEST;
+        let mut patience = Instant::now() + PATIENCE;
+        let mut fewest = usize::MAX;
         let mut counted = HashSet::new();
         let mut ended = Ended::default();
         let mut breath = BREATH;
@@ -133,6 +138,10 @@ impl Lockdown {
             let left = self.list()?;
             ended.left = u64::try_from(left.len()).unwrap_or(u64::MAX);
             looks = if left.is_empty() { looks + 1 } else { 0 };
+            if left.len() < fewest {
+                fewest = left.len();
+                patience = longest.min(Instant::now() + PATIENCE);
+            }
             if looks == LOOKS || Instant::now() >= patience {
                 return Ok(ended);
             }
