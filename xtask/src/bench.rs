@@ -11,6 +11,7 @@ mod control_plane;
 mod job;
 mod load;
 mod measure;
+mod pipeline;
 mod place;
 mod resolver;
 mod rounds;
@@ -95,7 +96,7 @@ fn names(only: Option<&str>) -> anyhow::Result<Vec<&'static str>> {
     let all = work::NAMES
         .into_iter()
         .chain(connect::NAMES)
-        .chain([bulk::NAME])
+        .chain([bulk::NAME, pipeline::NAME])
         .chain(resolver::NAMES)
         .chain(control_plane::NAMES);
     let all: Vec<_> = all.collect();
@@ -132,6 +133,9 @@ impl Bench<'_> {
         }
         if control_plane::NAMES.contains(&name) {
             return control_plane::run(name, self.scratch, self.pairs);
+        }
+        if name == pipeline::NAME {
+            return pipeline::run(self.scratch, self.pairs);
         }
         if name == bulk::NAME {
             return bulk::run(jobs, place, self.pairs);
