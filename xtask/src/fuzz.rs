@@ -41,7 +41,7 @@ const fn target(name: &'static str) -> Target {
     }
 }
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 11] = [
     target("policy-list"),
     target("policy-file"),
     target("block-list"),
@@ -58,6 +58,7 @@ const TARGETS: [Target; 8] = [
     },
     target("streams"),
     target("secrets"),
+    target("rules"),
 ];
 
 /// What libFuzzer needs to see which way an input went: counters at each edge, and the values of comparisons. These are

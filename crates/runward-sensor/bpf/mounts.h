@@ -25,7 +25,7 @@ int BPF_PROG(mounts_made)
 	place = task_place(task);
 	if (!place)
 		return 0;
-	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+	record = has_room(RANK_NOTABLE) ? bpf_ringbuf_reserve(&events, sizeof(*record), 0) : NULL;
 	if (!record) {
 		count_loss(RW_MOUNT_CALL, RW_LOSS_RING_FULL);
 		return 0;

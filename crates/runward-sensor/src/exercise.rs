@@ -13,7 +13,10 @@ pub fn decode<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Vec<Body> {
     for record in records {
         decoder.record(record, &mut |record| match record {
             Record::Event(event) | Record::Flow { event, .. } => told.push(event.body),
-            Record::SocketGone { .. } | Record::Reset(_) | Record::NamespaceUsed { .. } => {}
+            Record::SocketGone { .. }
+            | Record::Reset(_)
+            | Record::MountCall(_)
+            | Record::NamespaceUsed { .. } => {}
         });
     }
     told

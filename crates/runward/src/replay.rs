@@ -1,5 +1,5 @@
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -212,7 +212,7 @@ fn replay_all(
     Ok((reports, replay.map(Replay::finish)))
 }
 
-fn rules_again(path: &PathBuf) -> Result<Rules> {
+fn rules_again(path: &Path) -> Result<Rules> {
     rules::read(path)
         .map_err(|failure| match failure {
             rules::Failure::Input(error) => error,

@@ -225,6 +225,8 @@ pub(crate) fn start(project: &str, job: &str, branch: &str) -> JobStart {
             text: "registry.npmjs.example:443".to_owned(),
             source: ".runward.yml:4".to_owned(),
         }],
+        block_lists: Vec::new(),
+        resolvers: Vec::new(),
         rules: None,
         notes: Vec::new(),
         raw: Default::default(),
