@@ -74,8 +74,8 @@ fn severity(kind: EventKind, lost: u64) -> Severity {
                 Severity::Medium
             }
         }
-        // Git's files are compared at the end, whatever was lost on the way.
-        EventKind::File => Severity::Medium,
+        // Git's files are compared at the end, whatever was lost on the way; and of secrets, many were told.
+        EventKind::File | EventKind::SecretFound => Severity::Medium,
         _ if lost < MANY => Severity::Medium,
         _ => Severity::High,
     }
@@ -134,6 +134,14 @@ fn what(kind: EventKind) -> (&'static str, &'static str) {
             "processes that read another one's memory",
             "whose secrets were read then is not in the record",
         ),
+        EventKind::SensitiveFile => (
+            "credentials that were read, or of files that are run again later",
+            "who did that then is not in the record",
+        ),
+        EventKind::SecretFound => (
+            "secrets in the job's output",
+            "which they were is not in the record",
+        ),
         EventKind::File => (
             "changes of files",
             "who made them is not known; files that git tracks are compared at the end",
@@ -154,6 +162,7 @@ fn why(reason: LossReason) -> &'static str {
         LossReason::NoMemory => "there was no room for what they need",
         LossReason::WriteFailed => "the record could not be written",
         LossReason::Malformed => "they could not be read",
+        LossReason::Limit => "there were more than are told",
         LossReason::Recursion => "the kernel skipped the program that tells of them",
         _ => "the reason is not known to this version",
     }

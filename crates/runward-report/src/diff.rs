@@ -1,26 +1,49 @@
+//! What changed in a source file, line by line, for whoever shows it.
+
 use runward_detect::ContentChange;
 use runward_event::NoDiff;
 
 use crate::text::{counted, visible};
 
 /// A line of a diff, fit to be shown: what would act on the place where it stands is written as an escape. Tabs stay.
-pub(crate) struct Line {
-    pub(crate) kind: LineKind,
-    pub(crate) text: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it is.
+    pub kind: LineKind,
+    /// The line with its sign.
+    pub text: String,
 }
 
+/// What a line of a diff is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LineKind {
+pub enum LineKind {
+    /// Where the lines after it stand.
     Hunk,
+    /// A line that is as it was.
     Same,
+    /// A new line.
     Added,
+    /// A line that is gone.
     Removed,
     /// A remark of the diff itself.
     Remark,
 }
 
+impl LineKind {
+    /// A name for style sheets.
+    pub fn class(self) -> &'static str {
+        match self {
+            LineKind::Hunk => "hunk",
+            LineKind::Same => "same",
+            LineKind::Added => "added",
+            LineKind::Removed => "removed",
+            LineKind::Remark => "remark",
+        }
+    }
+}
+
 /// The first lines of what changed.
-pub(crate) fn lines(content: &ContentChange, max: usize) -> Vec<Line> {
+pub fn lines(content: &ContentChange, max: usize) -> Vec<Line> {
     let text = content.diff.as_ref().map_or("", |diff| diff.text.as_str());
     let lines = text.split_terminator('\n').map(|line| Line {
         kind: kind(line),
@@ -40,7 +63,7 @@ fn kind(line: &str) -> LineKind {
 }
 
 /// How much of a diff so many lines of it leave out.
-pub(crate) fn left_out(content: &ContentChange, shown: usize) -> Option<String> {
+pub fn left_out(content: &ContentChange, shown: usize) -> Option<String> {
     let diff = content.diff.as_ref()?;
     let all = diff.text.split_terminator('\n').count();
     let more = u64::try_from(all.saturating_sub(shown)).unwrap_or(u64::MAX);
@@ -52,7 +75,7 @@ pub(crate) fn left_out(content: &ContentChange, shown: usize) -> Option<String> 
 }
 
 /// `2 lines added, 1 removed`, or why there is no diff.
-pub(crate) fn summary(content: &ContentChange) -> Option<String> {
+pub fn summary(content: &ContentChange) -> Option<String> {
     if let Some(diff) = &content.diff {
         let added = counted(diff.added, "line added", "lines added");
         return Some(format!(

@@ -7,7 +7,7 @@ use runward_detect::{ContentChange, reason_sentence};
 use runward_event::{JobIdentity, PolicyRule, Provider};
 use sha2::{Digest as _, Sha256};
 
-use crate::diff::{self, LineKind};
+use crate::diff;
 use crate::model::{Blocked, Destination, Detection, ProcessDetail, Report};
 use crate::text::{base_name, bytes, clipped, command_line, count, duration, moment, visible};
 use crate::{markdown, verdict};
@@ -183,16 +183,7 @@ impl Diff {
             left_out: diff::left_out(content, lines.len()),
             lines: lines
                 .into_iter()
-                .map(|line| {
-                    let class = match line.kind {
-                        LineKind::Hunk => "hunk",
-                        LineKind::Same => "same",
-                        LineKind::Added => "added",
-                        LineKind::Removed => "removed",
-                        LineKind::Remark => "remark",
-                    };
-                    (class, line.text)
-                })
+                .map(|line| (line.kind.class(), line.text))
                 .collect(),
         })
     }

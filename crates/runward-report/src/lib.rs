@@ -17,7 +17,7 @@ mod annotations;
 mod blocked;
 mod builder;
 mod destinations;
-mod diff;
+pub mod diff;
 mod html;
 mod json;
 pub mod limits;
@@ -43,7 +43,7 @@ pub use model::{
     Ended, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, Omitted, ProcessDetail,
     ProcessRow, Report, Statuses,
 };
-pub use runward_detect::{Refusal, reason_sentence};
+pub use runward_detect::{ContentChange, Refusal, reason_sentence};
 pub use sarif::{sarif, write_sarif};
 pub use schema::report_schema;
 pub use terminal::{Style, terminal};

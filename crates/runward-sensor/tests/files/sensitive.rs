@@ -34,6 +34,7 @@ impl Bed {
         let config = Config {
             workspace: workspace.path("").canonicalize().unwrap(),
             homes: vec![home.path("").canonicalize().unwrap()],
+            diffs: true,
             places: vec![
                 credential("~/.aws/credentials"),
                 credential("~/.netrc"),

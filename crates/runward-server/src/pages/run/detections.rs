@@ -8,6 +8,7 @@ use super::super::detections::{DetectionRow, Hidden, is_call};
 use super::super::shell::Shell;
 use super::RunSource;
 use super::actor::Actor;
+use super::change::Change;
 use super::frame::{Frame, Tab};
 use super::gone::deleted_when;
 use super::unusual::subject;
@@ -46,7 +47,7 @@ impl DetectionsTab {
             rows: page
                 .rows
                 .iter()
-                .map(|d| DetectionRow::new(&shell, d, source.now).done_by(actor(source, d)))
+                .map(|d| with_evidence(DetectionRow::new(&shell, d, source.now), source, d))
                 .collect(),
             deleted: source.run.detections_deleted.map(deleted_when),
             more_href: page.next.map(|_| all.to_string()),
@@ -56,25 +57,44 @@ impl DetectionsTab {
     }
 }
 
-/// Who did it: of a call that is not normal, the process that made it first; of all else, that of the report's finding of
-/// the same kind about the same subject, by the same program.
-fn actor(source: &RunSource<'_>, detection: &Detection) -> Option<Actor> {
+/// Who did it, and what it changed: of a call that is not normal, the process that made it first; of all else, what the
+/// report's finding says.
+fn with_evidence(row: DetectionRow, source: &RunSource<'_>, detection: &Detection) -> DetectionRow {
     let id = format!("d{}-actor", detection.id);
     if is_call(&detection.kind) {
         let mut calls = source.report.network_events.iter();
         let by_it = |row: &&NetworkRow| {
             row.process.exe == detection.program && subject(row) == detection.subject.as_str()
         };
-        return calls.find(by_it).map(|row| Actor::new(&row.process, &id));
+        let call = calls.find(by_it);
+        return row.done_by(call.map(|call| Actor::new(&call.process, &id)));
     }
+    let Some(found) = finding(source, detection) else {
+        return row;
+    };
+    let process = found.process.as_deref();
+    row.done_by(process.map(|process| Actor::new(process, &id)))
+        .changed(found.content.as_ref().and_then(Change::new))
+}
+
+/// The report's finding of the same kind about the same subject, by the same program.
+fn finding<'a>(
+    source: &RunSource<'a>,
+    detection: &Detection,
+) -> Option<&'a runward_report::Detection> {
     let subject = Some(detection.subject.as_str());
+    let program = |found: &runward_report::Detection| {
+        let process = found.process.as_ref();
+        process.map_or("", |process| process.exe.as_str()) == detection.program
+    };
     source
         .report
         .detections
         .iter()
-        .filter(|found| found.detection == detection.kind)
-        .filter(|found| found.path.as_deref() == subject || found.destination.as_deref() == subject)
-        .filter_map(|found| found.process.as_deref())
-        .find(|process| process.exe == detection.program)
-        .map(|process| Actor::new(process, &id))
+        .filter(|found| found.detection == detection.kind && program(found))
+        .find(|found| {
+            // What is about neither is told apart by its words.
+            let about = found.path.as_ref().or(found.destination.as_ref());
+            Some(about.unwrap_or(&found.message).as_str()) == subject
+        })
 }

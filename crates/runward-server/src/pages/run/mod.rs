@@ -2,6 +2,7 @@
 //! from the report of the run's events so far.
 
 mod actor;
+mod change;
 mod detections;
 mod files;
 mod frame;
@@ -20,6 +21,7 @@ use runward_report::Report;
 use runward_store::{Anomaly, AttachedPolicy, JobId, Millis, Project, Run};
 
 pub(super) use actor::Actor;
+pub(super) use change::Change;
 pub(crate) use detections::DetectionsTab;
 pub(crate) use files::FilesTab;
 pub(crate) use gone::{GoneTab, deleted_when};
