@@ -125,7 +125,19 @@ static long read_question_byte(__u32 index, void *context)
  */
 static __always_inline __u32 question_name(struct __sk_buff *skb, struct packet *packet, __u8 *name)
 {
-	struct question_reader reader = { .skb = skb, .name = name, .at = packet->payload };
+	/*
+	 * Zero, as no packet is that long, but the verifier can't know: kernels before 6.7 follow the first turn of a loop
+	 * only, and take out what that turn does not reach.
+	 */
+	__u32 nothing = skb->len >> 31;
+	struct question_reader reader = {
+		.skb = skb,
+		.name = name,
+		.at = packet->payload,
+		.len = nothing,
+		.left = nothing,
+		.complete = nothing,
+	};
 	__u8 header[DNS_HEADER];
 
 	reader.end = packet->payload + packet->payload_len;

@@ -20,7 +20,7 @@ fn acts(n: u64, emit: &mut dyn FnMut(&str, String)) {
         "process_exec",
         format!(
             r#"{who},"parent":1,"ppid":9,"exe":"/tmp/{n}/{long}/sh","path":"sh","args":["docker","run","--privileged","{n}"],"cwd":"/w/node_modules/p{n}","uid":0,"gid":0,"env":{{"GITHUB_ACTION":"step{n}","npm_package_name":"p{n}","npm_lifecycle_event":"install"}},"facts":{{"streams":[{{"stream":"stdin","to":"tcp","ip":"198.51.100.7","port":4444}},{{"stream":"stdout","to":"named_pipe","inode":{n}}}],"changed":"2026-08-01T09:00:00Z","unlinked":{}}}"#,
-            n % 2 == 0
+            n.is_multiple_of(2)
         ),
     );
     emit(
