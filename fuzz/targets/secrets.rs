@@ -22,7 +22,11 @@ static FINDER: LazyLock<Finder> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| {
     let number = number_of(bytes);
-    let before = if number & 1 == 0 { 0 } else { number % BEFORE_MAX };
+    let before = if number & 1 == 0 {
+        0
+    } else {
+        number % BEFORE_MAX
+    };
     let mut text = vec![b'.'; usize::try_from(before).unwrap_or(0)];
     text.extend_from_slice(bytes);
     let whole = found_in([&text[..]]);

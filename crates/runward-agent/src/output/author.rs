@@ -3,9 +3,9 @@ use std::collections::HashSet;
 use runward_event::{ProcessId, Time};
 use runward_tree::{Parent, Process, Tree};
 
-/// A process that ended this long before a text was read may have written it, in nanoseconds: a reader wakes up a little
-/// later than a writer writes.
-const AFTERLIFE_NS: u64 = 25_000_000;
+/// A process that ended this long before a text was read may have written it, in nanoseconds: a reader wakes up within one
+/// or two milliseconds. With more, one that had ended before the writer began would be among them.
+const AFTERLIFE_NS: u64 = 3_000_000;
 /// How far up the lineage is looked.
 const CLIMB: usize = 256;
 

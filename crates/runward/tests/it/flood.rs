@@ -108,7 +108,7 @@ fn accounted(recorded: &Recorded, kind: &str) -> u64 {
 
 #[test]
 fn no_flood_hides_an_act_and_what_it_cost_is_a_finding() {
-    requires!(Root, Netns);
+    requires!(Root, Netns, OwnProcessor);
     let mut told = String::new();
     for kind in ["processes", "programs", "connects", "lookups", "files"] {
         let (bed, tracked) = bed();
@@ -149,7 +149,7 @@ fn is_whole(events: &[Event]) {
 
 #[test]
 fn a_flooded_fence_stands_and_tells() {
-    requires!(Root, Netns);
+    requires!(Root, Netns, OwnProcessor);
     let lab = Lab::netns().unwrap();
     let _dns = lab.dns((lab.v4(53), 53).into()).unwrap();
     lab.set_nameservers(&[lab.v4(53).into()]).unwrap();

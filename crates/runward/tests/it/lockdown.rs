@@ -162,8 +162,9 @@ fn processes_that_only_make_others_do_not_survive() {
     let outside = Outside::start();
     for bomb in ["bomb 500", "moving-bomb 50000"] {
         let bed = Bed::new();
+        // It has a moment to become many.
         let script = format!(
-            "\"$0\" {bomb} \"$1\"; \"$0\" memory {}; sleep 2; echo > marker",
+            "\"$0\" {bomb} \"$1\"; sleep 0.1; \"$0\" memory {}; sleep 2; echo > marker",
             outside.id()
         );
         let recorded = locked(&bed, "runner-memory-read", &script);

@@ -2,10 +2,13 @@
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use runward_report::text::clipped;
 use runward_report::{ContentChange, diff};
 
 /// Lines of one diff that are shown.
 const LINES: usize = 200;
+/// Characters of one line.
+const LINE: usize = 400;
 
 /// What differs, or why that is not known.
 #[derive(Template)]
@@ -29,7 +32,7 @@ impl Change {
             left_out: diff::left_out(content, lines.len()),
             lines: lines
                 .into_iter()
-                .map(|line| (line.kind.class(), line.text))
+                .map(|line| (line.kind.class(), clipped(&line.text, LINE)))
                 .collect(),
         })
     }
