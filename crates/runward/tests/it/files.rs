@@ -176,7 +176,11 @@ fn check_way(act: &[&str], told: Told) -> Result<(), String> {
         .ok_or_else(|| format!("no finding: {all:#?}, {:#?}", changes(&recorded)))?;
     let (content, process) = (&last["content"], &last["process"]["pid"]);
     let pid = recorded.ran.number("pid").unwrap();
+    // A mount is told with who was last seen in a call that mounts, if that was not too long ago; an emulated processor
+    // may take longer. Nobody else is ever named.
+    let emulated = std::env::var_os("RUNWARD_VM").is_some();
     let named = match told {
+        Told::Shown | Told::Hidden if emulated => process == pid || process.is_null(),
         Told::Written | Told::Shown | Told::Hidden => process == pid,
         Told::WrittenOrUnknown => process == pid || process.is_null(),
     };
