@@ -46,7 +46,7 @@ pub use places::sensitive_places;
 pub use platform::runner_names;
 pub use refusal::{Refusal, destination, reason_sentence};
 pub use selection::{Selection, UnknownName};
-pub use sentence::{actor, quote};
+pub use sentence::{actor, is_harmful, quote};
 
 /// Every detection there is, ready for one job.
 pub fn all() -> Vec<Box<dyn Detection + Send>> {

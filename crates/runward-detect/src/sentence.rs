@@ -24,8 +24,8 @@ pub fn quote(text: &str) -> String {
 }
 
 /// Characters that do something instead of being seen: those that move the cursor, that make text read in another order
-/// than it is written, and those without width, which make two names look alike. The reports escape the same ones.
-fn is_harmful(c: char) -> bool {
+/// than it is written, and those without width, which make two names look alike. The reports escape the same ones, by this function.
+pub fn is_harmful(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}'
         | '\u{ad}'

@@ -7,11 +7,12 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use runward_detect::is_harmful;
 use runward_event::Time;
 
 /// `text` with everything that would act on the place where it is shown written as an escape: `\n`, `\x1b`, `\u{202e}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_acting) {
+    if !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
@@ -20,7 +21,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
-            c if !is_acting(c) => shown.push(c),
+            c if !is_harmful(c) => shown.push(c),
             c if u32::from(c) < 0x100 => _ = write!(shown, "\\x{:02x}", u32::from(c)),
             c => _ = write!(shown, "\\u{{{:x}}}", u32::from(c)),
         }
@@ -75,21 +76,6 @@ pub(crate) fn head(text: &str, max: usize) -> (&str, bool) {
         end -= 1;
     }
     (text.get(..end).unwrap_or_default(), true)
-}
-
-/// Whether a character does something instead of being seen: controls, line and paragraph separators, marks that
-/// change the direction of text, and characters without width that make two names look alike.
-pub(crate) fn is_acting(c: char) -> bool {
-    matches!(c,
-        '\0'..='\x1f' | '\x7f'..='\u{9f}'
-        | '\u{ad}'
-        | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The last part of a program's path, which is what people call it.

@@ -77,7 +77,8 @@ static __always_inline void count_loss(__u32 kind, __u32 reason)
 enum rank {
 	RANK_PASSING, /* processes that come and go, ends of connections: leaves an eighth */
 	RANK_ACT, /* programs, connections, lookups: leaves a sixteenth */
-	RANK_NOTABLE, /* the start of a program that is odd, a refusal: leaves a thirty-second */
+	RANK_REFUSAL, /* what was not let through: leaves a thirty-second */
+	RANK_NOTABLE, /* the start of a program that is odd, a mount: leaves a sixty-fourth */
 	RANK_GRAVE, /* another process's memory, the fence: takes all there is */
 };
 

@@ -102,7 +102,7 @@ static __always_inline void emit_refused(struct socket_info *info, __u64 cookie,
 	if (info->told)
 		return;
 	info->told = 1;
-	record = has_room(RANK_NOTABLE) ? bpf_ringbuf_reserve(&events, sizeof(*record), 0) : NULL;
+	record = has_room(RANK_REFUSAL) ? bpf_ringbuf_reserve(&events, sizeof(*record), 0) : NULL;
 	if (!record) {
 		count_loss(RW_REFUSED, RW_LOSS_RING_FULL);
 		return;

@@ -159,7 +159,7 @@ static __always_inline void emit_blocked_connect(struct socket_info *info, __u64
 	record.protocol = info->protocol;
 	record.raw = info->raw;
 	record.reason = reason;
-	emit(&record, sizeof(record), RW_CONNECT, RANK_ACT);
+	emit(&record, sizeof(record), RW_CONNECT, RANK_REFUSAL);
 }
 
 static __always_inline void emit_close(struct socket_info *info, __u64 sent, __u64 received, __u32 outcome)

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::model::{Dependency, ProcessDetail, ProcessRow, Report};
 use crate::terminal::protocol;
-use crate::text::is_acting;
 use crate::{limits, markdown, verdict};
+use runward_detect::is_harmful;
 
 /// The data of the page as JSON in which no character means anything to HTML.
 ///
@@ -27,7 +27,7 @@ pub(super) fn payload(report: &Report) -> String {
             '>' => safe.push_str("\\u003e"),
             '&' => safe.push_str("\\u0026"),
             // Nor to whoever reads the page's source on a terminal.
-            c if is_acting(c) => {
+            c if is_harmful(c) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     // Writing to a string can't fail.
                     let _ = write!(safe, "\\u{unit:04x}");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use gix_hash::ObjectId;
@@ -39,6 +40,8 @@ const FIRST_LOOK_NS: u64 = 100_000_000;
 const OPEN_LOOK_NS: (u64, u64) = (20_000_000, 1_280_000_000);
 /// How many folders that were renamed are looked through one by one; beyond it, the whole workspace is.
 const MAX_RESCANS: usize = 1000;
+/// How many entries of the workspace are looked at for a repository whose making was lost.
+const MAX_SEARCHED: usize = 1000;
 /// Looking through renamed folders may take one part in this many of the time.
 const RESCAN_SHARE: u64 = 10;
 /// How many events of a folder are dropped before it is silenced.
@@ -296,8 +299,9 @@ impl Changes {
             };
             if record.mask.has(libc::FAN_Q_OVERFLOW) {
                 self.lose(1, LossReason::QueueOverflow, batch.boot_ns, to);
-                // What was lost may have been a folder's new name.
+                // What was lost may have been a folder's new name, or the making of a repository.
                 self.forget_folders(batch.round);
+                self.look_for_repository(groups);
                 continue;
             }
             let actor = Actor {
@@ -878,6 +882,21 @@ impl Changes {
             self.folders.rules_changed();
             groups.hear_all();
             self.track(listing, Baseline::Index, groups);
+        }
+    }
+
+    /// Finds a repository of which no event told that the job made it: the workspace's own, or one directly in it.
+    fn look_for_repository(&mut self, groups: &mut Groups) {
+        self.index_appears(b".git/index", groups);
+        if self.tracked.is_some() {
+            return;
+        }
+        let Ok(folders) = std::fs::read_dir(&self.root.path) else {
+            return;
+        };
+        for folder in folders.flatten().take(MAX_SEARCHED) {
+            let index = [folder.file_name().as_bytes(), b"/.git/index"].concat();
+            self.index_appears(&index, groups);
         }
     }
 

@@ -47,8 +47,11 @@ impl Places {
         };
         for (place, Place { pattern, .. }) in places.iter().enumerate() {
             if let Some(anywhere) = pattern.strip_prefix("**/") {
+                let pattern = Pattern::new(place, false, anywhere);
                 match anywhere.contains(['/', '*']) {
-                    true => all.patterns.push(Pattern::new(place, false, anywhere)),
+                    // It names nothing, so that it would fit everything.
+                    _ if pattern.parts.is_empty() => (),
+                    true => all.patterns.push(pattern),
                     false => all.names.push((anywhere.as_bytes().into(), place)),
                 }
             } else if let Some(below) = pattern.strip_prefix("~/") {
@@ -323,6 +326,16 @@ mod tests {
         }
         assert!(all.may_be_below(b"/nowhere/home"));
         assert!(!all.may_be_below(b"/tmp/x"));
+    }
+
+    #[test]
+    fn a_pattern_that_names_nothing_fits_nothing() {
+        for pattern in ["**/", "**//", "**///**"] {
+            let all = places(&[pattern]);
+            for path in ["", "/", "/a", "/a/b"] {
+                assert_eq!(all.find(path.as_bytes()), None, "{pattern} {path}");
+            }
+        }
     }
 
     #[test]

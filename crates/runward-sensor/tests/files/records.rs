@@ -3,10 +3,10 @@
 use std::fs;
 use std::io;
 
-use runward_lab::{skip, skip_part, test_name};
+use runward_lab::{requires, skip, skip_part, test_name};
 use runward_sensor::files::{Config, Watcher};
 
-use crate::harness::{Watched, Workspace, can_watch, places};
+use crate::harness::{Mounted, Watched, Workspace, can_watch, git_in, places};
 
 /// Ways that only these tests need.
 pub(crate) fn act(way: &str) -> io::Result<()> {
@@ -291,25 +291,64 @@ fn hostile_names_are_told_whole() {
     assert_eq!(watched.watcher.lost(), 0);
 }
 
-#[test]
-fn a_full_queue_is_told_and_the_end_still_finds_what_changed() {
-    let name = "a_full_queue_is_told_and_the_end_still_finds_what_changed";
+/// A file system of a test's own, where filling the queue of every watcher harms no other test, and how many files that
+/// takes.
+fn place_to_flood(name: &str) -> Option<(Mounted, u32)> {
     if !can_watch(name) {
-        return;
+        return None;
     }
     let queue = fs::read_to_string("/proc/sys/fs/fanotify/max_queued_events").unwrap_or_default();
     let queue: u32 = queue.trim().parse().unwrap_or(16384);
     if queue > 100_000 {
-        return skip(name, "the queue of this machine is too long to be filled");
+        skip(name, "the queue of this machine is too long to be filled");
+        return None;
     }
-    // On a file system of its own: every watcher of this one's queue is going to be full.
-    let mount = match crate::harness::Mounted::tmpfs() {
-        Ok(mount) => mount,
-        Err(error) => return skip(name, &format!("tmpfs can't be mounted ({error})")),
+    match Mounted::tmpfs() {
+        Ok(mount) => Some((mount, queue + 10)),
+        Err(error) => {
+            skip(name, &format!("tmpfs can't be mounted ({error})"));
+            None
+        }
+    }
+}
+
+#[test]
+fn a_repository_that_is_made_while_the_queue_is_full_is_tracked() {
+    let name = "a_repository_that_is_made_while_the_queue_is_full_is_tracked";
+    let Some((mount, flood)) = place_to_flood(name) else {
+        return;
+    };
+    requires!(Program("git-upload-pack"));
+    for inner in [".", "project"] {
+        let origin = Workspace::repository(mount.path());
+        origin.git(&["commit", "--quiet", "--message", "x"]);
+        let workspace = Workspace::empty(mount.path());
+        let mut watched = workspace.watch().with_self();
+        let of = origin.dir.path().to_str().unwrap();
+        let flooded = Workspace::empty(mount.path());
+        for file in 0..flood {
+            fs::write(flooded.path(&format!("{file}")), "").unwrap();
+        }
+        git_in(workspace.dir.path(), &["clone", "--quiet", of, inner]);
+        workspace.write(&format!("{inner}/src/a.txt"), "changed\n");
+        watched.drain();
+        assert_eq!(watched.watcher.tracked_count(), Some(6), "{inner}");
+        watched.finish();
+        let prefix = if inner == "." { "" } else { "project/" };
+        let expected = format!("write {prefix}src/a.txt: changed by nobody, found at the end");
+        assert!(watched.told().contains(&expected), "{:?}", watched.told());
+    }
+}
+
+#[test]
+fn a_full_queue_is_told_and_the_end_still_finds_what_changed() {
+    let name = "a_full_queue_is_told_and_the_end_still_finds_what_changed";
+    let Some((mount, flood)) = place_to_flood(name) else {
+        return;
     };
     let workspace = Workspace::repository(mount.path());
     let mut watched = workspace.watch().with_self();
-    for file in 0..queue + 10 {
+    for file in 0..flood {
         fs::write(workspace.path(&format!("{file}")), "").unwrap();
     }
     workspace.write("src/b.txt", "changed\n");
