@@ -41,10 +41,11 @@ eval:
 
 # Incidents of the last years, re-enacted without their malice: here, and in a virtual machine whose kernel has
 # trampolines. The table of this machine is left in target/replay.json.
+ROUNDS ?= 6
 replay: build
 	@scripts/setup test
 	@cargo run --quiet --locked --package runward-lab -- replay \
-		--runward $(TARGET_DIR)/release/runward --json $(TARGET_DIR)/replay.json
+		--runward $(TARGET_DIR)/release/runward --json $(TARGET_DIR)/replay.json --rounds $(ROUNDS)
 	@cargo xtask vm-test --kernel debian-cloud --package runward --filter replays
 
 # Real builds of eight ecosystems, with packages from their registries: nothing may be found that is not explained.

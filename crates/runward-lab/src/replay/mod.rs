@@ -4,6 +4,7 @@
 mod stage;
 mod table;
 
+use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -124,6 +125,49 @@ impl Replay {
     }
 }
 
+/// How far measurements lie apart, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    count: usize,
+    median: f64,
+    p99: f64,
+    longest: f64,
+}
+
+impl Spread {
+    /// Of these; `None` of none.
+    #[must_use]
+    pub fn of(mut measured: Vec<f64>) -> Option<Spread> {
+        measured.sort_by(f64::total_cmp);
+        // The smallest of the measurements that so many hundredths of all do not exceed.
+        let at = |hundredths: usize| {
+            let rank = (measured.len() * hundredths).div_ceil(100);
+            measured.get(rank.saturating_sub(1)).copied()
+        };
+        Some(Spread {
+            count: measured.len(),
+            median: at(50)?,
+            p99: at(99)?,
+            longest: at(100)?,
+        })
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Spread {
+            count,
+            median,
+            p99,
+            longest,
+        } = self;
+        write!(
+            f,
+            "{count} measurements, median {median:.1} ms, p99 {p99:.1} ms, longest {longest:.1} ms"
+        )
+    }
+}
+
 /// The table that people read.
 #[must_use]
 pub fn table(rows: &[Replayed]) -> String {
@@ -153,4 +197,23 @@ pub fn table(rows: &[Replayed]) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_of_what_was_measured() {
+        assert_eq!(Spread::of(Vec::new()), None);
+        let of = |measured: Vec<f64>| Spread::of(measured).unwrap().to_string();
+        assert_eq!(
+            of(vec![3.0, 1.0]),
+            "2 measurements, median 1.0 ms, p99 3.0 ms, longest 3.0 ms"
+        );
+        assert_eq!(
+            of((1..=200).rev().map(f64::from).collect()),
+            "200 measurements, median 100.0 ms, p99 198.0 ms, longest 200.0 ms"
+        );
+    }
 }
