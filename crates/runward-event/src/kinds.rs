@@ -376,8 +376,8 @@ pub struct ExecFacts {
     /// Whether the program's file has no name in any file system: it was deleted, or lies in memory alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlinked: bool,
-    /// Whether it runs in a container and may administer the machine all the same (`CAP_SYS_ADMIN` outside of any user
-    /// namespace).
+    /// Whether it is a container's first program and may administer the machine all the same (`CAP_SYS_ADMIN` outside of
+    /// any user namespace).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub privileged: bool,
 }

@@ -203,7 +203,7 @@ struct rw_exec {
 	__u32 env_len;
 	__u32 links; /* names that the program's file has */
 	__u64 changed_ns; /* when that file's content or rights changed last; nanoseconds since 1970 */
-	__u64 capabilities; /* effective ones in the machine's first user namespace; 0 in any other */
+	__u64 capabilities; /* effective ones in the machine's first user namespace, if the mounts are not the parent's; else 0 */
 	struct rw_stream streams[RW_STREAMS];
 };
 

@@ -95,11 +95,14 @@ static __always_inline __u64 changed_ns(struct inode *inode)
 static __always_inline void describe_program(struct rw_exec *record, struct file *file, struct task_struct *task)
 {
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	/* A container's runtime starts itself again inside of the container's cgroup, with all that it may, and only then
+	 * leaves the machine's files behind. */
+	bool entered = BPF_CORE_READ(task, nsproxy, mnt_ns) != BPF_CORE_READ(task, real_parent, nsproxy, mnt_ns);
 
 	record->links = BPF_CORE_READ(inode, i_nlink);
 	record->changed_ns = changed_ns(inode);
 	record->capabilities = 0;
-	if (BPF_CORE_READ(task, cred, user_ns, level) == FIRST_USER_LEVEL)
+	if (entered && BPF_CORE_READ(task, cred, user_ns, level) == FIRST_USER_LEVEL)
 		BPF_CORE_READ_INTO(&record->capabilities, task, cred, cap_effective);
 }
 

@@ -7,6 +7,7 @@ use runward_lab::{actor, requires, run};
 use serde_json::Value;
 
 use crate::bed::{Bed, LIMIT, Recorded};
+use crate::image::Image;
 
 /// More than two blocks of a file system, for the ways that work on whole blocks.
 fn before() -> String {
@@ -308,49 +309,18 @@ fn a_container_shows_the_workspace_as_it_is_or_is_found_out() {
     requires!(Root, Program("git"), Program("podman"), Program("busybox"));
     for (extra, altered) in [(None, &[][..]), (Some("source.txt"), &["source.txt"][..])] {
         let bed = repository();
-        let elsewhere = tempfile::tempdir().unwrap();
-        let place = |name: &str| elsewhere.path().join(name).display().to_string();
-        for folder in [
-            "root/bin",
-            "root/dev",
-            "root/etc",
-            "root/proc",
-            "root/sys",
-            "root/tmp",
-        ] {
-            std::fs::create_dir_all(place(folder)).unwrap();
-        }
-        let busybox = run(
-            std::process::Command::new("sh").args(["-c", "command -v busybox"]),
-            LIMIT,
-        )
-        .unwrap();
-        std::fs::copy(busybox.stdout.trim(), place("root/bin/sh")).unwrap();
-        std::fs::write(place("other"), NEW).unwrap();
-        std::fs::write(
-            place("containers.conf"),
-            "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\nlog_driver = \"none\"\n\
-             [engine]\nevents_logger = \"none\"\ncgroup_manager = \"cgroupfs\"\nruntime = \"runc\"\n",
-        )
-        .unwrap();
+        let image = Image::new();
+        std::fs::write(image.place("other"), NEW).unwrap();
         let workspace = bed.path().display().to_string();
-        let mut command = bed.runward(["run", "--quiet", "--", "podman"]);
-        command.env("CONTAINERS_CONF", place("containers.conf"));
-        for (option, folder) in [
-            ("--root", "store"),
-            ("--runroot", "run"),
-            ("--tmpdir", "tmp"),
-        ] {
-            command.args([option, &place(folder)]);
-        }
-        command.args(["run", "--rm", "--network", "none", "--volume"]);
+        let mut command = image.run(&bed, "podman");
+        command.arg("--volume");
         command.arg(format!("{workspace}:{workspace}"));
         if let Some(over) = extra {
             command.arg("--volume");
-            command.arg(format!("{}:{workspace}/{over}", place("other")));
+            command.arg(format!("{}:{workspace}/{over}", image.place("other")));
         }
         command.args(["--tmpfs", &format!("{workspace}/ignored")]);
-        command.args(["--rootfs", &place("root"), "/bin/sh", "-c", WORK]);
+        command.args(["--rootfs", &image.place("root"), "/bin/sh", "-c", WORK]);
         let recorded = bed.finish(&mut command);
         assert!(recorded.ran.worked(), "{}", recorded.ran.stderr);
         let found: Vec<&str> = overwritten(&recorded)
