@@ -228,7 +228,7 @@ impl ReportBuilder {
         report.runward = start.runward.clone();
         report.job = start.identity.clone();
         report.context = start.context.clone();
-        let (command, cut) = clip_args(&start.args, COMMAND);
+        let (command, cut) = clip_args(start.args.iter().map(String::as_str), COMMAND);
         report.command = command;
         report.cwd = start.cwd.clone();
         report.workspace = start.workspace.clone();
@@ -756,7 +756,7 @@ fn process_row(
 }
 
 fn image(image: &runward_tree::Image, left: &mut usize) -> Image {
-    let (args, cut) = clip_args(&image.args, *left);
+    let (args, cut) = clip_args(image.args.iter(), *left);
     *left = left.saturating_sub(size_of_args(&args));
     let mut truncated = image.truncated.clone();
     if cut && !truncated.iter().any(|field| field == "args") {

@@ -15,12 +15,14 @@
 //!
 //! **Architecture invariant.** This crate does no I/O, has no clock, can't fail and imports only `runward-event`.
 
+mod arguments;
 mod dependency;
 mod limits;
 mod process;
 mod step;
 mod tree;
 
+pub use arguments::Arguments;
 pub use dependency::{Dependency, Ecosystem, Facts, dependency_of};
 pub use limits::{Dropped, Limits};
 pub use process::{Exit, Image, Parent, Process};

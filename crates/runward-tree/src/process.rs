@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use runward_event::{ProcessExec, ProcessId, Time};
 
-use crate::{Dependency, Step};
+use crate::{Arguments, Dependency, Step};
 
 /// One process: from its fork to its exit, over every program that it ran.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub struct Image {
     /// The path that was handed to `execve`: for a script, the script.
     pub path: String,
     /// The arguments.
-    pub args: Vec<String>,
+    pub args: Arguments,
     /// The working directory at that moment.
     pub cwd: String,
     /// The effective user id.
@@ -78,7 +78,7 @@ impl Image {
             time,
             exe: exec.exe.clone(),
             path: exec.path.clone(),
-            args: exec.args.clone(),
+            args: Arguments::of(&exec.args),
             cwd: exec.cwd.clone(),
             uid: exec.uid,
             container: exec.container.clone(),
@@ -91,33 +91,18 @@ impl Image {
         let texts = [&self.exe, &self.path, &self.cwd]
             .into_iter()
             .chain(&self.container)
-            .chain(&self.args)
             .chain(&self.truncated);
-        texts.map(|text| size_of::<String>() + text.len()).sum()
+        let texts: usize = texts.map(|text| size_of::<String>() + text.len()).sum();
+        texts + self.args.weight()
     }
 
     /// Keeps only the beginning of the arguments: at most `bytes` of text.
     ///
     /// The first argument stays, shortened if it must be, because it is how people name the process.
     pub(crate) fn shorten_args(&mut self, bytes: usize) {
-        let mut left = bytes;
-        let mut kept = Vec::new();
-        for arg in self.args.iter().take(MAX_SHORT_ARGS) {
-            if left == 0 {
-                break;
-            }
-            let text = &arg[..arg.floor_char_boundary(left)];
-            left -= text.len();
-            kept.push(text.to_owned());
-            if text.len() < arg.len() {
-                break;
-            }
+        if self.args.shorten(MAX_SHORT_ARGS, bytes) {
+            self.mark_truncated("args");
         }
-        if kept == self.args {
-            return;
-        }
-        self.args = kept;
-        self.mark_truncated("args");
     }
 
     /// Keeps only the beginning of every text, for when even short arguments are too much.

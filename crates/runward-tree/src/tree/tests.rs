@@ -595,11 +595,11 @@ fn long_arguments_of_finished_processes_are_shortened() {
     );
     assert!(job.tree.text_bytes <= 20_000);
     let first = &job.tree.process(ProcessId(2)).unwrap().images[0];
-    assert_eq!(first.args[0], "cc");
-    assert!(first.args[1].len() < 300);
+    assert_eq!(first.args.get(0), Some("cc"));
+    assert!(first.args.get(1).unwrap().len() < 300);
     assert_eq!(first.truncated, ["args"]);
     let last = &job.tree.process(ProcessId(20)).unwrap().images[0];
-    assert_eq!(last.args[1].len(), 4_000);
+    assert_eq!(last.args.get(1).unwrap().len(), 4_000);
     assert!(job.tree.dropped().shortened >= 14);
 }
 
