@@ -1,6 +1,7 @@
 //! An S3-speaking server of a test's own: it checks signatures, and keeps a bucket as a folder.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,13 +65,20 @@ impl S3 {
     }
 
     /// Objects below a prefix, which ends where a `/` is: their names and what is in them.
+    ///
+    /// A server may delete, and this one may rename what it has just been given, while they are
+    /// read: what is away by then isn't there.
     pub(crate) fn objects(&self, prefix: &str) -> Vec<(String, Vec<u8>)> {
         let root = self.folder.path().join(BUCKET);
         let mut files = Vec::new();
         walk(&root.join(prefix), &mut files);
-        let named = files.iter().map(|path| {
+        let named = files.iter().filter_map(|path| {
             let name = path.strip_prefix(&root).unwrap();
-            (name.display().to_string(), fs::read(path).unwrap())
+            match fs::read(path) {
+                Ok(content) => Some((name.display().to_string(), content)),
+                Err(fault) if fault.kind() == ErrorKind::NotFound => None,
+                Err(fault) => panic!("{}: {fault}", path.display()),
+            }
         });
         named.collect()
     }
