@@ -1,0 +1,263 @@
+//! All documents of a file as they stand.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use saphyr_parser::{Event, Parser, Span};
+
+use crate::{
+    Limits, Offsets, Scalar, Stretch, Style, YamlError, YamlFault, fault, stretch, style, syntax,
+};
+
+/// Every document of a file, with each part's place. Made for editing the text: what is between the parts (comments,
+/// white space, marks) is the text's own, and nothing here repeats it.
+#[derive(Clone, Debug)]
+pub struct Documents {
+    parts: Vec<Part>,
+    roots: Vec<PartId>,
+    /// What an id of other documents names: nothing, as YAML writes it.
+    nothing: Part,
+}
+
+/// Names one part of one [`Documents`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartId(usize);
+
+/// One part of a document.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Where it begins; its anchor and tag belong to it.
+    pub at: Stretch,
+    /// In bytes of the text: all of a scalar or an alias; of a list or map what opens it, which is nothing in block
+    /// style.
+    pub opening: Range<usize>,
+    /// Whether it has an anchor, so that aliases may point here.
+    pub has_anchor: bool,
+    /// Whether it has a tag.
+    pub has_tag: bool,
+    /// What it is.
+    pub value: PartValue,
+}
+
+/// What a part is.
+#[derive(Clone, Debug)]
+pub enum PartValue {
+    /// A text.
+    Scalar(Scalar),
+    /// A list.
+    List {
+        /// Its entries.
+        entries: Vec<PartId>,
+        /// Whether it is written in brackets.
+        is_flow: bool,
+    },
+    /// A map, in the order of the text.
+    Map {
+        /// Its keys and values.
+        pairs: Vec<(PartId, PartId)>,
+        /// Whether it is written in braces.
+        is_flow: bool,
+    },
+    /// Another part, once more. It may be one that this part stands in.
+    Alias(PartId),
+}
+
+impl Documents {
+    /// Reads all documents of a text.
+    ///
+    /// # Errors
+    ///
+    /// When it is not YAML, or beyond the limits. Aliases are not followed, so a small text stays small.
+    pub fn read(text: &str, limits: Limits) -> Result<Documents, YamlError> {
+        let mut reader = Reader {
+            text,
+            limits,
+            offsets: Offsets::new(text),
+            anchors: HashMap::new(),
+            open: Vec::new(),
+            read: Documents {
+                parts: Vec::new(),
+                roots: Vec::new(),
+                nothing: Part::nothing(),
+            },
+        };
+        for event in Parser::new_from_str(text) {
+            let (event, span) = event.map_err(|error| syntax(&error))?;
+            reader.event(event, span)?;
+        }
+        Ok(reader.read)
+    }
+
+    /// The outermost part of each document that has one.
+    pub fn roots(&self) -> &[PartId] {
+        &self.roots
+    }
+
+    /// A part, as it stands: an alias is an alias.
+    pub fn part(&self, id: PartId) -> &Part {
+        self.parts.get(id.0).unwrap_or(&self.nothing)
+    }
+
+    /// All parts, in the order in which they begin.
+    pub fn parts(&self) -> impl Iterator<Item = (PartId, &Part)> {
+        let ids = (0..).map(PartId);
+        ids.zip(&self.parts)
+    }
+
+    /// The part that is meant: of an alias, what it points at.
+    pub fn meant(&self, id: PartId) -> PartId {
+        match self.part(id).value {
+            // What an alias points at is never an alias: those have no anchors.
+            PartValue::Alias(id) => id,
+            _ => id,
+        }
+    }
+}
+
+impl Part {
+    fn nothing() -> Part {
+        Part {
+            at: Stretch {
+                line: 1,
+                column: 1,
+                length: 0,
+            },
+            opening: 0..0,
+            has_anchor: false,
+            has_tag: false,
+            value: PartValue::Scalar(Scalar {
+                text: String::new(),
+                style: Style::Plain,
+                raw: 0..0,
+            }),
+        }
+    }
+}
+
+/// A list or map that has begun and not ended.
+struct Open {
+    id: PartId,
+    /// In a map, the key whose value comes next.
+    key: Option<PartId>,
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    limits: Limits,
+    offsets: Offsets,
+    /// The library's numbers of anchors.
+    anchors: HashMap<usize, PartId>,
+    open: Vec<Open>,
+    read: Documents,
+}
+
+impl Reader<'_> {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
+        match event {
+            Event::Alias(anchor) => {
+                let Some(&meant) = self.anchors.get(&anchor) else {
+                    return fault(
+                        stretch(span, 1),
+                        YamlFault::Syntax("an alias without its anchor".to_owned()),
+                    );
+                };
+                self.put(span, 0, false, PartValue::Alias(meant))?;
+            }
+            Event::Scalar(text, written, anchor, tag) => {
+                let scalar = Scalar {
+                    text: text.into_owned(),
+                    style: style(written),
+                    raw: self.offsets.range(span),
+                };
+                self.put(span, anchor, tag.is_some(), PartValue::Scalar(scalar))?;
+            }
+            Event::SequenceStart(anchor, tag) => {
+                let list = PartValue::List {
+                    entries: Vec::new(),
+                    is_flow: self.ends_in(span, '['),
+                };
+                self.begin(span, anchor, tag.is_some(), list)?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                let map = PartValue::Map {
+                    pairs: Vec::new(),
+                    is_flow: self.ends_in(span, '{'),
+                };
+                self.begin(span, anchor, tag.is_some(), map)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                self.open.pop();
+            }
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn ends_in(&self, span: Span, bracket: char) -> bool {
+        let opening = self.text.get(self.offsets.range(span));
+        opening.is_some_and(|opening| opening.ends_with(bracket))
+    }
+
+    fn begin(
+        &mut self,
+        span: Span,
+        anchor: usize,
+        has_tag: bool,
+        value: PartValue,
+    ) -> Result<(), YamlError> {
+        if self.open.len() >= self.limits.depth {
+            return fault(stretch(span, 1), YamlFault::TooDeep);
+        }
+        let id = self.put(span, anchor, has_tag, value)?;
+        self.open.push(Open { id, key: None });
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        span: Span,
+        anchor: usize,
+        has_tag: bool,
+        value: PartValue,
+    ) -> Result<PartId, YamlError> {
+        let at = stretch(span, span.end.index().saturating_sub(span.start.index()));
+        if self.read.parts.len() >= self.limits.nodes {
+            return fault(at, YamlFault::TooLarge);
+        }
+        let id = PartId(self.read.parts.len());
+        self.read.parts.push(Part {
+            at,
+            opening: self.offsets.range(span),
+            has_anchor: anchor > 0,
+            has_tag,
+            value,
+        });
+        if anchor > 0 {
+            self.anchors.insert(anchor, id);
+        }
+        self.add(id);
+        Ok(id)
+    }
+
+    fn add(&mut self, id: PartId) {
+        let Some(open) = self.open.last_mut() else {
+            self.read.roots.push(id);
+            return;
+        };
+        let Some(outer) = self.read.parts.get_mut(open.id.0) else {
+            return;
+        };
+        match &mut outer.value {
+            PartValue::List { entries, .. } => entries.push(id),
+            PartValue::Map { pairs, .. } => match open.key.take() {
+                None => open.key = Some(id),
+                Some(key) => pairs.push((key, id)),
+            },
+            PartValue::Scalar(_) | PartValue::Alias(_) => {}
+        }
+    }
+}
