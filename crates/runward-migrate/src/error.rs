@@ -30,7 +30,7 @@ pub enum RefusalReason {
     #[error("nested deeper than a workflow can be")]
     TooDeep,
     /// GitHub refuses such a file, too.
-    #[error("this key is there twice in one step: remove one of them, then migrate again")]
+    #[error("this key is there twice: remove one of them, then migrate again")]
     Twice,
     /// GitHub reads no merge keys.
     #[error("a merge key (`<<`) in a step: GitHub does not read these; write the keys out, then migrate again")]
@@ -38,11 +38,14 @@ pub enum RefusalReason {
     /// A step whose inputs are no map, or whose keys are no words.
     #[error("the step has another form than GitHub reads: its `with` is a map of words and values")]
     Form,
+    /// A file of GitHub's firewall that is none.
+    #[error("GitHub's firewall reads a map with `mode`, `allow` and `no-default-urls` here, and `allow` is a list of hosts")]
+    Firewall,
     /// A policy file of Runward's has none of these.
     #[error("anchors, aliases, tags and second documents are not carried over: write the values out, then migrate again")]
     Plain,
     /// What came out would not mean the same.
-    #[error("this step can't be changed by machine so that everything else stays as it is, perhaps because of an anchor: change it by hand")]
+    #[error("this can't be changed by machine so that everything else stays as it is, perhaps because of an anchor: change it by hand")]
     NotTheSame,
 }
 

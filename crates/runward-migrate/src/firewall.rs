@@ -117,11 +117,11 @@ impl Firewall<'_> {
         let [mut mode, mut allow, mut no_defaults] = [None; 3];
         let mut entries = Vec::new();
         if !matches!(self.layout.part(self.root).value, PartValue::Map { .. }) {
-            return self.refuse(self.root, RefusalReason::Form);
+            return self.refuse(self.root, RefusalReason::Firewall);
         }
         for (key, value) in pairs(documents, self.root) {
             let PartValue::Scalar(name) = &self.layout.part(*key).value else {
-                return self.refuse(*key, RefusalReason::Form);
+                return self.refuse(*key, RefusalReason::Firewall);
             };
             let place = match name.text.as_str() {
                 "mode" => &mut mode,
@@ -183,7 +183,7 @@ impl Firewall<'_> {
     fn entry(&self, key: PartId, value: PartId, leaves: bool) -> Result<Entry, Refusal> {
         match self.layout.pair(key, value) {
             Some(at) => Ok(Entry { at, leaves }),
-            None => self.refuse(key, RefusalReason::Form),
+            None => self.refuse(key, RefusalReason::Firewall),
         }
     }
 
@@ -232,7 +232,7 @@ impl Firewall<'_> {
         });
         match done {
             Some(()) => Ok(mode),
-            None => self.refuse(key, RefusalReason::Form),
+            None => self.refuse(key, RefusalReason::Firewall),
         }
     }
 
@@ -257,12 +257,12 @@ impl Firewall<'_> {
                 self.edits.insert(end, format!(" [{list}]"));
                 return Ok(());
             }
-            _ => return self.refuse(value, RefusalReason::Form),
+            _ => return self.refuse(value, RefusalReason::Firewall),
         };
         let mut entries = Vec::new();
         for host in hosts {
             let Some(host) = Value::of(self.layout.documents, *host) else {
-                return self.refuse(*host, RefusalReason::Form);
+                return self.refuse(*host, RefusalReason::Firewall);
             };
             let leaves = self.host(host, in_flow).is_none();
             let at = host.written_range();

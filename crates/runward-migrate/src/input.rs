@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use runward_policy::{Action, Host, NamePattern, Source, SourcePolicy, parse_endpoints};
+use runward_policy::{Action, Endpoint, Host, NamePattern, Source, SourcePolicy, parse_endpoints};
 
 use crate::edit::Lines;
-use crate::list::without_expressions;
+use crate::list::{without_expressions, words};
 use crate::remark::{Remarks, visible};
 use crate::scalar::Value;
 
@@ -55,29 +55,48 @@ pub(crate) fn check_list(
                     ),
                 );
             }
+            // The rest can be judged word by word.
+            for at in words(&known) {
+                let word = known.get(at).unwrap_or_default();
+                if let Ok(endpoint) = Endpoint::parse(word, action) {
+                    check_host(&endpoint.host, word, action, value, lines, remarks);
+                }
+            }
             return;
         }
     };
     for rule in &read.rules {
         let word = &rule.origin.text;
-        let line = || line_of(value, word, lines);
-        match &rule.endpoint.host {
-            Host::Any if action == Action::Allow => remarks.lost(
-                line(),
-                format!(
-                    "`{}`: stands for every name, and in Runward for every address too",
-                    visible(word)
-                ),
+        check_host(&rule.endpoint.host, word, action, value, lines, remarks);
+    }
+}
+
+/// Stars mean other names in Harden-Runner.
+fn check_host(
+    host: &Host,
+    word: &str,
+    action: Action,
+    value: Value<'_>,
+    lines: Lines<'_>,
+    remarks: &mut Remarks,
+) {
+    let line = || line_of(value, word, lines);
+    match host {
+        Host::Any if action == Action::Allow => remarks.lost(
+            line(),
+            format!(
+                "`{}`: stands for every name, and in Runward for every address too",
+                visible(word)
             ),
-            Host::Pattern(pattern) if has_inner_star(pattern) => remarks.note(
-                line(),
-                format!(
-                    "`{}`: in Runward this `*` stands for characters of one label, in Harden-Runner for dots too",
-                    visible(word)
-                ),
+        ),
+        Host::Pattern(pattern) if has_inner_star(pattern) => remarks.note(
+            line(),
+            format!(
+                "`{}`: in Runward this `*` stands for characters of one label, in Harden-Runner for dots too",
+                visible(word)
             ),
-            _ => {}
-        }
+        ),
+        _ => {}
     }
 }
 

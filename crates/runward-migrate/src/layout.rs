@@ -48,13 +48,9 @@ impl<'d> Layout<'d> {
     }
 
     /// Behind the colon that may follow a key.
-    pub(crate) fn after_colon(self, at: usize) -> usize {
-        let rest = self.lines.slice(at..self.text().len());
-        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-        match rest.get(blank..) {
-            Some(rest) if rest.starts_with(':') => at + blank + 1,
-            _ => at,
-        }
+    pub(crate) fn after_colon(self, mut at: usize) -> usize {
+        self.skip_blank(&mut at, ':');
+        at
     }
 
     /// What stands before an entry on its line.
@@ -80,20 +76,37 @@ impl<'d> Layout<'d> {
                 continue;
             }
             let mut gone = entry.at.clone();
-            let rest = self.lines.slice(gone.end..self.text().len());
-            let blank = |text: &str| text.len() - text.trim_start_matches([' ', '\t']).len();
-            let to_comma = blank(rest);
-            if rest.get(to_comma..).is_some_and(|rest| rest.starts_with(',')) {
-                gone.end += to_comma + 1;
-                gone.end += blank(self.lines.slice(gone.end..self.text().len()));
+            let has_comma = self.skip_blank(&mut gone.end, ',');
+            let (start, end) = (self.lines.start(gone.start), self.lines.end(gone.end));
+            let before = self.lines.slice(start..gone.start);
+            let behind = self.lines.slice(gone.end..end).trim_start();
+            if before.trim().is_empty() && (behind.is_empty() || behind.starts_with('#')) {
+                edits.remove(start..self.lines.next(gone.end));
+                continue;
+            }
+            if has_comma {
+                let behind = self.lines.slice(gone.end..end);
+                gone.end += behind.len() - behind.trim_start().len();
             } else if let Some(last) = place.checked_sub(1).and_then(|last| entries.get(last)) {
                 let between = self.lines.slice(last.at.end..gone.start);
-                if !last.leaves && !between.contains('#') {
+                let is_alone = between.chars().all(|c| c.is_whitespace() || c == ',');
+                if !last.leaves && is_alone {
                     gone.start = last.at.end;
                 }
             }
             edits.remove(gone);
         }
+    }
+
+    /// Goes behind a character that follows, perhaps after some blanks. Whether it does.
+    fn skip_blank(self, at: &mut usize, wanted: char) -> bool {
+        let rest = self.lines.slice(*at..self.text().len());
+        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        let follows = rest.get(blank..).is_some_and(|rest| rest.starts_with(wanted));
+        if follows {
+            *at += blank + wanted.len_utf8();
+        }
+        follows
     }
 
     /// Puts lines behind the line of a place.
@@ -128,6 +141,11 @@ impl<'d> Layout<'d> {
         }
         let rest = self.lines.slice(open..self.text().len());
         let blank = rest.len() - rest.trim_start_matches(' ').len();
-        edits.insert(open + blank, format!("{new}, "));
+        let behind = rest.get(blank..).unwrap_or_default();
+        if behind.starts_with(['\r', '\n', '#']) {
+            edits.insert(open, format!("{new},"));
+        } else {
+            edits.insert(open + blank, format!("{new}, "));
+        }
     }
 }

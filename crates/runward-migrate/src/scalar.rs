@@ -146,7 +146,7 @@ pub(crate) fn written(text: &str, in_flow: bool) -> String {
 }
 
 /// Whether a text can stand by itself. Some that could are not among these, and are quoted.
-fn is_plain(text: &str, in_flow: bool) -> bool {
+pub(crate) fn is_plain(text: &str, in_flow: bool) -> bool {
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.')
         || text.starts_with("${{");
     let ends = !text.ends_with([':', ' ']);

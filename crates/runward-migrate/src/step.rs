@@ -12,8 +12,8 @@ use crate::error::{Refusal, RefusalReason};
 use crate::input::{check_list, check_mode, expression, truth};
 use crate::layout::{Entry, Layout};
 use crate::list::{Dialect, Word, carry};
-use crate::remark::{Remarks, visible};
-use crate::scalar::{Value, written};
+use crate::remark::{Remarks, Weight, visible};
+use crate::scalar::{self, Value, written};
 use crate::steps::{Step, pairs, text};
 use crate::tool::{Tool, Treatment};
 
@@ -38,6 +38,7 @@ struct Input<'d> {
     value: PartId,
     name: &'d str,
     line: u32,
+    in_flow: bool,
     treatment: Option<Treatment>,
 }
 
@@ -219,6 +220,7 @@ impl<'d> Planner<'d> {
         let mut planned = Inputs::new();
         let mut entries = self.entries(&read)?;
         let mut has_mode = false;
+        self.denied_alone(&read);
         for (input, entry) in read.iter().zip(&mut entries) {
             let decides = matches!(
                 input.treatment,
@@ -268,6 +270,7 @@ impl<'d> Planner<'d> {
                 value: *value,
                 name,
                 line: layout.line(*key),
+                in_flow: is_flow(layout, map),
                 treatment: tool.treatment(name),
             });
         }
@@ -282,6 +285,16 @@ impl<'d> Planner<'d> {
             Ok(Entry { at, leaves: false })
         });
         entries.collect()
+    }
+
+    fn denied_alone(&mut self, read: &[Input<'_>]) {
+        let find = |wanted| read.iter().find(|input| input.treatment == Some(wanted));
+        if let (Some(denied), None) = (find(Treatment::Denied), find(Treatment::Allowed)) {
+            self.remarks.lost(
+                denied.line,
+                "`denied-endpoints`: Harden-Runner allows all but these; in block mode Runward allows what `allowed-endpoints` says, such as `*:*/any`, and nothing without it",
+            );
+        }
     }
 
     /// One input that is no list of hosts. Gives what it should be; nothing when it goes.
@@ -313,8 +326,10 @@ impl<'d> Planner<'d> {
             }
             Treatment::Denied => {
                 check_list(value, Verb::Deny, layout.lines, &mut self.remarks);
-                let why = "`denied-endpoints`: Harden-Runner allows all but these; in block mode Runward also wants `allowed-endpoints`, such as `*:*/any`, and a denial without a port is of every port";
-                self.remarks.lost(input.line, why);
+                self.remarks.note(
+                    input.line,
+                    "`denied-endpoints`: in Runward a denial without a port is of every port",
+                );
             }
             Treatment::Keep => {}
             Treatment::KeepAndSay(why) | Treatment::Store(why) => {
@@ -395,10 +410,10 @@ impl<'d> Planner<'d> {
         self.rename(input, name)?;
         if value.is_missing() {
             let end = self.layout.after_colon(self.layout.part(input.key).opening.end);
-            self.edits.insert(end, format!(" {}", written(&new, true)));
+            self.edits
+                .insert(end, format!(" {}", written(&new, input.in_flow)));
         } else {
-            // Quoted as in a flow map, so that this need not know where it stands.
-            let done = value.replace(self.layout.text(), &new, true, &mut self.edits);
+            let done = value.replace(self.layout.text(), &new, input.in_flow, &mut self.edits);
             self.or_refuse(input.value, done)?;
         }
         Ok((name.to_owned(), Expected::Text(new)))
@@ -444,8 +459,8 @@ impl<'d> Planner<'d> {
                         None => list.input.line,
                     };
                     match weight {
-                        crate::Weight::Lost => self.remarks.lost(line, why.clone()),
-                        crate::Weight::Note => self.remarks.note(line, why.clone()),
+                        Weight::Lost => self.remarks.lost(line, why.clone()),
+                        Weight::Note => self.remarks.note(line, why.clone()),
                     }
                 }
                 for new in &word.new {
@@ -481,15 +496,17 @@ impl<'d> Planner<'d> {
     /// Changes the words of a list where they stand, and puts some behind them.
     fn rewrite_list(&mut self, list: &List<'_>, added: &[String]) -> Option<()> {
         let layout = self.layout;
-        let Some(start) = list.start else {
-            let words = list.words.iter().flat_map(|word| &word.new).chain(added);
-            let words: Vec<&str> = words.map(String::as_str).collect();
-            if list.value.is_missing() {
-                return words.is_empty().then_some(());
-            }
-            // An empty text in quotes is a list without hosts.
-            let new = words.join(" ");
-            return list.value.replace(layout.text(), &new, true, &mut self.edits);
+        let words = list.words.iter().flat_map(|word| &word.new).chain(added);
+        let new = words.map(String::as_str).collect::<Vec<&str>>().join(" ");
+        if list.value.is_missing() {
+            return new.is_empty().then_some(());
+        }
+        let is_plain = list.value.scalar.style == Style::Plain;
+        let stays_plain = !is_plain || scalar::is_plain(&new, list.input.in_flow);
+        let Some(start) = list.start.filter(|_| stays_plain) else {
+            return list
+                .value
+                .replace(layout.text(), &new, list.input.in_flow, &mut self.edits);
         };
         let is_block = list.value.scalar.style == Style::Block;
         let mut last_kept = None;
@@ -503,15 +520,24 @@ impl<'d> Planner<'d> {
                 continue;
             }
             let line = layout.lines.start(at.start)..layout.lines.end(at.start);
-            let is_alone = layout.lines.slice(line).trim() == layout.lines.slice(at.clone());
-            if is_block && is_alone {
-                self.edits
-                    .remove(layout.lines.start(at.start)..layout.lines.next(at.start));
+            let characters = layout.lines.slice(line.clone());
+            if is_block && characters.trim() == layout.lines.slice(at.clone()) {
+                self.edits.remove(line.start..layout.lines.next(line.end));
             } else {
-                // With what separates it from the word before.
-                let before = layout.lines.slice(last_end..at.start);
-                let blank = before.len() - before.trim_end_matches([' ', '\t', ',']).len();
-                self.edits.remove(at.start - blank..at.end);
+                let separates = |c: char| c.is_whitespace() && !(is_block && c == '\n') || c == ',';
+                let begins_line = is_block && last_kept.is_none_or(|kept| kept < line.start);
+                let mut gone = at;
+                if begins_line {
+                    // What comes next has to begin where this did.
+                    let behind = layout.lines.slice(gone.end..layout.lines.end(gone.end));
+                    gone.end += behind.len() - behind.trim_start_matches(separates).len();
+                } else {
+                    let before = layout.lines.slice(last_end..gone.start);
+                    gone.start -= before.len() - before.trim_end_matches(separates).len();
+                }
+                last_end = gone.end;
+                self.edits.remove(gone);
+                continue;
             }
             last_end = at.end;
         }

@@ -164,26 +164,31 @@ impl Reader<'_> {
                 self.put(span, 0, false, PartValue::Alias(meant))?;
             }
             Event::Scalar(text, written, anchor, tag) => {
+                let style = style(written);
+                let raw = self.scalar(span, style, text.is_empty());
                 let scalar = Scalar {
                     text: text.into_owned(),
-                    style: style(written),
-                    raw: self.offsets.range(span),
+                    style,
+                    raw: raw.clone(),
                 };
-                self.put(span, anchor, tag.is_some(), PartValue::Scalar(scalar))?;
+                let id = self.put(span, anchor, tag.is_some(), PartValue::Scalar(scalar))?;
+                self.stands_at(id, raw);
             }
             Event::SequenceStart(anchor, tag) => {
+                let bracket = self.bracket(span, '[');
                 let list = PartValue::List {
                     entries: Vec::new(),
-                    is_flow: self.ends_in(span, '['),
+                    is_flow: bracket.is_some(),
                 };
-                self.begin(span, anchor, tag.is_some(), list)?;
+                self.begin(span, anchor, tag.is_some(), list, bracket)?;
             }
             Event::MappingStart(anchor, tag) => {
+                let brace = self.bracket(span, '{');
                 let map = PartValue::Map {
                     pairs: Vec::new(),
-                    is_flow: self.ends_in(span, '{'),
+                    is_flow: brace.is_some(),
                 };
-                self.begin(span, anchor, tag.is_some(), map)?;
+                self.begin(span, anchor, tag.is_some(), map, brace)?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 self.open.pop();
@@ -197,9 +202,52 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn ends_in(&self, span: Span, bracket: char) -> bool {
-        let opening = self.text.get(self.offsets.range(span));
-        opening.is_some_and(|opening| opening.ends_with(bracket))
+    /// The place behind an anchor and a tag, if any stand there.
+    fn behind_properties(&self, range: &Range<usize>) -> usize {
+        let mut at = range.start;
+        while let Some(rest) = self.text.get(at..range.end) {
+            if !rest.starts_with(['&', '!']) {
+                break;
+            }
+            let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            let after = rest.get(word..).unwrap_or_default();
+            at += word + (after.len() - after.trim_start().len());
+        }
+        at
+    }
+
+    /// Where a list or map opens with a bracket: the library's place goes on to what comes next.
+    fn bracket(&self, span: Span, bracket: char) -> Option<Range<usize>> {
+        let range = self.offsets.range(span);
+        let at = self.behind_properties(&range);
+        let opens = self.text.get(at..range.end)?.starts_with(bracket);
+        opens.then_some(range.start..at + bracket.len_utf8())
+    }
+
+    /// The bytes of a scalar. For quotes the library's place goes on to what comes next, and where nothing stands it may
+    /// have a character of something else.
+    fn scalar(&self, span: Span, style: Style, is_empty: bool) -> Range<usize> {
+        let range = self.offsets.range(span);
+        match style {
+            Style::Block => range,
+            Style::Plain if is_empty => {
+                let end = self.behind_properties(&range);
+                let properties = self.text.get(range.start..end).unwrap_or_default();
+                range.start..range.start + properties.trim_end().len()
+            }
+            Style::Plain => range,
+            Style::Quoted => {
+                let start = self.behind_properties(&range);
+                let quoted = self.text.get(start..range.end).unwrap_or_default();
+                range.start..start + quoted_length(quoted)
+            }
+        }
+    }
+
+    fn stands_at(&mut self, id: PartId, place: Range<usize>) {
+        if let Some(part) = self.read.parts.get_mut(id.0) {
+            part.opening = place;
+        }
     }
 
     fn begin(
@@ -208,11 +256,15 @@ impl Reader<'_> {
         anchor: usize,
         has_tag: bool,
         value: PartValue,
+        opening: Option<Range<usize>>,
     ) -> Result<(), YamlError> {
         if self.open.len() >= self.limits.depth {
             return fault(stretch(span, 1), YamlFault::TooDeep);
         }
         let id = self.put(span, anchor, has_tag, value)?;
+        if let Some(opening) = opening {
+            self.stands_at(id, opening);
+        }
         self.open.push(Open { id, key: None });
         Ok(())
     }
@@ -259,5 +311,101 @@ impl Reader<'_> {
             },
             PartValue::Scalar(_) | PartValue::Alias(_) => {}
         }
+    }
+}
+
+/// The bytes of the text in quotes that `text` begins with, quotes included.
+fn quoted_length(text: &str) -> usize {
+    let mut characters = text.char_indices().peekable();
+    let Some((_, quote)) = characters.next() else {
+        return 0;
+    };
+    while let Some((at, c)) = characters.next() {
+        if c == '\\' && quote == '"' {
+            characters.next();
+        } else if c == quote {
+            // A single quote inside of single quotes is written twice.
+            let is_inside = quote == '\'' && characters.next_if(|(_, c)| *c == quote).is_some();
+            if !is_inside {
+                return at + quote.len_utf8();
+            }
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        depth: 8,
+        nodes: 100,
+    };
+
+    /// What stands at the place of each part.
+    fn places(text: &str) -> Vec<&str> {
+        let documents = Documents::read(text, LIMITS).unwrap();
+        let places = documents.parts();
+        places
+            .map(|(_, part)| &text[part.opening.clone()])
+            .collect()
+    }
+
+    #[test]
+    fn every_part_knows_its_bytes() {
+        for (text, expected) in [
+            ("a: b c  # d\n", vec!["", "a", "b c"]),
+            (
+                "- { a : 'b''' , \"c\\\"\" : d }\n",
+                vec!["", "{", "a", "'b'''", "\"c\\\"\"", "d"],
+            ),
+            (
+                "[ &a 'b' , !!str \"c\" , d ]",
+                vec!["[", "&a 'b'", "!!str \"c\"", "d"],
+            ),
+            ("a: &x\n  b: *x\n", vec!["", "a", "&x\n  ", "b", "*x"]),
+            (
+                "a: &m { b, c: }\n",
+                vec!["", "a", "&m {", "b", "", "c", ""],
+            ),
+            (
+                "\u{feff}gr\u{fc}n: |\r\n  x\r\n\r\nb: &e\r\n",
+                vec!["", "gr\u{fc}n", "x\r\n\r\n", "b", "&e"],
+            ),
+        ] {
+            assert_eq!(places(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_alias_points_at_the_part_that_it_means() {
+        let documents = Documents::read("a: &x [1]\nb: *x\nc: &y [*y]\n", LIMITS).unwrap();
+        let aliases: Vec<PartId> = documents
+            .parts()
+            .filter(|(_, part)| matches!(part.value, PartValue::Alias(_)))
+            .map(|(id, _)| id)
+            .collect();
+        assert_eq!(aliases.len(), 2);
+        for (alias, line) in aliases.into_iter().zip([1, 3]) {
+            let meant = documents.part(documents.meant(alias));
+            assert_eq!(meant.at.line, line);
+            assert!(matches!(
+                meant.value,
+                PartValue::List { is_flow: true, .. }
+            ));
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_the_limits_is_refused_and_documents_are_told_apart() {
+        for (text, fault) in [
+            ("[".repeat(20), YamlFault::TooDeep),
+            ("- a\n".repeat(200), YamlFault::TooLarge),
+        ] {
+            assert_eq!(Documents::read(&text, LIMITS).unwrap_err().fault, fault);
+        }
+        let documents = Documents::read("a\n---\nb\n", LIMITS).unwrap();
+        assert_eq!(documents.roots().len(), 2);
     }
 }

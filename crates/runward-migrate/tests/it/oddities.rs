@@ -33,8 +33,7 @@ fn quotes_and_blocks_stay() {
     'steps':
     -   "uses": "bullfrogsec/bullfrog@v1" # 0.8
         "with":
-            'allowed-domains': "a.example
-b.example"
+            'allowed-domains': "a.example\nb.example"
             "enable-sudo": 'false'
             "egress-policy": "audit"
     -   uses: >-
@@ -44,7 +43,7 @@ b.example"
               b.example'
             enable-sudo: |
               true
-    -   uses: "bullfrogsec/bullfrog@v1"
+    -   uses: "bullfrogsec\u002fbullfrog@v1"
         with:
             allowed-domains: |2-
                   a.example
@@ -96,7 +95,7 @@ fn line_endings_byte_order_mark_and_a_missing_last_newline_stay() {
     );
     check(
         "tabs",
-        "jobs:\t\n  a:\t# x\n    steps:\n    -\tuses:\tstep-security/harden-runner@v2\t# v2\t\n",
+        "jobs:\t\n  a:\t# x\n    steps:\n    - uses: step-security/harden-runner@v2\t# v2\t\n    - run: |\n        \tmake\n",
     );
 }
 

@@ -201,7 +201,8 @@ jobs:
     runs-on: [ubuntu-24.04-firewall]
     steps:
       - uses: step-security/harden-runner-fork@v2
-      - run: echo 'uses: step-security/harden-runner@v2'
+      - run: |
+          echo 'uses: step-security/harden-runner@v2'
   matrix:
     strategy:
       matrix:
