@@ -34,7 +34,11 @@ impl Action {
                 let parts: Vec<&str> = path.split('/').collect();
                 let named = parts.len() >= 2 && parts.iter().all(|part| !part.is_empty());
                 let begins = path.starts_with(|c: char| c.is_ascii_alphanumeric());
-                named && begins && !at.is_empty() && path.chars().all(plain) && at.chars().all(plain)
+                named
+                    && begins
+                    && !at.is_empty()
+                    && path.chars().all(plain)
+                    && at.chars().all(plain)
             }
             None => text.starts_with("./") && of_folder(text),
         };

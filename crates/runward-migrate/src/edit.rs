@@ -28,7 +28,8 @@ impl Edits {
     /// The text with all changes; nothing when two of them are about the same bytes.
     pub(crate) fn apply(mut self, text: &str) -> Option<String> {
         // What is inserted at one place comes in the order in which it was asked for, and before what is replaced there.
-        self.edits.sort_by_key(|(range, _)| (range.start, range.end));
+        self.edits
+            .sort_by_key(|(range, _)| (range.start, range.end));
         let mut edited = String::with_capacity(text.len());
         let mut done = 0;
         for (range, new) in &self.edits {

@@ -33,19 +33,27 @@ pub enum RefusalReason {
     #[error("this key is there twice: remove one of them, then migrate again")]
     Twice,
     /// GitHub reads no merge keys.
-    #[error("a merge key (`<<`) in a step: GitHub does not read these; write the keys out, then migrate again")]
+    #[error(
+        "a merge key (`<<`) in a step: GitHub does not read these; write the keys out, then migrate again"
+    )]
     MergeKey,
     /// A step whose inputs are no map, or whose keys are no words.
     #[error("the step has another form than GitHub reads: its `with` is a map of words and values")]
     Form,
     /// A file of GitHub's firewall that is none.
-    #[error("GitHub's firewall reads a map with `mode`, `allow` and `no-default-urls` here, and `allow` is a list of hosts")]
+    #[error(
+        "GitHub's firewall reads a map with `mode`, `allow` and `no-default-urls` here, and `allow` is a list of hosts"
+    )]
     Firewall,
     /// A policy file of Runward's has none of these.
-    #[error("anchors, aliases, tags and second documents are not carried over: write the values out, then migrate again")]
+    #[error(
+        "anchors, aliases, tags and second documents are not carried over: write the values out, then migrate again"
+    )]
     Plain,
     /// What came out would not mean the same.
-    #[error("this can't be changed by machine so that everything else stays as it is, perhaps because of an anchor: change it by hand")]
+    #[error(
+        "this can't be changed by machine so that everything else stays as it is, perhaps because of an anchor: change it by hand"
+    )]
     NotTheSame,
 }
 

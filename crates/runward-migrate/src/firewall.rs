@@ -48,7 +48,10 @@ pub fn migrate_firewall(text: &str) -> Result<Migration, Refusal> {
     let mut firewall = Firewall {
         layout,
         root: *root,
-        in_flow: matches!(layout.part(*root).value, PartValue::Map { is_flow: true, .. }),
+        in_flow: matches!(
+            layout.part(*root).value,
+            PartValue::Map { is_flow: true, .. }
+        ),
         edits: Edits::default(),
         remarks,
         endpoints: BTreeSet::new(),
@@ -170,7 +173,10 @@ impl Firewall<'_> {
             None => self.add_list(name, with_defaults),
         }
         if name.is_none() {
-            self.remarks.lost(1, "without a `mode` it is not known what was meant; `block` now");
+            self.remarks.lost(
+                1,
+                "without a `mode` it is not known what was meant; `block` now",
+            );
             self.insert_first("egress-policy: block");
         }
         self.remarks.note(
@@ -193,7 +199,11 @@ impl Firewall<'_> {
             return Ok(());
         }
         for entry in entries.iter().filter(|entry| entry.leaves) {
-            if self.layout.remove_lines(&entry.at, &mut self.edits).is_none() {
+            if self
+                .layout
+                .remove_lines(&entry.at, &mut self.edits)
+                .is_none()
+            {
                 return self.refuse(self.root, RefusalReason::NotTheSame);
             }
         }
@@ -216,7 +226,10 @@ impl Firewall<'_> {
             "enforce" => "block",
             "log" => "audit",
             other => {
-                let why = format!("`mode`: `{}` is neither `log` nor `enforce`; `block` now", visible(other));
+                let why = format!(
+                    "`mode`: `{}` is neither `log` nor `enforce`; `block` now",
+                    visible(other)
+                );
                 self.remarks.lost(self.layout.line(key), why);
                 "block"
             }
@@ -237,8 +250,8 @@ impl Firewall<'_> {
     }
 
     fn rename(&mut self, key: PartId, name: &str) -> Result<(), Refusal> {
-        let literal = Value::of(self.layout.documents, key)
-            .and_then(|key| key.literal(self.layout.text()));
+        let literal =
+            Value::of(self.layout.documents, key).and_then(|key| key.literal(self.layout.text()));
         let Some(range) = literal else {
             return self.refuse(key, RefusalReason::NotTheSame);
         };
@@ -274,17 +287,24 @@ impl Firewall<'_> {
             self.layout.remove_flow(&entries, &mut self.edits);
             if with_defaults {
                 let open = part.opening.end;
-                self.layout.insert_flow(open, DEFAULTS, none_stays, &mut self.edits);
+                self.layout
+                    .insert_flow(open, DEFAULTS, none_stays, &mut self.edits);
             }
             return Ok(());
         }
         for entry in entries.iter().filter(|entry| entry.leaves) {
-            if self.layout.remove_lines(&entry.at, &mut self.edits).is_none() {
+            if self
+                .layout
+                .remove_lines(&entry.at, &mut self.edits)
+                .is_none()
+            {
                 return self.refuse(value, RefusalReason::NotTheSame);
             }
         }
         if with_defaults {
-            let first = hosts.first().map_or(0, |host| self.layout.part(*host).opening.start);
+            let first = hosts
+                .first()
+                .map_or(0, |host| self.layout.part(*host).opening.start);
             let before = self.layout.before(first);
             let indent = before.len() - before.trim_start_matches(' ').len();
             let new = format!("{}- {DEFAULTS}", " ".repeat(indent));
@@ -315,7 +335,8 @@ impl Firewall<'_> {
             }
             Err(problem) => format!("{}; left out", problem.what),
         };
-        self.remarks.lost(line, format!("`{}`: {why}", visible(word)));
+        self.remarks
+            .lost(line, format!("`{}`: {why}", visible(word)));
         None
     }
 
@@ -336,7 +357,8 @@ impl Firewall<'_> {
         let root = self.layout.part(self.root).opening.clone();
         if self.in_flow {
             let is_empty = pairs(self.layout.documents, self.root).is_empty();
-            self.layout.insert_flow(root.end, new, is_empty, &mut self.edits);
+            self.layout
+                .insert_flow(root.end, new, is_empty, &mut self.edits);
         } else {
             let indent = self.layout.before(root.start);
             let new = format!("{indent}{new}{}", self.layout.lines.ending());

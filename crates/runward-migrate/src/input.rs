@@ -18,9 +18,9 @@ pub(crate) fn check_mode(value: Value<'_>, line: u32, remarks: &mut Remarks) {
     let source = Source::Flag("egress-policy".to_owned());
     if let Err(errors) = SourcePolicy::of_mode(word, source) {
         for error in errors {
-            let meant = error.suggestion.map_or_else(String::new, |meant| {
-                format!("; did you mean `{meant}`?")
-            });
+            let meant = error
+                .suggestion
+                .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
             remarks.lost(
                 line,
                 format!("`{}` is {}{meant}", visible(word), error.fault),

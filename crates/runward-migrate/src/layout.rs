@@ -102,7 +102,9 @@ impl<'d> Layout<'d> {
     fn skip_blank(self, at: &mut usize, wanted: char) -> bool {
         let rest = self.lines.slice(*at..self.text().len());
         let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-        let follows = rest.get(blank..).is_some_and(|rest| rest.starts_with(wanted));
+        let follows = rest
+            .get(blank..)
+            .is_some_and(|rest| rest.starts_with(wanted));
         if follows {
             *at += blank + wanted.len_utf8();
         }
@@ -114,9 +116,19 @@ impl<'d> Layout<'d> {
         let ending = self.lines.ending();
         let next = self.lines.next(at);
         if self.lines.slice(0..next).ends_with('\n') {
-            edits.insert(next, new.iter().map(|line| format!("{line}{ending}")).collect::<String>());
+            edits.insert(
+                next,
+                new.iter()
+                    .map(|line| format!("{line}{ending}"))
+                    .collect::<String>(),
+            );
         } else {
-            edits.insert(next, new.iter().map(|line| format!("{ending}{line}")).collect::<String>());
+            edits.insert(
+                next,
+                new.iter()
+                    .map(|line| format!("{ending}{line}"))
+                    .collect::<String>(),
+            );
         }
     }
 

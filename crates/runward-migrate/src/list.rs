@@ -80,7 +80,10 @@ pub(crate) fn without_expressions(text: &str) -> String {
     let mut known = String::new();
     let mut done = 0;
     for at in words(text) {
-        if text.get(at.clone()).is_some_and(|word| word.contains("${{")) {
+        if text
+            .get(at.clone())
+            .is_some_and(|word| word.contains("${{"))
+        {
             known.push_str(text.get(done..at.start).unwrap_or_default());
             done = at.end;
         }
@@ -209,7 +212,12 @@ mod tests {
                 "*a.example:*/any *.*a.example:*/any",
                 "",
             ),
-            ("glb-*.example", BullfrogDomains, "glb-*.example:*/any", "one label"),
+            (
+                "glb-*.example",
+                BullfrogDomains,
+                "glb-*.example:*/any",
+                "one label",
+            ),
             ("*", BullfrogDomains, "", "every address"),
             ("a.*", BullfrogDomains, "", "left out"),
             ("192.0.2.1", BullfrogDomains, "", "among the names"),
@@ -228,7 +236,10 @@ mod tests {
             }
             assert_eq!(carried.join(" "), new, "{word}");
             assert_eq!(remarks.is_empty(), remark.is_empty(), "{word}: {remarks:?}");
-            assert!(remarks.iter().all(|text| text.contains(remark)), "{remarks:?}");
+            assert!(
+                remarks.iter().all(|text| text.contains(remark)),
+                "{remarks:?}"
+            );
         }
     }
 }

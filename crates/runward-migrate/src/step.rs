@@ -101,7 +101,9 @@ impl<'d> Planner<'d> {
                 _ => self.fill_inputs(step, key, with)?,
             },
         };
-        let mode = inputs.iter().find(|(name, _)| name.eq_ignore_ascii_case(MODE));
+        let mode = inputs
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(MODE));
         let audits = match mode.map(|(_, expected)| expected) {
             Some(Expected::Text(mode)) => mode == "audit",
             Some(Expected::Same(id)) => text(documents, *id).map(str::trim) == Some("audit"),
@@ -180,19 +182,17 @@ impl<'d> Planner<'d> {
             self.edits.insert(end, new);
         } else {
             let indent = indent(layout, uses.0);
-            let new = [format!("{indent}with:"), format!("{indent}  {MODE}: {mode}")];
+            let new = [
+                format!("{indent}with:"),
+                format!("{indent}  {MODE}: {mode}"),
+            ];
             layout.insert_behind(end, &new, &mut self.edits);
         }
         Ok(default_inputs(mode))
     }
 
     /// Inputs for a step whose `with` has nothing behind it.
-    fn fill_inputs(
-        &mut self,
-        step: &Step,
-        key: PartId,
-        with: PartId,
-    ) -> Result<Inputs, Refusal> {
+    fn fill_inputs(&mut self, step: &Step, key: PartId, with: PartId) -> Result<Inputs, Refusal> {
         let layout = self.layout;
         let value = Value::of(layout.documents, with).filter(|value| value.is_missing());
         if value.is_none() {
@@ -262,7 +262,10 @@ impl<'d> Planner<'d> {
             if name == "<<" {
                 return self.refuse(*key, RefusalReason::MergeKey);
             }
-            if read.iter().any(|known| known.name.eq_ignore_ascii_case(name)) {
+            if read
+                .iter()
+                .any(|known| known.name.eq_ignore_ascii_case(name))
+            {
                 return self.refuse(*key, RefusalReason::Twice);
             }
             read.push(Input {
@@ -311,11 +314,15 @@ impl<'d> Planner<'d> {
         let kept = Some((input.name.to_owned(), Expected::Same(input.value)));
         let Some(treatment) = input.treatment else {
             if tool.shares_inputs {
-                let why = format!("`{name}`: Runward's action has no such input; left as it stands");
+                let why =
+                    format!("`{name}`: Runward's action has no such input; left as it stands");
                 self.remarks.lost(input.line, why);
                 return Ok(kept);
             }
-            let why = format!("`{name}`: not an input of {} that is known; removed", tool.name);
+            let why = format!(
+                "`{name}`: not an input of {} that is known; removed",
+                tool.name
+            );
             self.remarks.lost(input.line, why);
             return Ok(None);
         };
@@ -409,7 +416,9 @@ impl<'d> Planner<'d> {
     ) -> Result<(String, Expected), Refusal> {
         self.rename(input, name)?;
         if value.is_missing() {
-            let end = self.layout.after_colon(self.layout.part(input.key).opening.end);
+            let end = self
+                .layout
+                .after_colon(self.layout.part(input.key).opening.end);
             self.edits
                 .insert(end, format!(" {}", written(&new, input.in_flow)));
         } else {

@@ -114,7 +114,10 @@ fn elsewhere(documents: &Documents, steps: &HashSet<PartId>, remarks: &mut Remar
         if let Some(tool) = tool(documents, id) {
             remarks.lost(
                 part.at.line,
-                format!("{} is used where no step of a job is; left alone", tool.name),
+                format!(
+                    "{} is used where no step of a job is; left alone",
+                    tool.name
+                ),
             );
         }
     }

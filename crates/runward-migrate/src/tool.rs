@@ -48,16 +48,15 @@ pub(crate) enum Treatment {
     },
 }
 
-use Treatment::{
-    Allowed, Denied, Drop, EnableSudo, Keep, KeepAndSay, List, Mode, Prevent, Store,
-};
+use Treatment::{Allowed, Denied, Drop, EnableSudo, Keep, KeepAndSay, List, Mode, Prevent, Store};
 
 const fn lost(why: &'static str) -> Treatment {
     Drop { fine: &[], why }
 }
 
 const STORE: &str = "the policy is looked up in the store of your Runward server, no longer in StepSecurity's: it must be there under this name";
-const STORE_USE: &str = "policies come from your Runward server, no longer from StepSecurity: they must be there";
+const STORE_USE: &str =
+    "policies come from your Runward server, no longer from StepSecurity: they must be there";
 const CREDENTIAL: &str =
     "belongs to the other tool's service, which Runward does not talk to; removed";
 const AGENT: &str = "says how the other tool's agent is fetched or run; removed";
@@ -80,7 +79,9 @@ const HARDEN_RUNNER: Tool = Tool {
         ("use-policy-store", Store(STORE_USE)),
         (
             "api-key",
-            KeepAndSay("this has to be a key of your Runward server now, no longer one of StepSecurity's"),
+            KeepAndSay(
+                "this has to be a key of your Runward server now, no longer one of StepSecurity's",
+            ),
         ),
         (
             "deploy-on-self-hosted-vm",
@@ -124,7 +125,12 @@ const BULLFROG: Tool = Tool {
                 why: "Runward always records processes; removed",
             },
         ),
-        ("api-token", lost("policies and results are of your Runward server now, set up by `api-key`; removed")),
+        (
+            "api-token",
+            lost(
+                "policies and results are of your Runward server now, set up by `api-key`; removed",
+            ),
+        ),
         ("github-token", lost(CREDENTIAL)),
         ("log-directory", lost(AGENT)),
         ("_log-directory", lost(AGENT)),

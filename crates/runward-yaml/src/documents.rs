@@ -365,10 +365,7 @@ mod tests {
                 vec!["[", "&a 'b'", "!!str \"c\"", "d"],
             ),
             ("a: &x\n  b: *x\n", vec!["", "a", "&x\n  ", "b", "*x"]),
-            (
-                "a: &m { b, c: }\n",
-                vec!["", "a", "&m {", "b", "", "c", ""],
-            ),
+            ("a: &m { b, c: }\n", vec!["", "a", "&m {", "b", "", "c", ""]),
             (
                 "\u{feff}gr\u{fc}n: |\r\n  x\r\n\r\nb: &e\r\n",
                 vec!["", "gr\u{fc}n", "x\r\n\r\n", "b", "&e"],
@@ -390,10 +387,7 @@ mod tests {
         for (alias, line) in aliases.into_iter().zip([1, 3]) {
             let meant = documents.part(documents.meant(alias));
             assert_eq!(meant.at.line, line);
-            assert!(matches!(
-                meant.value,
-                PartValue::List { is_flow: true, .. }
-            ));
+            assert!(matches!(meant.value, PartValue::List { is_flow: true, .. }));
         }
     }
 

@@ -75,7 +75,11 @@ fn take(workflow: &Workflow, action: &str) -> Taken {
     let text = workflow.text();
     let migration = migrate(&text).unwrap_or_else(|refusal| panic!("{refusal:?}\n{text}"));
     let new = migration.text.unwrap();
-    assert!(new.starts_with(&workflow.before), "{}", changes(&text, &new));
+    assert!(
+        new.starts_with(&workflow.before),
+        "{}",
+        changes(&text, &new)
+    );
     assert!(new.ends_with(&workflow.after), "{}", changes(&text, &new));
     assert_eq!(migrate(&new).unwrap().text, None, "{new}");
     let [old] = of_action(&text, action).try_into().unwrap();
@@ -113,7 +117,11 @@ fn every_real_input_means_the_same_once_it_is_taken_over() {
         let source = row["yaml_source"].as_str();
         if row["tool"] == "bullfrog" {
             let indent = source.unwrap().len() - source.unwrap().trim_start().len();
-            let source = format!("{}egress-policy: block\n{}\n", " ".repeat(indent), source.unwrap().trim_end());
+            let source = format!(
+                "{}egress-policy: block\n{}\n",
+                " ".repeat(indent),
+                source.unwrap().trim_end()
+            );
             let workflow = Workflow::new("bullfrogsec/bullfrog@v1", indent, &source, "");
             let taken = take(&workflow, "bullfrogsec/");
             assert_eq!(input(&taken.old, "allowed-domains"), Some(raw));
@@ -141,7 +149,8 @@ fn every_real_input_means_the_same_once_it_is_taken_over() {
             }
         };
         let pad = " ".repeat(indent);
-        let inputs = format!("{pad}egress-policy: block # at once\n{inputs}{pad}disable-sudo: true\n");
+        let inputs =
+            format!("{pad}egress-policy: block # at once\n{inputs}{pad}disable-sudo: true\n");
         let action = format!("step-security/harden-runner@{COMMIT} # v2.10.1");
         let workflow = Workflow::new(&action, indent, &inputs, &environment);
         let taken = take(&workflow, "step-security/");
@@ -166,8 +175,10 @@ fn every_real_input_means_the_same_once_it_is_taken_over() {
         *counts.entry(outcome).or_default() += 1;
     }
     eprintln!("{} inputs: {counts:#?}", rows.len());
-    let same = counts["Harden-Runner: the same"];
-    assert!(same * 100 >= rows.len() * 90, "{counts:?}");
+    // What an expression gives can't be known; all but a few of the others mean the same, and the few are told.
+    let expressions = counts["Harden-Runner: an expression, as it was"];
+    let same = counts["Harden-Runner: the same"] + counts["bullfrog: the same"];
+    assert!((same + expressions) * 100 >= rows.len() * 99, "{counts:?}");
 }
 
 #[test]
@@ -182,13 +193,21 @@ fn every_real_list_means_the_same_in_the_words_of_each_tool() {
     for row in &rows {
         let list = row["allowed_endpoints"].as_array().unwrap();
         let list: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
-        for tool in ["step-security/harden-runner", "bullfrogsec/bullfrog", "cycodelabs/cimon-action"] {
+        for tool in [
+            "step-security/harden-runner",
+            "bullfrogsec/bullfrog",
+            "cycodelabs/cimon-action",
+        ] {
             let outcome = as_tool(row, tool, &list);
             *counts.entry(format!("{tool}: {outcome}")).or_default() += 1;
         }
     }
     eprintln!("{} lists: {counts:#?}", rows.len());
-    for tool in ["step-security/harden-runner", "bullfrogsec/bullfrog", "cycodelabs/cimon-action"] {
+    for tool in [
+        "step-security/harden-runner",
+        "bullfrogsec/bullfrog",
+        "cycodelabs/cimon-action",
+    ] {
         let same = counts[&format!("{tool}: the same")];
         assert!(same * 100 >= rows.len() * 90, "{counts:?}");
     }
@@ -228,26 +247,47 @@ fn as_tool(row: &Value, tool: &str, list: &[&str]) -> &'static str {
         };
     }
     // These two know hosts without ports, and addresses apart.
-    let hosts: Vec<&str> = list.iter().filter(|word| !word.contains("${{")).copied().collect();
+    let hosts: Vec<&str> = list
+        .iter()
+        .filter(|word| !word.contains("${{"))
+        .copied()
+        .collect();
     let hosts: Vec<&str> = hosts
         .iter()
         .map(|word| word.split_once(':').map_or(*word, |(host, _)| host))
         .collect();
-    let is_address = |host: &&&str| host.starts_with(|c: char| c.is_ascii_digit()) && host.parse::<std::net::Ipv4Addr>().is_ok();
+    let is_address = |host: &&&str| {
+        host.starts_with(|c: char| c.is_ascii_digit()) && host.parse::<std::net::Ipv4Addr>().is_ok()
+    };
     let addresses: Vec<&str> = hosts.iter().filter(is_address).copied().collect();
-    let names: Vec<&str> = hosts.iter().filter(|host| !is_address(host)).copied().collect();
+    let names: Vec<&str> = hosts
+        .iter()
+        .filter(|host| !is_address(host))
+        .copied()
+        .collect();
     if tool.starts_with("bullfrogsec") {
-        inputs.push_str(&format!("{pad}egress-policy: block\n{pad}allowed-domains: |\n"));
+        inputs.push_str(&format!(
+            "{pad}egress-policy: block\n{pad}allowed-domains: |\n"
+        ));
         for name in &names {
             inputs.push_str(&format!("{pad}  {name}\n"));
         }
         if !addresses.is_empty() {
-            inputs.push_str(&format!("{pad}allowed-ips: |\n{pad}  {}\n", addresses.join(&format!("\n{pad}  "))));
+            inputs.push_str(&format!(
+                "{pad}allowed-ips: |\n{pad}  {}\n",
+                addresses.join(&format!("\n{pad}  "))
+            ));
         }
     } else {
-        inputs.push_str(&format!("{pad}prevent: true\n{pad}allowed-hosts: \"{}\" # ours\n", names.join(", ")));
+        inputs.push_str(&format!(
+            "{pad}prevent: true\n{pad}allowed-hosts: \"{}\" # ours\n",
+            names.join(", ")
+        ));
         if !addresses.is_empty() {
-            inputs.push_str(&format!("{pad}allowed-ips: >-\n{pad}  {}\n", addresses.join(" ")));
+            inputs.push_str(&format!(
+                "{pad}allowed-ips: >-\n{pad}  {}\n",
+                addresses.join(" ")
+            ));
         }
     }
     let taken = take(&Workflow::new(&uses, 10, &inputs, ""), tool);

@@ -33,7 +33,10 @@ allow:
         "firewall_flow",
         "{mode: enforce, no-default-urls: false, allow: [a.example, 'b.*.example', \"c.example\"], audit: x}\n",
     );
-    check("firewall_list_without_hosts", "allow:\nno-default-urls: yes\n");
+    check(
+        "firewall_list_without_hosts",
+        "allow:\nno-default-urls: yes\n",
+    );
     check(
         "firewall_nothing_stays",
         "no-default-urls: true\nmode: enforced\nallow:\n  - a.example/x\n",

@@ -52,7 +52,10 @@ fn changes(old: &str, new: &str) -> String {
 /// One case of a table: its snapshot has its name. What came out does not change once more.
 fn check(name: &str, text: &str) {
     let migration = migrate(text);
-    if let Ok(Migration { text: Some(new), .. }) = &migration {
+    if let Ok(Migration {
+        text: Some(new), ..
+    }) = &migration
+    {
         assert_eq!(migrate(new).unwrap().text, None, "{name}");
     }
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {

@@ -216,9 +216,15 @@ fn a_file_that_is_too_large_or_multiplies_is_refused_soon() {
         bomb.push_str(&format!("{outer}: &{outer} [{aliases}]\n"));
     }
     bomb.push_str(step);
-    assert_eq!(migrate(&bomb).unwrap_err().reason, RefusalReason::NotTheSame);
+    assert_eq!(
+        migrate(&bomb).unwrap_err().reason,
+        RefusalReason::NotTheSame
+    );
     let knot = format!("a: &a [*a]\n{step}");
-    assert_eq!(migrate(&knot).unwrap_err().reason, RefusalReason::NotTheSame);
+    assert_eq!(
+        migrate(&knot).unwrap_err().reason,
+        RefusalReason::NotTheSame
+    );
 }
 
 #[test]

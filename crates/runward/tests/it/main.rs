@@ -20,6 +20,7 @@ mod flood;
 mod hostile;
 mod lockdown;
 mod memory;
+mod migrate;
 mod network;
 mod policies;
 mod processes;
