@@ -147,14 +147,13 @@ pub(crate) fn written(text: &str, in_flow: bool) -> String {
 
 /// Whether a text can stand by itself. Some that could are not among these, and are quoted.
 pub(crate) fn is_plain(text: &str, in_flow: bool) -> bool {
+    let of_flow = |c: char| matches!(c, ',' | '[' | ']' | '{' | '}');
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.')
         || text.starts_with("${{");
     let ends = !text.ends_with([':', ' ']);
-    let of_flow = |c: char| matches!(c, ',' | '[' | ']' | '{' | '}');
-    begins
-        && ends
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.contains(char::is_control)
-        && !(in_flow && text.contains(of_flow))
+    let means_more = text.contains(": ")
+        || text.contains(" #")
+        || text.contains(char::is_control)
+        || (in_flow && text.contains(of_flow));
+    begins && ends && !means_more
 }

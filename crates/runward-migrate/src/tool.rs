@@ -87,7 +87,7 @@ const HARDEN_RUNNER: Tool = Tool {
             "deploy-on-self-hosted-vm",
             Drop {
                 fine: &["false", ""],
-                why: "Runward's action installs what it needs on self-hosted machines too; removed",
+                why: "Runward's action has no such input: see its documentation for machines of your own; removed",
             },
         ),
     ],
@@ -195,7 +195,7 @@ const CIMON: Tool = Tool {
             "report-job-summary",
             Drop {
                 fine: &["true", ""],
-                why: "Runward's report always goes to the job's summary; removed",
+                why: "Runward's action does not let this be chosen; removed",
             },
         ),
         (
