@@ -54,9 +54,8 @@ const fn lost(why: &'static str) -> Treatment {
     Drop { fine: &[], why }
 }
 
-const STORE: &str = "the policy is looked up in the store of your Runward server, no longer in StepSecurity's: it must be there under this name";
-const STORE_USE: &str =
-    "policies come from your Runward server, no longer from StepSecurity: they must be there";
+const STORE: &str = "the policy is looked up in the store of your Runward server, no longer in StepSecurity's: it must be there under this name, and the step needs the input `server`";
+const STORE_USE: &str = "policies come from your Runward server, no longer from StepSecurity: they must be there, and the step needs the input `server`";
 const CREDENTIAL: &str =
     "belongs to the other tool's service, which Runward does not talk to; removed";
 const AGENT: &str = "says how the other tool's agent is fetched or run; removed";
@@ -74,7 +73,14 @@ const HARDEN_RUNNER: Tool = Tool {
         ("disable-sudo-and-containers", Keep),
         ("disable-file-monitoring", Keep),
         ("disable-telemetry", Keep),
-        ("token", Keep),
+        (
+            "token",
+            Drop {
+                // Its default, and the other name of that.
+                fine: &["", "${{ github.token }}", "${{ secrets.github_token }}"],
+                why: "Runward's action needs no token to fetch what it runs; removed",
+            },
+        ),
         ("policy", Store(STORE)),
         ("use-policy-store", Store(STORE_USE)),
         (
