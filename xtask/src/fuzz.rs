@@ -41,7 +41,7 @@ const fn target(name: &'static str) -> Target {
     }
 }
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 12] = [
     target("policy-list"),
     target("policy-file"),
     target("block-list"),
@@ -59,6 +59,7 @@ const TARGETS: [Target; 11] = [
     target("streams"),
     target("secrets"),
     target("rules"),
+    target("migrate"),
 ];
 
 /// What libFuzzer needs to see which way an input went: counters at each edge, and the values of comparisons. These are

@@ -27,6 +27,7 @@ const LAYERS: &[Layer] = &[
     layer("runward-event", true, &[]),
     layer("runward-yaml", true, &[]),
     layer("runward-policy", true, &["runward-event", "runward-yaml"]),
+    layer("runward-migrate", true, &["runward-policy", "runward-yaml"]),
     layer("runward-tree", true, &["runward-event"]),
     layer("runward-detect", true, &["runward-event", "runward-tree"]),
     layer(
@@ -84,6 +85,7 @@ const LAYERS: &[Layer] = &[
             "runward-ci",
             "runward-sensor",
             "runward-agent",
+            "runward-migrate",
             "runward-policy",
             "runward-rules",
             "runward-tree",

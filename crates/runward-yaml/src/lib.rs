@@ -1,15 +1,22 @@
 //! YAML as a small tree that knows where everything stands.
 //!
-//! Only what files of settings need: maps with words as keys, lists, and scalars that all are text. Depth and size are
-//! bounded while the file is read, and anchors, aliases and tags are refused, so that a small file can't become a large
-//! tree.
+//! [`read`] gives what files of settings need: maps with words as keys, lists, and scalars that all are text. Depth and
+//! size are bounded while the file is read, and anchors, aliases and tags are refused, so that a small file can't become
+//! a large tree.
+//!
+//! [`Documents`] is for programs that edit a file of somebody else: every document as it stands, anchors, aliases and
+//! tags included, and each part with the bytes that it stands in. An alias stays one part that points at another.
 //!
 //! **Architecture invariant.** Reading does no I/O and takes no more memory than [`Limits`] allow. What keys mean is for
 //! others to say.
 
+mod documents;
+
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+
+pub use documents::{Documents, Part, PartId, PartValue};
 
 /// How much a file may have.
 #[derive(Clone, Copy, Debug)]
@@ -114,14 +121,7 @@ pub fn read(text: &str, limits: Limits) -> Result<Option<Node>, YamlError> {
     };
     let mut documents = 0;
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| YamlError {
-            at: Stretch {
-                line: number(error.marker().line()),
-                column: number(error.marker().col().saturating_add(1)),
-                length: 1,
-            },
-            fault: YamlFault::Syntax(error.info().to_owned()),
-        })?;
+        let (event, span) = event.map_err(|error| syntax(&error))?;
         if matches!(event, Event::DocumentStart(_)) {
             documents += 1;
         }
@@ -134,6 +134,25 @@ pub fn read(text: &str, limits: Limits) -> Result<Option<Node>, YamlError> {
         tree.event(event, span)?;
     }
     Ok(tree.root)
+}
+
+fn syntax(error: &ScanError) -> YamlError {
+    YamlError {
+        at: Stretch {
+            line: number(error.marker().line()),
+            column: number(error.marker().col().saturating_add(1)),
+            length: 1,
+        },
+        fault: YamlFault::Syntax(error.info().to_owned()),
+    }
+}
+
+fn style(style: ScalarStyle) -> Style {
+    match style {
+        ScalarStyle::Plain => Style::Plain,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+        ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+    }
 }
 
 fn number(count: usize) -> u32 {
@@ -172,20 +191,15 @@ impl Tree {
         let here = stretch(span, 1);
         match event {
             Event::Alias(_) => return fault(here, YamlFault::Feature("an alias")),
-            Event::Scalar(text, style, anchor, tag) => {
+            Event::Scalar(text, written, anchor, tag) => {
                 self.plain(here, anchor, tag.is_some())?;
-                let raw =
-                    self.offsets.byte(span.start.index())..self.offsets.byte(span.end.index());
+                let raw = self.offsets.range(span);
                 let length = span.end.index().saturating_sub(span.start.index());
                 let node = Node {
                     at: stretch(span, length),
                     value: Value::Scalar(Scalar {
                         text: text.into_owned(),
-                        style: match style {
-                            ScalarStyle::Plain => Style::Plain,
-                            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
-                            ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
-                        },
+                        style: style(written),
                         raw,
                     }),
                 };
@@ -278,6 +292,11 @@ impl Offsets {
             bytes,
             end: text.len(),
         }
+    }
+
+    fn range(&self, span: Span) -> Range<usize> {
+        let start = self.byte(span.start.index());
+        start..self.byte(span.end.index()).max(start)
     }
 
     fn byte(&self, index: usize) -> usize {

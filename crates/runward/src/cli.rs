@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use runward_migrate::{ACTION, Action};
 
 use crate::exit;
 
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Replay(ReplayOptions),
     Doctor(DoctorOptions),
     Upload(UploadOptions),
+    Migrate(MigrateOptions),
     #[command(name = launch_name(), hide = true)]
     Launch(LaunchOptions),
     #[command(name = outlast_name(), hide = true)]
@@ -286,6 +288,28 @@ pub(crate) struct UploadOptions {
     /// The server's address, such as https://runward.example.com
     #[arg(long, value_name = "URL", env = "RUNWARD_SERVER")]
     pub(crate) server: String,
+}
+
+/// Take CI files of other tools over: Harden-Runner, bullfrog, Cimon, and GitHub's egress firewall.
+///
+/// Shows what would change, and changes nothing. What could not be carried over is told with its line.
+///
+/// Ends with 0; with 1 when --check is given and something would change; with 2 when a file can't be read, is not YAML or
+/// can't be changed by machine.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateOptions {
+    /// Files, and folders with `.yml` and `.yaml` files, such as .github
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Write the files
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Show nothing, and end with 1 when something would change
+    #[arg(long, conflicts_with = "write")]
+    pub(crate) check: bool,
+    /// The action that is written behind `uses:`
+    #[arg(long, value_name = "REF", default_value = ACTION, value_parser = Action::parse)]
+    pub(crate) action: Action,
 }
 
 /// Wait to be watched, then become the command.

@@ -1,7 +1,7 @@
 //! `runward`: watches what a build really does.
 //!
 //! The command line: `run` records a command, `report` makes the reports again, `policy` and
-//! `replay` work on egress policies, `doctor` tells what the machine allows.
+//! `replay` work on egress policies, `migrate` takes files of other tools over, `doctor` tells what the machine allows.
 //!
 //! **Architecture invariant.** This crate is the shell around the agent: it reads arguments and the environment,
 //! starts the command, and prints. It decides nothing about events.
@@ -15,6 +15,7 @@ mod fail_on;
 mod inherited;
 mod invoker;
 mod launch;
+mod migrate;
 mod outlast;
 mod output;
 mod policy;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Replay(options) => replay::replay(&options),
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Upload(options) => upload::upload(&options),
+        Command::Migrate(options) => migrate::migrate(&options),
         Command::Launch(options) => launch::launch(&options),
         Command::Outlast(options) => outlast::outlast(&options),
         Command::Relay => secrets::relay(),

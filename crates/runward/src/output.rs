@@ -11,6 +11,19 @@ pub(crate) fn say(sentence: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "runward: {sentence}");
 }
 
+/// A path on one line: nothing in the name of a file acts on a terminal.
+pub(crate) fn shown(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let mut shown = String::with_capacity(path.len());
+    for c in path.chars() {
+        match c {
+            '\'' | '"' | '\\' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
+}
+
 /// Prints the summary of a report.
 pub(crate) fn summary(report: &Report, folder: &Path) {
     let stderr = io::stderr();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use runward_policy::{Action, Source, SourcePolicy, parse_endpoints};
 use serde_json::Value;
@@ -11,12 +11,15 @@ use crate::flag;
 
 /// The rows of one file of the collection. Says the test's name where it is missing, as `runward_lab::skip` does.
 fn rows(test: &str, file: &str) -> Option<Vec<Value>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let folder = std::env::var_os("RUNWARD_CORPUS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
+        PathBuf::from,
+    );
     let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
         // Nothing can be done about a closed stderr.
         let _ = writeln!(
             std::io::stderr(),
-            "SKIPPED it::corpus::{test}: needs ../shared/corpus/{file} beside the workspace"
+            "SKIPPED it::corpus::{test}: needs {file} in $RUNWARD_CORPUS or in ../shared/corpus beside the workspace"
         );
         return None;
     };

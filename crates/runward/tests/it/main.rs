@@ -22,6 +22,7 @@ mod hostile;
 mod image;
 mod lockdown;
 mod memory;
+mod migrate;
 mod network;
 mod policies;
 mod processes;
