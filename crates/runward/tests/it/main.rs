@@ -29,5 +29,6 @@ mod report;
 mod rules;
 mod secrets;
 mod sensitive;
+mod service;
 mod strace;
 mod upload;
