@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Replay(ReplayOptions),
     Doctor(DoctorOptions),
     Upload(UploadOptions),
+    Install(InstallOptions),
+    Uninstall(UninstallOptions),
     #[command(name = launch_name(), hide = true)]
     Launch(LaunchOptions),
     #[command(name = outlast_name(), hide = true)]
@@ -286,6 +288,36 @@ pub(crate) struct UploadOptions {
     /// The server's address, such as https://runward.example.com
     #[arg(long, value_name = "URL", env = "RUNWARD_SERVER")]
     pub(crate) server: String,
+}
+
+/// Install this program as a service that watches the jobs of this machine.
+///
+/// For machines without packages: copies this program to /usr/local/bin, writes the unit of systemd and, unless there is
+/// one, the configuration /etc/runward/agent.yml, and starts the service. Again, with a newer program: updates it.
+#[derive(Debug, Args)]
+pub(crate) struct InstallOptions {
+    /// Install into the folder of an image, and start nothing
+    #[arg(long, value_name = "DIR", conflicts_with = "no_start")]
+    pub(crate) root: Option<PathBuf>,
+    /// Enable the service, and leave the start to the next boot
+    #[arg(long)]
+    pub(crate) no_start: bool,
+}
+
+/// Remove what `runward install` has installed.
+///
+/// The configuration and records that wait to be sent are kept.
+#[derive(Debug, Args)]
+pub(crate) struct UninstallOptions {
+    /// Remove it from the folder of an image
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Remove the configuration and the records as well
+    #[arg(long)]
+    pub(crate) purge: bool,
+    /// Also while jobs are under watch
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Wait to be watched, then become the command.

@@ -18,6 +18,7 @@ mod fence;
 mod files;
 mod flood;
 mod hostile;
+mod install;
 mod lockdown;
 mod memory;
 mod network;

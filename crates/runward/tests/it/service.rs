@@ -11,7 +11,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use runward_lab::{actor, requires, run, skip, test_name};
+use runward_lab::{Lab, Ran, actor, requires, run, skip, test_name};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ use crate::bypass::Ground;
 
 const UNIT: &str = include_str!("../../../../integrations/systemd/runward-agent.service");
 const BOOT: &str = include_str!("service/boot.sh");
-const SYSTEMD: &str = "/lib/systemd/systemd";
+pub(crate) const SYSTEMD: &str = "/lib/systemd/systemd";
 
 /// Where fences are pinned.
 const PINS: &str = "/sys/fs/bpf/runward";
@@ -32,7 +32,7 @@ echo altered >workspace/tracked
 cat home/.ssh/id_rsa
 ./net tcp 198.51.100.66 4430
 # The agent raises the loopback device there when it is told of the network.
-unshare --user --map-root-user --net sh -c 'for i in $(seq 50); do
+unshare --user --map-root-user --net sh -c 'for i in $(seq 20); do
     ./net dns-udp {ns} 53 allowed.example && break
     sleep 0.1
 done'
@@ -217,7 +217,7 @@ fn with(capabilities: &[&str], lockdown: &str) -> (Outcome, String) {
         .current_dir(place.folder.path())
         .env("HOME", home)
         .envs([("SUDO_USER", "nobody"), ("SUDO_UID", "65534")])
-        .envs([("SUDO_GID", "65534"), ("RUNWARD_LAB_PATIENCE", "3")]);
+        .envs([("SUDO_GID", "65534"), ("RUNWARD_LAB_PATIENCE", "1")]);
     let ran = run(&mut command, LIMIT).expect("runward ends in time");
     let own = format!("{}-", ran.pid);
     let left: Vec<String> = pins()
@@ -350,19 +350,25 @@ impl Place {
         );
         let files = [
             ("start", start.as_str()),
-            ("test.conf", &settings),
-            ("runward-agent.service", UNIT),
-            ("boot.sh", BOOT),
+            ("units/runward-agent.service.d/test.conf", &settings),
+            ("units/runward-agent.service", UNIT),
         ];
+        fs::create_dir_all(folder.join("units/runward-agent.service.d")).unwrap();
         for (name, text) in files {
             fs::write(folder.join(name), text).unwrap();
         }
-        fs::copy(binary(), folder.join("runward")).unwrap();
-        let mut systemd = ground.lab.command("sh");
-        let ran = run(systemd.arg(folder.join("boot.sh")).arg(folder), LIMIT);
-        let ran = ran.expect("systemd ends in time");
+        let ran = boot(&ground.lab, folder, "runward-agent.service");
         let report = self.report();
         assert!(report.is_object(), "{}{}", self.read("said"), ran.stderr);
         report
     }
+}
+
+/// Runs a systemd with the units of a folder, until the one that is named has ended.
+pub(crate) fn boot(lab: &Lab, folder: &Path, unit: &str) -> Ran {
+    fs::write(folder.join("boot.sh"), BOOT).unwrap();
+    fs::copy(binary(), folder.join("runward")).unwrap();
+    let mut systemd = lab.command("sh");
+    systemd.arg(folder.join("boot.sh")).arg(folder).arg(unit);
+    run(&mut systemd, LIMIT).expect("systemd ends in time")
 }

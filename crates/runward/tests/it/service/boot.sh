@@ -1,10 +1,10 @@
-# boot.sh FOLDER: starts systemd as the first process of namespaces of its own, on this machine's files, and ends with it.
-#
-# What is changed there is gone afterwards, but for FOLDER. The unit is FOLDER/runward-agent.service with the drop-in
-# FOLDER/test.conf, and the program FOLDER/runward.
+# boot.sh FOLDER UNIT: starts systemd as the first process of namespaces of its own, on this machine's files, and ends
+# with it. What is changed there is gone afterwards, but for FOLDER. Its units are in FOLDER/units, and the program is
+# FOLDER/runward.
 set -eu
 folder=$1
-export folder
+unit=$2
+export folder unit
 own=runward-test-$$
 groups=$(awk '$3 == "cgroup2" || ($3 == "cgroup" && $4 ~ /name=systemd/) { print $2 }' /proc/self/mounts)
 leave() {
@@ -33,8 +33,7 @@ cat /etc/resolv.conf >"$folder/resolv.conf"
 rm -f "$root/etc/resolv.conf"
 cp "$folder/resolv.conf" "$root/etc/resolv.conf"
 install -m 755 "$folder/runward" "$root/usr/bin/runward"
-install -m 644 -D "$folder/runward-agent.service" "$root/etc/systemd/system/runward-agent.service"
-install -m 644 -D "$folder/test.conf" "$root/etc/systemd/system/runward-agent.service.d/test.conf"
+cp -r "$folder/units/." "$root/etc/systemd/system/"
 # The folder itself is none of the overlay, whose files fanotify does not tell of.
 mkdir -p "$root$folder"
 mount --bind "$folder" "$root$folder"
@@ -56,5 +55,5 @@ mkdir -p old
 pivot_root . old
 umount -l old
 exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    /lib/systemd/systemd --system --unit=runward-agent.service --log-target=console
+    /lib/systemd/systemd --system --unit="$unit" --log-target=console
 ' </dev/null
