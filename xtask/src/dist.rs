@@ -138,3 +138,114 @@ fn sha256(file: &Path) -> anyhow::Result<String> {
 fn template(text: &str, release: &Release) -> String {
     text.replace("@VERSION@", &release.version)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, SystemTime};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Something that says what the binary says of itself, last changed so long ago.
+    fn program(folder: &Path, age: Duration) -> PathBuf {
+        let path = folder.join("runward");
+        let mut file = fs::File::create(&path).unwrap();
+        let version = env!("CARGO_PKG_VERSION");
+        write!(file, "#!/bin/sh\necho runward {version}\n").unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    }
+
+    fn said(program: &str, arguments: &[&str], file: &Path) -> String {
+        shell::output(Command::new(program).args(arguments).arg(file)).unwrap()
+    }
+
+    #[test]
+    fn packages_have_the_same_bytes_each_time_and_hold_what_they_say() {
+        let lacking = ["dpkg-deb", "rpmbuild", "rpm"]
+            .into_iter()
+            .find(|name| shell::find_program(name).is_none());
+        if let Some(name) = lacking {
+            // Past the test harness's capture, as everywhere.
+            let test = "packages_have_the_same_bytes_each_time_and_hold_what_they_say";
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED {test}: needs the program {name}"
+            );
+            return;
+        }
+        let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let outs = [&first, &second].map(|folder| folder.path().join("out"));
+        let made = make(&program(first.path(), Duration::ZERO), &outs[0]).unwrap();
+        // Another time on the clock, and another age of the same binary.
+        std::thread::sleep(Duration::from_millis(1100));
+        let again = make(&program(second.path(), Duration::from_secs(4711)), &outs[1]).unwrap();
+        assert_eq!(made, again);
+        assert_eq!(made.len(), 5);
+        for name in &made {
+            let read = |out: &PathBuf| fs::read(out.join(name)).unwrap();
+            assert!(read(&outs[0]) == read(&outs[1]), "{name} differs");
+        }
+        let checked = Command::new("sha256sum")
+            .args(["--check", "--strict", "--quiet", "SHA256SUMS"])
+            .current_dir(&outs[0])
+            .status();
+        assert!(checked.is_ok_and(|checked| checked.success()));
+
+        let named = |end: &str| {
+            let name = made.iter().find(|name| name.ends_with(end)).unwrap();
+            outs[0].join(name)
+        };
+        let deb = said("dpkg-deb", &["--contents"], &named(".deb"));
+        let rpm = said(
+            "rpm",
+            &[
+                "-qp",
+                "--qf",
+                "[%{FILEMODES:perms} %{FILEUSERNAME} %{FILENAMES}\n]",
+            ],
+            &named(".rpm"),
+        );
+        let files = [
+            ("-rwxr-xr-x", "/usr/bin/runward"),
+            (
+                "-rw-r--r--",
+                "/usr/lib/systemd/system/runward-agent.service",
+            ),
+            ("-rw-r--r--", "/etc/runward/agent.yml"),
+            ("-rw-r--r--", "/usr/share/doc/runward/runward.cdx.json"),
+        ];
+        for (mode, path) in files {
+            for list in [&deb, &rpm] {
+                let line = list.lines().find(|line| line.ends_with(path));
+                let line = line.unwrap_or_else(|| panic!("no {path}: {list}"));
+                assert!(line.starts_with(mode) && line.contains("root"), "{line}");
+            }
+        }
+        let kept = said("rpm", &["-qp", "--configfiles"], &named(".rpm"));
+        assert_eq!(kept.trim(), "/etc/runward/agent.yml");
+        let sbom: serde_json::Value =
+            serde_json::from_slice(&fs::read(named(".cdx.json")).unwrap()).unwrap();
+        let parts = sbom["components"].as_array().unwrap();
+        let has = |name: &str| parts.iter().any(|part| part["name"] == name);
+        for name in [
+            "libbpf",
+            "elfutils",
+            "zlib",
+            "zstd",
+            "glibc",
+            "rust-std",
+            "libbpf-rs",
+        ] {
+            assert!(has(name), "{name} is missing");
+        }
+        // Of the server, of build scripts, and of procedural macros.
+        for name in ["sqlx", "libbpf-cargo", "serde_derive", "insta"] {
+            assert!(!has(name), "{name} is not in the binary");
+        }
+    }
+}

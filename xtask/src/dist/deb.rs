@@ -18,7 +18,7 @@ Upstream-Name: Runward
 Source: https://github.com/runward/runward
 
 Files: *
-Copyright: the contributors to Runward
+Copyright: 2026 the contributors to Runward
 License: Apache-2.0
  On Debian systems, the full text of this licence is in /usr/share/common-licenses/Apache-2.0.
 Comment:
