@@ -329,7 +329,6 @@ impl Place {
         let settings = format!(
             "[Unit]\n\
              DefaultDependencies=no\n\
-             Wants=\n\
              After=\n\
              SuccessAction=exit-force\n\
              FailureAction=exit-force\n\
