@@ -4,7 +4,7 @@
 TARGET := x86_64-unknown-linux-gnu
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: build demo test lint bench eval replay benign fuzz setup clean
+.PHONY: build demo dist test lint bench eval replay benign fuzz setup clean
 
 # The release binaries, in target/release.
 build:
@@ -18,6 +18,11 @@ build:
 demo: build
 	@scripts/setup demo
 	@scripts/demo $(TARGET_DIR)/release/runward $(TARGET_DIR)/release/runward-server
+
+# The agent as a tarball, a deb and an rpm, with checksums and the list of what is in the binary, in target/dist.
+dist: build
+	@scripts/setup dist
+	@cargo xtask dist --runward $(TARGET_DIR)/release/runward
 
 # Everything that can be checked on this machine, virtual machines included. What can't run is skipped by name.
 test:
@@ -61,7 +66,7 @@ fuzz:
 
 # Installs what the machine lacks for all of the above.
 setup:
-	@scripts/setup build test demo bench fuzz benign
+	@scripts/setup build test demo bench fuzz benign dist
 
 clean:
 	cargo clean

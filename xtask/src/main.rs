@@ -1,4 +1,4 @@
-//! The project's own tools: all checks in one run, tests inside virtual machines, and measurements.
+//! The project's own tools: all checks in one run, tests inside virtual machines, packages, and measurements.
 //!
 //! A person calls them through `make`. Also the home of the tests about the workspace itself: who may import whom,
 //! where `unsafe` may stand, what each crate's front page must say, and that every promise names a real test.
@@ -14,6 +14,7 @@
 mod bench;
 mod benign;
 mod check;
+mod dist;
 mod eval;
 mod fuzz;
 #[cfg(test)]
@@ -51,6 +52,8 @@ enum Task {
     Eval(eval::Options),
     /// Watch real builds that do no harm: nothing must be found in them that is not explained.
     Benign(benign::Options),
+    /// Make the packages of the agent.
+    Dist(dist::Options),
     /// Give the parsers of hostile input what they have never seen, for a bounded time.
     Fuzz(fuzz::Options),
     /// Play one of the loads that `bench` measures.
@@ -66,6 +69,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Fuzz(options) => fuzz::run(&options)?,
         Task::Bench(options) => {
             bench::run(&options)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Task::Dist(options) => {
+            dist::run(&options)?;
             return Ok(ExitCode::SUCCESS);
         }
         Task::Benign(options) => {

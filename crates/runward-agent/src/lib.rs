@@ -17,6 +17,7 @@ mod pids;
 mod recorder;
 mod refusals;
 mod resolvers;
+mod supervisor;
 mod upload;
 
 pub use context::read_context;
@@ -25,4 +26,5 @@ pub use folder::{EVENTS, FolderError, ReportFolder};
 pub use job::{Finished, Job, JobError, JobOptions};
 pub use lockdown::LockdownEffect;
 pub use output::{Artifacts, Outputs, Search, Seen, relay};
+pub use supervisor::Supervisor;
 pub use upload::{Following, Upload, UploadError, Uploaded};

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Doctor(DoctorOptions),
     Upload(UploadOptions),
     Migrate(MigrateOptions),
+    Install(InstallOptions),
+    Uninstall(UninstallOptions),
     #[command(name = launch_name(), hide = true)]
     Launch(LaunchOptions),
     #[command(name = outlast_name(), hide = true)]
@@ -310,6 +312,36 @@ pub(crate) struct MigrateOptions {
     /// The action that is written behind `uses:`
     #[arg(long, value_name = "REF", default_value = ACTION, value_parser = Action::parse)]
     pub(crate) action: Action,
+}
+
+/// Install this program as a service that watches the jobs of this machine.
+///
+/// For machines without packages: copies this program to /usr/local/bin, writes the unit of systemd and, unless there is
+/// one, the configuration /etc/runward/agent.yml, and starts the service. Again, with a newer program: updates it.
+#[derive(Debug, Args)]
+pub(crate) struct InstallOptions {
+    /// Install into the folder of an image, and start nothing
+    #[arg(long, value_name = "DIR", conflicts_with = "no_start")]
+    pub(crate) root: Option<PathBuf>,
+    /// Enable the service, and leave the start to the next boot
+    #[arg(long)]
+    pub(crate) no_start: bool,
+}
+
+/// Remove what `runward install` has installed.
+///
+/// The configuration and records that wait to be sent are kept.
+#[derive(Debug, Args)]
+pub(crate) struct UninstallOptions {
+    /// Remove it from the folder of an image
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Remove the configuration and the records as well
+    #[arg(long)]
+    pub(crate) purge: bool,
+    /// Also while jobs are under watch
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Wait to be watched, then become the command.

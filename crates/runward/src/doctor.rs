@@ -95,6 +95,15 @@ fn clean() -> ExitCode {
     code
 }
 
+/// As [`clean`], and says only what was removed.
+pub(crate) fn clean_quietly() {
+    for leftover in leftovers().unwrap_or_default() {
+        if remove(&leftover).is_ok() {
+            output::say(format_args!("removed {}", leftover.folder.display()));
+        }
+    }
+}
+
 fn remove(leftover: &Leftover) -> Result<(), String> {
     let place = leftover.folder.display();
     match &leftover.running {

@@ -1,7 +1,8 @@
 //! `runward`: watches what a build really does.
 //!
 //! The command line: `run` records a command, `report` makes the reports again, `policy` and
-//! `replay` work on egress policies, `migrate` takes files of other tools over, `doctor` tells what the machine allows.
+//! `replay` work on egress policies, `migrate` takes files of other tools over, `doctor` tells what the machine allows,
+//! `install` makes the agent a service.
 //!
 //! **Architecture invariant.** This crate is the shell around the agent: it reads arguments and the environment,
 //! starts the command, and prints. It decides nothing about events.
@@ -13,6 +14,7 @@ mod doctor;
 mod exit;
 mod fail_on;
 mod inherited;
+mod install;
 mod invoker;
 mod launch;
 mod migrate;
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Upload(options) => upload::upload(&options),
         Command::Migrate(options) => migrate::migrate(&options),
+        Command::Install(options) => install::install(&options),
+        Command::Uninstall(options) => install::uninstall(&options),
         Command::Launch(options) => launch::launch(&options),
         Command::Outlast(options) => outlast::outlast(&options),
         Command::Relay => secrets::relay(),
