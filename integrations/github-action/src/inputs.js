@@ -77,6 +77,9 @@ export function readInputs(env) {
     binary: binary(env),
     enforces:
       egressPolicy !== "audit" ||
+      // It may ask for block mode.
+      policyFile !== "" ||
+      usePolicyStore ||
       disableSudo ||
       disableSudoAndContainers ||
       lockdown !== "" ||

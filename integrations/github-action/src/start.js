@@ -110,8 +110,9 @@ async function begin(runner, inputs, { release, place, root }) {
   if (ended.code !== 0) throw new Error(why("runward job start failed", ended));
   tell(runner, ended.err);
   const mode = await effectiveMode(path, root);
-  if (inputs.egressPolicy === "block" && mode !== "block") {
-    throw new Error(`\`block\` was asked for, and the effective mode is ${mode}`);
+  if (mode === "none" || (inputs.egressPolicy === "block" && mode !== "block")) {
+    const asked = inputs.egressPolicy ?? "the policy's mode";
+    throw new Error(`${asked} was asked for, and the effective mode is ${mode}`);
   }
   const seconds = (Date.now() - begun) / 1000;
   runner.keep("mode", mode);
@@ -142,6 +143,7 @@ async function policy(runner, inputs) {
       "the server's policy can't be asked for without an api-key or `id-token: write`; for jobs without secrets, such as those of forks, give `egress-policy: block` and `allowed-endpoints` too",
     );
   }
+  if (inputs.apiKey === "") runner.mask(key);
   const { name, text } = await policyInEffect(inputs, runner.env, key);
   runner.say(`The policy \`${name}\` of the server is in effect for this job.`);
   // A folder of its own, which nobody else can have made.
