@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use runward_detect::{Observer, Selection};
 use runward_event::{
-    Act, Body, Event, EventKind, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart,
+    Act, Body, EventKind, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart,
     LossReason, Mode, OutputPlace, ProcessId, RulesInForce, SecretFound, Tamper, Texts,
 };
 use runward_policy::{BlockList, Matcher, Policy};
@@ -36,6 +36,11 @@ const MOUNT_CLIMB: usize = 8;
 const HURRY: u32 = 8;
 /// How many different notes of the fence are kept.
 const NOTES_MAX: usize = 16;
+
+/// What a report says that is made before the job's end.
+const STILL_RUNS: &str = "The job still ran when this report was made; it is made again at the job's end.";
+/// Attempts to give a job another policy that are recorded each; of more, the number is.
+const POLICIES_TOLD: u64 = 64;
 
 /// What a job is, before it starts.
 #[derive(Clone, Debug)]
@@ -111,6 +116,7 @@ pub struct Job {
     start: JobStart,
     /// The process that an adopted job stands and falls with.
     root: Option<ProcessId>,
+    policies_refused: u64,
     started_boot_ns: u64,
     ticks: u32,
     /// How often the caller ticks more than usual: a job in lockdown is looked at more often, what costs more is not.
@@ -140,7 +146,7 @@ pub struct SoFar {
     /// How much of it was written when this was made; more may follow.
     pub bytes: u64,
     /// How the record would end now.
-    pub end: Event,
+    pub end: JobEnd,
     /// Whether lockdown has ended the job.
     pub killed: bool,
 }
@@ -225,6 +231,7 @@ impl Job {
             end_notes: Vec::new(),
             start,
             root: None,
+            policies_refused: 0,
             started_boot_ns,
             ticks: 0,
             hurry: if hurried { HURRY } else { 1 },
@@ -319,6 +326,10 @@ impl Job {
 
     /// Records that a process of the job tried to change what the job may do, and was refused.
     pub fn record_refused_policy(&mut self, process: ProcessId, pid: u32) -> Result<(), JobError> {
+        self.policies_refused += 1;
+        if self.policies_refused > POLICIES_TOLD {
+            return Ok(());
+        }
         // Who it is was told before.
         self.drain_sensor(BATCHES)?;
         self.recorder.record(
@@ -346,16 +357,12 @@ impl Job {
             path: EVENTS.into(),
             source,
         })?;
-        let clock = self.recorder.clock();
-        let end = self.job_end(0, None);
+        let mut end = self.job_end(0, None);
+        end.notes.insert(0, STILL_RUNS.to_owned());
         Ok(SoFar {
             bytes: self.recorder.written(),
             events,
-            end: Event {
-                seq: self.recorder.seq() + 1,
-                time: clock.now(),
-                body: Body::JobEnd(end),
-            },
+            end,
             killed: self.recorder.is_killed(),
         })
     }
@@ -570,6 +577,15 @@ impl Job {
         self.drain_files(true);
         self.note_losses()?;
         self.recorder.end_stragglers();
+        if let Some(count) = self.policies_refused.checked_sub(POLICIES_TOLD)
+            && count > 0
+        {
+            self.recorder.lose(Loss {
+                kind: EventKind::Tamper,
+                reason: LossReason::Limit,
+                count,
+            });
+        }
         let mut end = self.job_end(exit_code, signal);
         end.duration_ns = over.saturating_sub(self.started_boot_ns);
         Ok(self.recorder.finish(Body::JobEnd(end)))

@@ -256,11 +256,6 @@ impl Recorder {
         self.out.get_ref().stream_position().unwrap_or(0)
     }
 
-    /// The number of the last event.
-    pub(crate) fn seq(&self) -> u64 {
-        self.seq
-    }
-
     /// Whether lockdown has ended the job.
     pub(crate) fn is_killed(&self) -> bool {
         self.lockdown.as_ref().is_some_and(Lockdown::is_over)

@@ -24,6 +24,8 @@ const ADOPTED_MAX: usize = 1 << 16;
 const ARGS_MAX: usize = 131_072;
 const ENV_MAX: usize = 32_768;
 const CGROUP_MAX: usize = 4096;
+/// Threads of one process that are looked at for its program.
+const THREADS_MAX: usize = 64;
 /// What the kernel adds to the path of a program whose file has no name any more.
 const DELETED: &[u8] = b" (deleted)";
 
@@ -85,9 +87,7 @@ fn is_still(row: &rw_adopted, tasks: &MapHandle) -> bool {
 }
 
 fn program(row: &rw_adopted) -> Option<ProcessExec> {
-    let folder = PathBuf::from(format!("/proc/{}", row.pid));
-    // A thread of the kernel has no program, and so has what is ending.
-    let exe = fs::read_link(folder.join("exe")).ok()?;
+    let (folder, exe) = thread_with_program(row.pid)?;
     let exe = exe.as_os_str().as_bytes();
     let (exe, unlinked) = exe
         .strip_suffix(DELETED)
@@ -131,6 +131,18 @@ fn program(row: &rw_adopted) -> Option<ProcessExec> {
             .collect(),
         raw: texts.into_raw(),
     })
+}
+
+/// Where the kernel tells of the process, and its program. When its first thread has ended, others tell; threads of the
+/// kernel and what is ending have no program.
+fn thread_with_program(pid: u32) -> Option<(PathBuf, PathBuf)> {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let threads = fs::read_dir(process.join("task")).ok()?.take(THREADS_MAX);
+    let threads = threads.flatten().map(|entry| entry.path());
+    std::iter::once(process)
+        .chain(threads)
+        .find_map(|folder| Some((fs::read_link(folder.join("exe")).ok()?, folder)))
+        .map(|(exe, folder)| (folder, exe))
 }
 
 /// The beginning of a file, and whether there is more.

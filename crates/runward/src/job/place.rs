@@ -6,7 +6,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -34,6 +34,7 @@ impl Place {
             own_folder(Path::new(folder))
                 .with_context(|| format!("cannot keep the state of the job in {folder}"))?;
         }
+        sweep();
         let own = std::process::id();
         for attempt in 0..NAMES_MAX {
             let id = match attempt {
@@ -113,6 +114,23 @@ pub(crate) fn sockets() -> Vec<PathBuf> {
         .collect();
     sockets.sort();
     sockets
+}
+
+/// Removes what attendants have left that were killed. Their fences are none of this.
+fn sweep() {
+    for socket in sockets() {
+        let id = socket.file_stem().unwrap_or_default().to_string_lossy();
+        let owner = id.split('-').next().unwrap_or_default();
+        let is_refused = || {
+            let asked = UnixStream::connect(&socket);
+            asked.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        };
+        if !Path::new("/proc").join(owner).exists() && is_refused() {
+            // Another one may be at it.
+            let _ = fs::remove_dir_all(Path::new(JOBS).join(&*id));
+            let _ = fs::remove_file(&socket);
+        }
+    }
 }
 
 /// A folder that only root can change.

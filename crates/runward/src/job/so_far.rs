@@ -128,8 +128,7 @@ impl Reporter {
             let event = parse_line(text).map_err(|error| io::Error::other(error.to_string()))?;
             builder.apply(&event);
         }
-        builder.apply(&so_far.end);
-        Ok(builder.finish())
+        Ok(builder.finish_so_far(so_far.end.clone()))
     }
 }
 

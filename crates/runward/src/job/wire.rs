@@ -1,6 +1,6 @@
 //! What is said over the socket of a job: one line of JSON, one line back.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,12 +82,13 @@ pub(crate) fn line(value: &impl Serialize) -> Vec<u8> {
     line
 }
 
-/// Reads one line to the end of the stream, if it is not too long.
+/// Reads one line, of at most so many bytes. What comes after it is nobody's business: whoever hangs up on a request that it
+/// has not read makes the stream end in an error.
 pub(crate) fn read<T: for<'de> Deserialize<'de>>(from: impl Read, max: u64) -> io::Result<T> {
     let mut bytes = Vec::new();
-    from.take(max + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max {
-        return Err(io::Error::other("the answer is too long"));
+    BufReader::new(from.take(max)).read_until(b'\n', &mut bytes)?;
+    if !bytes.ends_with(b"\n") {
+        return Err(io::Error::other("the answer breaks off"));
     }
     serde_json::from_slice(&bytes).map_err(io::Error::from)
 }
