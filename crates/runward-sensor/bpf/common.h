@@ -52,6 +52,14 @@ struct {
 	__type(value, struct rw_task);
 } tasks SEC(".maps");
 
+/* Tasks that never belong to a job, whoever their parent is: the agent of a job that was adopted, and who called it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} spared SEC(".maps");
+
 /* Numbers processes and connections; the user side takes the ones up to this for the jobs that it starts. */
 #define FIRST_ID (1 << 16)
 __u64 last_id = FIRST_ID;
@@ -166,7 +174,7 @@ static __always_inline struct rw_task *adopt(struct task_struct *task)
 	struct rw_task *parent = task_place(task->real_parent);
 	struct rw_task place = {};
 
-	if (!parent)
+	if (!parent || bpf_task_storage_get(&spared, task, NULL, 0))
 		return NULL;
 	place.job = parent->job;
 	place.process = next_id();

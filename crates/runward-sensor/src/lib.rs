@@ -7,6 +7,7 @@
 //! reports, policies of a CI system or the process tree: it numbers processes and says what they did.
 
 mod abi;
+mod adopt;
 mod capabilities;
 mod clock;
 mod container;
@@ -26,6 +27,7 @@ mod load;
 mod lockdown;
 mod memory;
 pub mod netns;
+mod peer;
 mod pins;
 mod reset;
 mod sensor;
@@ -38,5 +40,6 @@ pub use error::SensorError;
 pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant, SCOPE_KNOWN};
 pub use listed::{Listed, ListedName};
 pub use lockdown::{Bans, Ended, Lockdown};
+pub use peer::Peer;
 pub use pins::{Leftover, StillRunning, leftovers, own_leftovers};
-pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions};
+pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions, StrangeSocket};

@@ -1,6 +1,6 @@
 //! `runward`: watches what a build really does.
 //!
-//! The command line: `run` records a command, `report` makes the reports again, `policy` and
+//! The command line: `run` records a command, `job` one that runs already, `report` makes the reports again, `policy` and
 //! `replay` work on egress policies, `doctor` tells what the machine allows.
 //!
 //! **Architecture invariant.** This crate is the shell around the agent: it reads arguments and the environment,
@@ -14,10 +14,13 @@ mod exit;
 mod fail_on;
 mod inherited;
 mod invoker;
+mod job;
 mod launch;
 mod outlast;
 mod output;
+mod pace;
 mod policy;
+mod prepare;
 mod probe;
 mod record;
 mod replay;
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(options) => run::run(options),
+        Command::Job(commands) => job::job(&commands.command),
         Command::Report(options) => report::report(&options),
         Command::Policy(options) => policy::policy(&options.command),
         Command::Replay(options) => replay::replay(&options),
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Upload(options) => upload::upload(&options),
         Command::Launch(options) => launch::launch(&options),
         Command::Outlast(options) => outlast::outlast(&options),
+        Command::Attend(options) => job::attend(&options),
         Command::Relay => secrets::relay(),
     }
 }

@@ -8,6 +8,7 @@
     reason = "helpers of tests fail as the tests do; clippy knows only functions marked as tests"
 )]
 
+mod adopted;
 mod bed;
 mod block_list;
 mod builds;
