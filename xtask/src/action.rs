@@ -52,10 +52,31 @@ pub(crate) fn tests(sudo: bool) -> Outcome {
     Outcome::Tests(totals, skipped)
 }
 
+/// Checks the types that its comments name.
+pub(crate) fn types() -> Outcome {
+    let tools = shell::target_dir().join("tools/typescript/node_modules");
+    if !tools.exists() {
+        return Outcome::Skipped("needs TypeScript; `scripts/setup test` brings it".into());
+    }
+    let mut tsc = Command::new("node");
+    tsc.arg(tools.join("typescript/bin/tsc"))
+        .arg("--project")
+        .arg(folder())
+        .arg("--typeRoots")
+        .arg(tools.join("@types"));
+    match shell::run(&mut tsc) {
+        Ok(()) => Outcome::Ok,
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    }
+}
+
+fn folder() -> PathBuf {
+    shell::workspace().join("integrations/github-action")
+}
+
 fn test_files() -> anyhow::Result<Vec<PathBuf>> {
-    let folder = shell::workspace().join("integrations/github-action/test");
     let mut files = Vec::new();
-    for entry in folder.read_dir()? {
+    for entry in folder().join("test").read_dir()? {
         let path = entry?.path();
         if path.to_string_lossy().ends_with(".test.js") {
             files.push(path);

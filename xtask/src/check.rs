@@ -48,6 +48,7 @@ pub(crate) fn lint() -> anyhow::Result<Report> {
                 .args(["--", "--deny", "warnings"]),
         ),
     );
+    report.add("types of the GitHub action", action::types());
     headline("dependencies");
     report.add("dependencies", dependencies());
     Ok(report)

@@ -120,9 +120,7 @@ impl Script {
 
     fn events(&self) -> Vec<Event> {
         let text = fs::read_to_string(self.path("report/events.jsonl")).unwrap();
-        text.lines()
-            .map(|line| parse_line(line).unwrap())
-            .collect()
+        text.lines().map(|line| parse_line(line).unwrap()).collect()
     }
 
     fn report(&self) -> Value {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use runward_lab::{Ran, requires, run, skip, test_name};
 
@@ -12,11 +13,19 @@ use crate::pipeline::{ALLOWED, CALL, FORBIDDEN, Pipeline, tool};
 /// How a workflow names the action: README.md, and what `runward migrate` writes.
 const ACTION: &str = "runward/runward/integrations/github-action";
 
-/// Plays a workflow of one job: our action with these inputs, then these steps.
+/// Plays a workflow of one job, as root: our action with these inputs, then these steps.
 fn play(pipeline: &Pipeline, act: &Path, inputs: &str, steps: &str) -> Ran {
+    prepare(pipeline, inputs, steps);
+    finish(pipeline, pipeline.runner(act, "project"))
+}
+
+fn prepare(pipeline: &Pipeline, inputs: &str, steps: &str) {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../integrations/github-action");
     // The runner takes all of a repository, so it gets one with nothing else in it.
-    copy(&sources, &pipeline.path("action/integrations/github-action"));
+    copy(
+        &sources,
+        &pipeline.path("action/integrations/github-action"),
+    );
     let workflow = format!(
         "on: push
 jobs:
@@ -36,8 +45,10 @@ jobs:
         report = pipeline.path("report").display(),
     );
     pipeline.write("project/.github/workflows/ci.yml", &workflow);
+}
+
+fn finish(pipeline: &Pipeline, mut command: Command) -> Ran {
     let action = pipeline.path("action");
-    let mut command = pipeline.runner(act, "project");
     command
         .args(["push", "--no-cache-server", "--container-daemon-socket=-"])
         .args(["--platform", "ubuntu-latest=-self-hosted"])
@@ -109,7 +120,9 @@ fn a_workflow_in_audit_mode_is_recorded_and_summarised() {
 fn a_workflow_in_block_mode_reaches_what_its_policy_allows() {
     let act = act!();
     let pipeline = Pipeline::new();
-    let inputs = format!("          egress-policy: block\n          allowed-endpoints: >\n            {ALLOWED}:80");
+    let inputs = format!(
+        "          egress-policy: block\n          allowed-endpoints: >\n            {ALLOWED}:80"
+    );
     let ran = play(&pipeline, &act, &inputs, &calls(ALLOWED));
     let said = &ran.stdout;
     assert!(ran.worked(), "{said}{}", ran.stderr);
@@ -123,7 +136,9 @@ fn a_forbidden_call_of_a_workflow_is_stopped_and_stands_in_the_summary() {
     let act = act!();
     let pipeline = Pipeline::new();
     // Nothing but a list: block mode is what there is unless somebody says audit.
-    let inputs = format!("          allowed-endpoints: {ALLOWED}:80\n          fail-on: outbound-call-blocked");
+    let inputs = format!(
+        "          allowed-endpoints: {ALLOWED}:80\n          fail-on: outbound-call-blocked"
+    );
     let steps = format!("{}{}", calls(ALLOWED), calls(FORBIDDEN));
     let ran = play(&pipeline, &act, &inputs, &steps);
     let said = &ran.stdout;
@@ -131,7 +146,9 @@ fn a_forbidden_call_of_a_workflow_is_stopped_and_stands_in_the_summary() {
     assert!(said.contains("got welcome from packages.example"), "{said}");
     assert!(said.contains("refused: collect.evil.example"), "{said}");
     assert_eq!(pipeline.arrived(), 0, "{said}");
-    let (_, summary) = said.split_once("Summary - ## Runward").unwrap_or_else(|| panic!("{said}"));
+    let (_, summary) = said
+        .split_once("Summary - ## Runward")
+        .unwrap_or_else(|| panic!("{said}"));
     assert!(summary.contains(FORBIDDEN), "{summary}");
     assert!(said.contains("`fail-on` names"), "{said}");
     let refused = pipeline.report()["detections"].to_string();
@@ -139,10 +156,35 @@ fn a_forbidden_call_of_a_workflow_is_stopped_and_stands_in_the_summary() {
 }
 
 #[test]
+fn a_runner_that_is_not_root_is_fenced_through_sudo() {
+    requires!(Program("sudo"), Program("setpriv"), Program("unshare"));
+    let act = act!();
+    let pipeline = Pipeline::new();
+    let inputs = format!("          allowed-endpoints: {ALLOWED}:80");
+    let steps = format!("      - run: id -u\n{}{}", calls(ALLOWED), calls(FORBIDDEN));
+    prepare(&pipeline, &inputs, &steps);
+    let ran = finish(&pipeline, pipeline.runner_with_sudo(&act, "project"));
+    let said = &ran.stdout;
+    assert!(ran.worked(), "{said}{}", ran.stderr);
+    assert!(said.contains("| 65534\n"), "{said}");
+    assert!(said.contains("Effective mode: block, proved in"), "{said}");
+    assert!(said.contains("got welcome from packages.example"), "{said}");
+    assert!(said.contains("refused: collect.evil.example"), "{said}");
+    assert_eq!(pipeline.arrived(), 0, "{said}");
+    // The last phase, which is not root either, shows what root has written.
+    let (_, summary) = said
+        .split_once("Summary - ## Runward")
+        .unwrap_or_else(|| panic!("{said}"));
+    assert!(summary.contains(FORBIDDEN), "{summary}");
+}
+
+#[test]
 fn a_workflow_in_lockdown_is_killed_and_its_next_step_does_not_run() {
     let act = act!();
     let pipeline = Pipeline::new();
-    let inputs = format!("          allowed-endpoints: {ALLOWED}:80\n          lockdown: outbound-call-blocked");
+    let inputs = format!(
+        "          allowed-endpoints: {ALLOWED}:80\n          lockdown: outbound-call-blocked"
+    );
     let marker = pipeline.path("marker");
     let steps = format!(
         "{}      - if: always()\n        run: touch {}\n",
@@ -171,6 +213,9 @@ fn a_workflow_whose_fence_cannot_be_raised_comes_to_no_step() {
     let ran = play(&pipeline, &act, inputs, &step);
     let said = &ran.stdout;
     assert!(!ran.worked(), "{said}");
-    assert!(said.contains("The job is stopped, because Runward does not watch it"), "{said}");
+    assert!(
+        said.contains("The job is stopped, because Runward does not watch it"),
+        "{said}"
+    );
     assert!(!marker.exists(), "{said}");
 }

@@ -42,20 +42,38 @@ build:
         assert!(git.worked(), "{args:?}: {}", git.stderr);
     };
     git(&["init", "--quiet"]);
-    git(&["remote", "add", "origin", "https://gitlab.example/acme/shop.git"]);
+    git(&[
+        "remote",
+        "add",
+        "origin",
+        "https://gitlab.example/acme/shop.git",
+    ]);
     git(&["add", "."]);
     let author = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
     git(&[&author[..], &["commit", "--quiet", "-m", "begin"]].concat());
     let mut command = pipeline.runner(Path::new("node"), "project");
-    command.arg(local).args(["--force-shell-executor", "build"]);
+    // It says that it is no GitLab; what a job sees on one is the opposite.
+    command.arg(local).args([
+        "--force-shell-executor",
+        "--variable",
+        "GITLAB_CI=true",
+        "build",
+    ]);
     run(&mut command, LIMIT).unwrap()
 }
 
 /// Ends a test where no pipeline can be played.
 macro_rules! local {
     () => {{
-        requires!(Root, Netns, Program("node"), Program("git"), Program("rsync"), Program("bash"));
-        match tool("gitlab/node_modules/gitlab-ci-local/src/index.js") {
+        requires!(
+            Root,
+            Netns,
+            Program("node"),
+            Program("git"),
+            Program("rsync"),
+            Program("bash")
+        );
+        match tool("gitlab-ci-local/node_modules/gitlab-ci-local/src/index.js") {
             Some(local) => local,
             None => return skip(test_name!(), "needs gitlab-ci-local: scripts/setup test"),
         }
@@ -64,7 +82,10 @@ macro_rules! local {
 
 /// A job that calls these hosts.
 fn calls(variables: &str, hosts: &[&str]) -> String {
-    let calls: String = hosts.iter().map(|host| format!("    - call {host}\n")).collect();
+    let calls: String = hosts
+        .iter()
+        .map(|host| format!("    - call {host}\n"))
+        .collect();
     format!("{variables}  script:\n    - !reference [.calls, script]\n{calls}")
 }
 
@@ -91,7 +112,9 @@ fn a_pipeline_takes_its_policy_from_the_template_and_a_forbidden_call_is_stopped
     assert_eq!(report["job"]["job"], "build");
     assert!(report["detections"].to_string().contains(FORBIDDEN));
     // In after_script, when the record is complete.
-    let (_, after) = said.split_once("Running after script").unwrap_or_else(|| panic!("{said}"));
+    let (_, after) = said
+        .split_once("Running after script")
+        .unwrap_or_else(|| panic!("{said}"));
     assert!(after.contains("outbound-call-blocked"), "{after}");
     assert!(!after.contains("breaks off"), "{after}");
 }
@@ -104,7 +127,12 @@ fn a_job_says_its_own_policy_in_variables_and_fails_by_what_is_found() {
         "  variables:\n    RUNWARD_ALLOWED_ENDPOINTS: {ALLOWED}:80\n    RUNWARD_FAIL_ON: outbound-call-blocked\n"
     );
     let job = calls(&variables, &[ALLOWED, FORBIDDEN]);
-    let ran = play(&pipeline, &local, "      allowed-endpoints: other.example", &job);
+    let ran = play(
+        &pipeline,
+        &local,
+        "      allowed-endpoints: other.example",
+        &job,
+    );
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert!(!ran.worked(), "{said}");
     assert!(said.contains("FAIL 86"), "{said}");
@@ -131,7 +159,8 @@ fn a_job_in_lockdown_is_killed_and_after_script_says_why() {
     let local = local!();
     let pipeline = Pipeline::new();
     let marker = pipeline.path("marker");
-    let inputs = format!("      allowed-endpoints: {ALLOWED}:80\n      lockdown: outbound-call-blocked");
+    let inputs =
+        format!("      allowed-endpoints: {ALLOWED}:80\n      lockdown: outbound-call-blocked");
     let job = calls("", &[FORBIDDEN]) + &format!("    - touch {}\n", marker.display());
     let ran = play(&pipeline, &local, &inputs, &job);
     let said = format!("{}{}", ran.stdout, ran.stderr);
@@ -148,7 +177,12 @@ fn a_job_whose_fence_cannot_be_raised_comes_to_no_line_of_its_script() {
     let pipeline = Pipeline::new();
     let marker = pipeline.path("marker");
     let job = format!("  script:\n    - touch {}\n", marker.display());
-    let ran = play(&pipeline, &local, "      allowed-endpoints: 'https://no endpoint/'", &job);
+    let ran = play(
+        &pipeline,
+        &local,
+        "      allowed-endpoints: 'https://no endpoint/'",
+        &job,
+    );
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert!(said.contains("FAIL 125"), "{said}");
     assert!(!marker.exists(), "{said}");

@@ -2,13 +2,14 @@
 //! root can change it, and the runners themselves, which `scripts/setup test` installs below the target folder.
 
 use std::cell::OnceCell;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use runward_lab::{Answer, Dns, Lab, Site, Tcp};
+use runward_lab::{Dns, Lab, Site, Tcp};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,6 +30,12 @@ pub(crate) const CALL: &str = r#"call() {
   fi 2>/dev/null
 }"#;
 
+/// `nobody`, as Debian numbers it.
+const NOBODY: &str = "65534:65534";
+/// `$1` is the list of who may call sudo; what follows is run.
+const AS_NOBODY: &str = r#"mount --bind "$1" /etc/sudoers && shift &&
+exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@""#;
+
 pub(crate) struct Pipeline {
     pub(crate) lab: Lab,
     pub(crate) folder: TempDir,
@@ -45,7 +52,7 @@ impl Pipeline {
         let site = Site::new();
         site.page("/", "text/plain", "welcome");
         let allowed = lab.tcp((lab.v4(80), 80).into(), &site).unwrap();
-        let forbidden = lab.tcp((lab.v4(66), 80).into(), Answer::Silent).unwrap();
+        let forbidden = lab.tcp((lab.v4(66), 80).into(), &site).unwrap();
         let dns = lab.dns((lab.v4(53), 53).into()).unwrap();
         dns.address(ALLOWED, 300, &[lab.v4(80).into()]).unwrap();
         dns.address(FORBIDDEN, 300, &[lab.v4(66).into()]).unwrap();
@@ -81,7 +88,35 @@ impl Pipeline {
 
     /// A runner in the lab, in a folder of the pipeline, with a home and caches of its own and nothing of this machine's CI.
     pub(crate) fn runner(&self, program: &Path, folder: &str) -> Command {
-        let mut command = self.lab.command(program);
+        self.prepared(self.lab.command(program), folder)
+    }
+
+    /// The same as a user who may call sudo without a password, as on the runners of GitHub. Which users may is not
+    /// changed on this machine: the list is in a mount namespace of the runner's own.
+    pub(crate) fn runner_with_sudo(&self, program: &Path, folder: &str) -> Command {
+        self.write(
+            "sudoers",
+            "root ALL=(ALL:ALL) ALL\nnobody ALL=(ALL:ALL) NOPASSWD: ALL\n",
+        );
+        let mode = |name: &str, mode| {
+            fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
+        };
+        mode("sudoers", 0o440);
+        mode("", 0o755);
+        let mut command = self.prepared(self.lab.command("unshare"), folder);
+        for name in ["home", folder] {
+            let mut chown = Command::new("chown");
+            chown.args(["-R", NOBODY]).arg(self.path(name));
+            assert!(chown.status().unwrap().success());
+        }
+        command
+            .args(["--mount", "--", "sh", "-c", AS_NOBODY, "sh"])
+            .arg(self.path("sudoers"))
+            .arg(program);
+        command
+    }
+
+    fn prepared(&self, mut command: Command, folder: &str) -> Command {
         command
             .current_dir(self.path(folder))
             .env("NO_COLOR", "1")
@@ -120,9 +155,10 @@ impl Pipeline {
 
 /// Where `scripts/setup test` puts tools that no package of the system brings.
 pub(crate) fn tool(path: &str) -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
-    let place = target.join("tools").join(path);
-    place.exists().then_some(place)
+    // Between the target folder and this one may be another, named after what was compiled for.
+    let folders = Path::new(env!("CARGO_TARGET_TMPDIR")).ancestors().take(3);
+    let mut places = folders.map(|folder| folder.join("tools").join(path));
+    places.find(|place| place.exists())
 }
 
 /// Waits for what a runner leaves to others to do.
