@@ -1,13 +1,12 @@
-import { readInputs } from "./inputs.js";
 import { play } from "./phase.js";
-import { effectiveMode, start } from "./start.js";
+import { inForce, start } from "./start.js";
 
 await play(async (runner) => {
   // An action that is used by its path (`./…`) has no phase before the job: it starts where it stands.
-  const mode = runner.state("started") === "" ? await start(runner) : await still(runner);
+  const { mode, report } = runner.state("started") === "" ? await start(runner) : await still(runner);
   if (runner.failed) return;
   runner.output("effective-mode", mode);
-  runner.output("report", readInputs(runner.env).report);
+  runner.output("report", report);
 });
 
 /**
@@ -16,8 +15,8 @@ await play(async (runner) => {
  */
 async function still(runner) {
   const begun = runner.state("mode") || "none";
-  const mode = begun === "none" ? begun : await effectiveMode(runner.state("program"));
-  if (mode === begun) runner.say(`Runward's effective mode in this job: ${mode}.`);
-  else runner.fail(`This job began in ${begun} mode, and the effective mode is ${mode} now: somebody has ended Runward.`);
-  return mode;
+  const now = begun === "none" ? { mode: begun, report: "" } : await inForce(runner.state("program"));
+  if (now.mode === begun) runner.say(`Runward's effective mode in this job: ${begun}.`);
+  else runner.fail(`This job began in ${begun} mode, and the effective mode is ${now.mode} now: somebody has ended Runward.`);
+  return now;
 }

@@ -46,7 +46,7 @@ const VARIABLES = [
 const ALWAYS_FAIL = [ChecksumError, InputError, PlaceError];
 
 /**
- * Starts to watch the job. Answers the mode in force.
+ * Starts to watch the job. Answers the mode in force, and where the report is.
  * @param {import("./runner.js").Runner} runner
  * @param {{ release?: import("./program.js").Release, place?: string, root?: number }} [options]
  */
@@ -65,7 +65,7 @@ export async function start(runner, { release = released(), place, root = proces
     } else {
       runner.warn(`This job is NOT watched (effective mode: none): ${sentence}`);
     }
-    return "none";
+    return { mode: "none", report: "" };
   }
 }
 
@@ -81,7 +81,6 @@ async function begin(runner, inputs, { release, place, root }) {
   const policyFile = await policy(runner, inputs);
   const path = await program(inputs, release, { place });
   runner.keep("program", path);
-  runner.keep("report", inputs.report);
 
   /** @type {Record<string, string>} */
   const env = {};
@@ -109,20 +108,21 @@ async function begin(runner, inputs, { release, place, root }) {
   }
   if (ended.code !== 0) throw new Error(why("runward job start failed", ended));
   tell(runner, ended.err);
-  const mode = await effectiveMode(path, root);
+  const { mode, report } = await inForce(path, root);
   if (mode === "none" || (inputs.egressPolicy === "block" && mode !== "block")) {
     const asked = inputs.egressPolicy ?? "the policy's mode";
     throw new Error(`${asked} was asked for, and the effective mode is ${mode}`);
   }
   const seconds = (Date.now() - begun) / 1000;
   runner.keep("mode", mode);
+  runner.keep("report", report);
   runner.keep("started", "yes");
   runner.keep("enforces", inputs.enforces || mode === "block" ? "yes" : "");
   runner.say(`Runward watches this job. Effective mode: ${mode}, proved in ${seconds.toFixed(2)} s.`);
   if (inputs.sends && inputs.apiKey === "") {
     runner.say("No api-key: the record is sent at the job's end, if the job may have a token of its own (id-token: write).");
   }
-  return mode;
+  return { mode, report };
 }
 
 /**
@@ -154,18 +154,18 @@ async function policy(runner, inputs) {
 }
 
 /**
- * The mode that is in force for this process, by the word of who holds the job; `none` when nobody does.
+ * What is in force for this process, by the word of who holds the job: the mode, `none` when nobody does, and the folder
+ * that the report is really in, which is another one where that was taken.
  * @param {string} path
  * @param {number} [root] The process that the job stands and falls with.
- * @returns {Promise<string>}
+ * @returns {Promise<{ mode: string, report: string }>}
  */
-export async function effectiveMode(path, root) {
+export async function inForce(path, root) {
   // Answered to those in the job only, so this also says that we are in it.
   const ended = await run(path, ["job", "status", "--json"]);
-  if (ended.code !== 0) return "none";
-  /** @type {{ root: number, mode: string }[]} */
-  const jobs = JSON.parse(ended.out);
-  return jobs.find((job) => root === undefined || job.root === root)?.mode ?? "none";
+  /** @type {{ root: number, mode: string, report: string }[]} */
+  const jobs = ended.code === 0 ? JSON.parse(ended.out) : [];
+  return jobs.find((job) => root === undefined || job.root === root) ?? { mode: "none", report: "" };
 }
 
 /**

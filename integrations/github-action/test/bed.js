@@ -61,7 +61,7 @@ export class Bed {
    */
   keeper({ mode = "block", code = 0, out = "", err = "", name = "keeper" } = {}) {
     const path = this.path(name);
-    const status = JSON.stringify([{ root: process.pid, mode }]);
+    const status = JSON.stringify([{ root: process.pid, mode, report: this.path("report") }]);
     writeFileSync(
       path,
       `#!/bin/sh

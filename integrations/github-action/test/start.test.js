@@ -32,7 +32,7 @@ const inEffect = (name) => JSON.stringify({ policy: { id: 1, name, version: 1, m
 test("the job's other phases learn the mode, and the program is given what the step says", { skip }, async (t) => {
   const bed = new Bed(t);
   const runner = bed.runner({ binary: bed.keeper({ err: "runward: job 1 is watched\n" }), "allowed-endpoints": "a.example:443 b.example", lockdown: "high" });
-  assert.equal(await begin(bed, runner), "block");
+  assert.deepEqual(await begin(bed, runner), { mode: "block", report: bed.path("report") });
   assert.deepEqual(bed.text("arguments").split("\n"), [
     "job",
     "start",
@@ -44,8 +44,8 @@ test("the job's other phases learn the mode, and the program is given what the s
     "--lockdown=high",
     "",
   ]);
-  const { STATE_mode, STATE_started } = bed.states();
-  assert.deepEqual([STATE_mode, STATE_started, runner.failed], ["block", "yes", false]);
+  const { STATE_mode, STATE_started, STATE_report } = bed.states();
+  assert.deepEqual([STATE_mode, STATE_started, STATE_report], ["block", "yes", bed.path("report")]);
   assert.match(bed.said(), /Effective mode: block, proved in \d+\.\d\d s/);
 });
 
@@ -73,7 +73,7 @@ for (const [what, inputs, keeper, failed, said] of [
   test(what, { skip }, async (t) => {
     const bed = new Bed(t);
     const runner = bed.runner({ binary: bed.keeper(keeper), ...inputs });
-    const mode = await begin(bed, runner);
+    const { mode } = await begin(bed, runner);
     assert.deepEqual([runner.failed, mode], [failed, "none"]);
     assert.match(bed.said(), said);
     assert.notEqual(bed.states().STATE_started, "yes");

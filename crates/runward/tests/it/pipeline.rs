@@ -24,7 +24,8 @@ pub(crate) const FORBIDDEN: &str = "collect.evil.example";
 pub(crate) const CALL: &str = r#"call() {
   if exec 3<>"/dev/tcp/$1/80"; then
     printf 'GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" >&3
-    echo "got $(tail -n 1 <&3) from $1"
+    IFS= read -r -d '' page <&3 || :
+    echo "got ${page##*$'\n'} from $1"
   else
     echo "refused: $1"
   fi 2>/dev/null
