@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use runward_detect::{Observer, Selection};
 use runward_event::{
-    Act, Body, EventKind, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart,
-    LossReason, Mode, OutputPlace, ProcessId, RulesInForce, SecretFound, Tamper, Texts,
+    Act, Body, EventKind, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, LossReason,
+    Mode, OutputPlace, ProcessId, RulesInForce, SecretFound, Tamper, Texts,
 };
 use runward_policy::{BlockList, Matcher, Policy};
 use runward_report::Report;
@@ -38,7 +38,8 @@ const HURRY: u32 = 8;
 const NOTES_MAX: usize = 16;
 
 /// What a report says that is made before the job's end.
-const STILL_RUNS: &str = "The job still ran when this report was made; it is made again at the job's end.";
+const STILL_RUNS: &str =
+    "The job still ran when this report was made; it is made again at the job's end.";
 /// Attempts to give a job another policy that are recorded each; of more, the number is.
 const POLICIES_TOLD: u64 = 64;
 

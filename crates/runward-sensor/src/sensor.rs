@@ -14,8 +14,11 @@ use runward_event::{
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::SensorError;
+use crate::abi::{
+    self, rw_adopted, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_strange_socket,
+    rw_task,
+};
 use crate::adopt;
-use crate::abi::{self, rw_adopted, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_strange_socket, rw_task};
 use crate::capabilities;
 use crate::clock::Clock;
 use crate::decode::{Decoder, MountCall, Record, SensorEvent};

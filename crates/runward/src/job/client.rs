@@ -121,9 +121,9 @@ fn mine() -> Result<PathBuf> {
         .filter(|socket| matches!(ask(socket, &Request::Status {}), Ok(Answer::Status(_))));
     match (mine.next(), mine.next()) {
         (Some(socket), None) => Ok(socket),
-        (None, _) => bail!(
-            "this is called from no job that is watched: `sudo runward job start` begins one"
-        ),
+        (None, _) => {
+            bail!("this is called from no job that is watched: `sudo runward job start` begins one")
+        }
         (Some(_), Some(_)) => {
             bail!("more than one job is watched: name one with --job (see `runward job status`)")
         }

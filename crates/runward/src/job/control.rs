@@ -120,7 +120,9 @@ impl Client {
         loop {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return Heard::End,
-                Ok(read) => self.said.extend_from_slice(bytes.get(..read).unwrap_or(&[])),
+                Ok(read) => self
+                    .said
+                    .extend_from_slice(bytes.get(..read).unwrap_or(&[])),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Heard::Part,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Heard::End,

@@ -32,7 +32,9 @@ pub(crate) enum Answer {
     /// Who asks has no business with this job.
     NotYours,
     /// The job has begun, and its policy was taken.
-    Taken { job: String },
+    Taken {
+        job: String,
+    },
     /// Another one asked for the same just now.
     Busy,
     /// The request is none.
@@ -47,7 +49,9 @@ pub(crate) enum Answer {
         summary: String,
     },
     /// The reports could not be made.
-    Failed { why: String },
+    Failed {
+        why: String,
+    },
     Status(Status),
 }
 

@@ -120,9 +120,7 @@ impl Script {
 
     fn events(&self) -> Vec<Event> {
         let text = fs::read_to_string(self.path("report/events.jsonl")).unwrap();
-        text.lines()
-            .map(|line| parse_line(line).unwrap())
-            .collect()
+        text.lines().map(|line| parse_line(line).unwrap()).collect()
     }
 
     fn report(&self) -> Value {
@@ -458,8 +456,10 @@ fn the_root_of_a_job_is_the_worker_of_the_runner() {
         "
 cp \"$(command -v sh)\" $W/Runner.Listener
 cp \"$(command -v sh)\" $W/Runner.Worker
+cp \"$(command -v sh)\" $W/sudo
+echo 'env -i PATH=\"$PATH\" $R job start --report $W/report; exit' >$W/become
 cat >$W/worker <<'STEPS'
-sh -c '$R job start --report $W/report; echo start $?; exit'
+GITHUB_ACTIONS=true GITHUB_REPOSITORY=acme/app sh -c '$W/sudo $W/become; echo start $?; exit'
 sh -c 'true in-a-later-step; /bin/true later; exit'
 echo worker $$
 sh -c '$R job end --quiet; echo end $?; exit'
@@ -472,6 +472,11 @@ $W/Runner.Listener -c '$W/Runner.Worker $W/worker; true'
     let said = job.said();
     let root = job.report()["processes"][0]["pid"].to_string();
     assert!(said.contains(&format!("worker {root}")), "{root}: {said}");
+    let identity = &job.report()["identity"];
+    assert_eq!(
+        identity["project"], "acme/app",
+        "sudo keeps nothing of it: {identity}"
+    );
     let events = job.events();
     let ran = |word: &str| {
         events.iter().any(|event| match &event.body {
