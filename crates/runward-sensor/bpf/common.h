@@ -24,6 +24,8 @@ const volatile bool fence = false;
 const volatile bool lockdown = false;
 /* Trampolines refuse there what a lockdown bans. If not, whoever does it is killed. */
 const volatile bool lockdown_refuses = false;
+/* A job may begin with processes that run already. */
+const volatile bool adopts = false;
 /* There is a block list. Without, nothing of listed.h is ever run. */
 const volatile bool listing = false;
 /* A daemon that looks up names for all C libraries runs here; they ask for it all the time, also where there is none. */

@@ -325,6 +325,7 @@ fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError>
         mem::offset_of!(rodata, lockdown_refuses),
         &[u8::from(setup.lockdown == Some(true))],
     )?;
+    set(mem::offset_of!(rodata, adopts), &[u8::from(setup.adopts)])?;
     set(
         mem::offset_of!(rodata, listing),
         &[u8::from(setup.listed > 0)],

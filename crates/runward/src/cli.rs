@@ -134,7 +134,7 @@ pub(crate) struct JobCommands {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobCommand {
-    Start(JobStartOptions),
+    Start(Box<JobStartOptions>),
     End(JobEndOptions),
     Status(JobStatusOptions),
 }

@@ -31,6 +31,7 @@ pub(crate) struct Plan {
     upload: Option<Upload>,
     folder: ReportFolder,
     identity: JobIdentity,
+    context: JobContext,
     notes: Vec<String>,
 }
 
@@ -55,8 +56,12 @@ pub(crate) struct Ready {
 }
 
 impl Plan {
-    /// Reads what the options name, and opens the folder of the report.
-    pub(crate) fn of(options: &WatchOptions, invoker: Option<&Invoker>) -> Result<Plan> {
+    /// Reads what the options name, and opens the folder of the report. `variable` is the job's environment.
+    pub(crate) fn of(
+        options: &WatchOptions,
+        invoker: Option<&Invoker>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Plan> {
         let rules = options.rules.as_deref().map(rules::of_job).transpose()?;
         let abouts = rules.as_ref().map_or(&[][..], Observer::abouts);
         let fail_on = fail_on::parse("--fail-on", &options.fail_on, abouts)?;
@@ -83,7 +88,9 @@ impl Plan {
         check_machine()?;
         let owner = invoker.map(|invoker| (invoker.uid, invoker.gid));
         let folder = ReportFolder::create(&options.report, owner)?;
+        let identity = runward_ci::identify(variable);
         Ok(Plan {
+            context: context(&identity, &workspace, variable),
             cwd,
             workspace,
             homes: invoker
@@ -101,7 +108,7 @@ impl Plan {
             block_list_optional: options.block_list.is_empty(),
             upload,
             folder,
-            identity: runward_ci::identify(&variable),
+            identity,
             notes,
         })
     }
@@ -151,7 +158,7 @@ impl Plan {
             .flatten();
         let mut job = Job::prepare(
             JobOptions {
-                context: context(&self.identity, &self.workspace),
+                context: self.context,
                 identity: self.identity,
                 args,
                 cwd,
@@ -189,14 +196,19 @@ impl Plan {
     }
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable of this process.
+pub(crate) fn own_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
 /// What the job was made with, by its variables and by the files that lie there before it starts.
-fn context(identity: &JobIdentity, workspace: &Path) -> JobContext {
+fn context(
+    identity: &JobIdentity,
+    workspace: &Path,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> JobContext {
     let event = variable("GITHUB_EVENT_PATH").map(PathBuf::from);
-    let known = runward_ci::context(identity, &variable);
+    let known = runward_ci::context(identity, variable);
     read_context(known, identity, workspace, event.as_deref())
 }
 

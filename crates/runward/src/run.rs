@@ -15,7 +15,7 @@ use crate::cli::RunOptions;
 use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::pace::Pace;
-use crate::prepare::{First, Plan, Ready};
+use crate::prepare::{First, Plan, Ready, own_variable};
 use crate::report::{deliver, tell_upload};
 use crate::secrets::Secrets;
 use crate::{exit, fail_on, launch, outlast, output};
@@ -98,7 +98,7 @@ fn prepare(options: &RunOptions) -> Result<Prepared> {
     if let Some(confinement) = confinement(options) {
         confine::prepare(confinement, invoker.as_mut())?;
     }
-    let mut plan = Plan::of(&options.watch, invoker.as_ref())?;
+    let mut plan = Plan::of(&options.watch, invoker.as_ref(), &own_variable)?;
     let secrets = Secrets::prepare(options, plan.identity(), plan.owner())?;
     plan.note(secrets.notes());
     let args = options.command.iter();

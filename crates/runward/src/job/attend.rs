@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use runward_agent::{Finished, Following, Job, JobError, Outputs, ReportFolder};
@@ -29,7 +30,7 @@ use super::wire::{Answer, Begun, Request, Status, line};
 use crate::cli::AttendOptions;
 use crate::invoker::Invoker;
 use crate::pace::Pace;
-use crate::prepare::{First, Plan, Ready};
+use crate::prepare::{First, Plan, Ready, own_variable};
 use crate::report::{deliver, tell_upload};
 use crate::{exit, launch, outlast, output, rules};
 
@@ -38,6 +39,11 @@ const ADOPTED: &str = "The job ran before it was watched. Of processes from befo
 const NO_OUTPUT: &str = "The output is not searched for secrets: it does not pass through Runward, because the job was started by somebody else.";
 /// The command that the proof is made in place of.
 const NOTHING: &str = "true";
+
+/// Between two reports that somebody asks for: a job that asks for them again and again costs no more than this.
+const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
+/// Between two looks whether a report is written.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// `runward __attend`.
 pub(crate) fn attend(options: &AttendOptions) -> ExitCode {
@@ -63,6 +69,8 @@ struct Attendant {
     following: Option<Following>,
     page: Option<String>,
     hurried: bool,
+    /// When reports were made last because somebody asked for them.
+    reported: Option<Instant>,
     signals: SignalsInfo,
 }
 
@@ -79,7 +87,9 @@ fn begin(options: &AttendOptions) -> Result<Attendant> {
     watch.report = std::path::absolute(&watch.report).context("cannot tell the current folder")?;
     let rules = watch.rules.as_deref().map(rules::text).transpose()?;
     let invoker = Invoker::find()?;
-    let mut plan = Plan::of(&watch, invoker.as_ref())?;
+    let script = root::environment(options.starter);
+    let variable = |name: &str| own_variable(name).or_else(|| script.get(name).cloned());
+    let mut plan = Plan::of(&watch, invoker.as_ref(), &variable)?;
     plan.note(&[ADOPTED.to_owned(), NO_OUTPUT.to_owned()]);
     let place = Place::create()?;
     let control = Control::new(place.listen()?);
@@ -132,6 +142,7 @@ fn begin(options: &AttendOptions) -> Result<Attendant> {
         following,
         page,
         hurried: !options.start.watch.lockdown.is_empty(),
+        reported: None,
         signals,
     })
 }
@@ -218,7 +229,7 @@ impl Attendant {
         outlast::leave_behind();
         while !reporter.claim() {
             // A report of the job as it was is on its way; the last one is written last.
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(BREATH);
         }
         let ended = match finished {
             Ok(finished) => {
@@ -297,7 +308,10 @@ impl Attendant {
             },
             Request::Status {} => answer(&stream, &Answer::Status(self.status.clone())),
             Request::End { width, color } => {
-                if !self.reporter.claim() {
+                let last = self.reported.replace(Instant::now());
+                let is_soon = last.is_some_and(|last| last.elapsed() < BETWEEN_REPORTS);
+                if is_soon || !self.reporter.claim() {
+                    self.reported = last;
                     answer(&stream, &Answer::Busy);
                     return Ok(());
                 }

@@ -1,6 +1,8 @@
 //! The process that a job stands and falls with: found by ancestry, never by a name that anybody on the machine may take.
 
-use std::fs;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,6 +14,8 @@ const WORKER: &str = "Runner.Worker";
 const PASSERS: [&str; 5] = ["sudo", "doas", "su", "runuser", "setpriv"];
 /// How far up is looked.
 const CLIMB: usize = 256;
+/// Bytes of an environment that are read.
+const ENVIRONMENT_MAX: u64 = 1 << 20;
 /// The machine's, or the container's, first process.
 const INIT: u32 = 1;
 
@@ -53,6 +57,27 @@ pub(crate) fn find(caller: u32, wanted: Option<u32>) -> Result<Root> {
     })
 }
 
+/// The environment of the script that calls: sudo keeps the CI's variables from its own child. What is there is the job's
+/// word, as its environment always is.
+pub(crate) fn environment(caller: u32) -> HashMap<String, String> {
+    let script = script(&ancestors(caller)).map(|ancestor| ancestor.pid);
+    let mut bytes = Vec::new();
+    let read = script.and_then(|pid| {
+        let file = File::open(format!("/proc/{pid}/environ")).ok()?;
+        file.take(ENVIRONMENT_MAX).read_to_end(&mut bytes).ok()
+    });
+    if read.is_none() {
+        return HashMap::new();
+    }
+    let variables = bytes.split(|byte| *byte == 0);
+    variables
+        .filter_map(|variable| {
+            let (name, value) = str::from_utf8(variable).ok()?.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
 /// `above`: the caller's ancestors, nearest first. `is_root`: root asks, and nobody behind sudo.
 fn choose(above: &[Ancestor], wanted: Option<u32>, is_root: bool) -> Result<u32> {
     let pid = match wanted {
@@ -66,7 +91,8 @@ fn choose(above: &[Ancestor], wanted: Option<u32>, is_root: bool) -> Result<u32>
         );
     }
     let is_above = above.iter().any(|ancestor| ancestor.pid == pid);
-    if !is_above && !(is_root && wanted.is_some()) {
+    let is_named_by_root = is_root && wanted.is_some();
+    if !is_above && !is_named_by_root {
         bail!(
             "process {pid} has not started this one, so this is not of its job: only root may name such a process, and not through sudo"
         );
@@ -78,12 +104,15 @@ fn choose(above: &[Ancestor], wanted: Option<u32>, is_root: bool) -> Result<u32>
 /// ancestor that does not merely pass on.
 fn by_ancestry(above: &[Ancestor]) -> Option<u32> {
     let worker = above.iter().rev().find(|ancestor| ancestor.name == WORKER);
-    let script = || {
-        above
-            .iter()
-            .find(|ancestor| !PASSERS.contains(&ancestor.name.as_str()))
-    };
-    worker.or_else(script).map(|ancestor| ancestor.pid)
+    worker
+        .or_else(|| script(above))
+        .map(|ancestor| ancestor.pid)
+}
+
+fn script(above: &[Ancestor]) -> Option<&Ancestor> {
+    above
+        .iter()
+        .find(|ancestor| !PASSERS.contains(&ancestor.name.as_str()))
 }
 
 fn ancestors(pid: u32) -> Vec<Ancestor> {
@@ -176,14 +205,13 @@ mod tests {
 
     #[test]
     fn a_name_may_hold_anything() {
-        let table: [(&[u8], Option<(&str, u32)>); 5] = [
-            (b"7 (sh) S 5 7 7", Some(("sh", 5))),
+        for (stat, want) in [
+            (&b"7 (sh) S 5 7 7"[..], Some(("sh", 5))),
             (b"7 (a) R 1 (b) S 5 7 7", Some(("a) R 1 (b", 5))),
             (b"7 (sh) S", None),
             (b"7 )sh( S 5", None),
             (b"", None),
-        ];
-        for (stat, want) in table {
+        ] {
             let want = want.map(|(name, parent)| (name.to_owned(), parent));
             assert_eq!(parse_stat(stat), want);
         }

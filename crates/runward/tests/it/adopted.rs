@@ -456,8 +456,10 @@ fn the_root_of_a_job_is_the_worker_of_the_runner() {
         "
 cp \"$(command -v sh)\" $W/Runner.Listener
 cp \"$(command -v sh)\" $W/Runner.Worker
+cp \"$(command -v sh)\" $W/sudo
+echo 'env -i PATH=\"$PATH\" $R job start --report $W/report; exit' >$W/become
 cat >$W/worker <<'STEPS'
-sh -c '$R job start --report $W/report; echo start $?; exit'
+GITHUB_ACTIONS=true GITHUB_REPOSITORY=acme/app sh -c '$W/sudo $W/become; echo start $?; exit'
 sh -c 'true in-a-later-step; /bin/true later; exit'
 echo worker $$
 sh -c '$R job end --quiet; echo end $?; exit'
@@ -471,6 +473,15 @@ $W/Runner.Listener -c '$W/Runner.Worker $W/worker; true'
     let root = job.report()["processes"][0]["pid"].to_string();
     assert!(said.contains(&format!("worker {root}")), "{root}: {said}");
     let events = job.events();
+    let project = events.iter().find_map(|event| match &event.body {
+        Body::JobStart(start) => start.identity.project.clone(),
+        _ => None,
+    });
+    assert_eq!(
+        project.as_deref(),
+        Some("acme/app"),
+        "sudo keeps none of it"
+    );
     let ran = |word: &str| {
         events.iter().any(|event| match &event.body {
             Body::ProcessExec(exec) => exec.args.iter().any(|arg| arg == word),
