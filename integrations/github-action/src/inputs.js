@@ -224,8 +224,6 @@ export function startArguments(inputs, { workspace, policyFile, root }) {
   for (const [name, value] of values) {
     if (value) options.push(`--${name}=${value}`);
   }
-  if (inputs.disableSudoAndContainers) options.push("--disable-sudo-and-containers");
-  else if (inputs.disableSudo) options.push("--disable-sudo");
-  if (inputs.disableFileMonitoring) options.push("--disable-file-monitoring");
+  if (inputs.disableFileMonitoring) options.push("--no-diff");
   return options;
 }

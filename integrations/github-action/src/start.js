@@ -3,6 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { checkConfinement, confining, proveConfinement } from "./confine.js";
 import { InputError, readInputs, startArguments } from "./inputs.js";
 import { PlaceError } from "./place.js";
 import { asRoot, run, why } from "./privilege.js";
@@ -78,6 +79,7 @@ async function begin(runner, inputs, { release, place, root }) {
   if (process.platform !== "linux" || process.arch !== "x64") {
     throw new Error(`Runward runs on Linux on x86-64, and this is ${process.platform} on ${process.arch}`);
   }
+  checkConfinement(inputs, runner.env);
   const policyFile = await policy(runner, inputs);
   const path = await program(inputs, release, { place });
   runner.keep("program", path);
@@ -93,6 +95,7 @@ async function begin(runner, inputs, { release, place, root }) {
   const workspace = runner.env["GITHUB_WORKSPACE"] || process.cwd();
   const words = [
     ...asRoot(Object.keys(env)),
+    ...confining(inputs),
     // Ends it where we can't: it runs as root, and we may not.
     ...["timeout", "-s", "TERM", "-k", "2", String(inputs.startLimit)],
     path,
@@ -114,11 +117,15 @@ async function begin(runner, inputs, { release, place, root }) {
     throw new Error(`${asked} was asked for, and the effective mode is ${mode}`);
   }
   const seconds = (Date.now() - begun) / 1000;
+  await proveConfinement(inputs);
   runner.keep("mode", mode);
   runner.keep("report", report);
   runner.keep("started", "yes");
   runner.keep("enforces", inputs.enforces || mode === "block" ? "yes" : "");
   runner.say(`Runward watches this job. Effective mode: ${mode}, proved in ${seconds.toFixed(2)} s.`);
+  if (inputs.disableFileMonitoring) {
+    runner.say("disable-file-monitoring: which files change is still recorded, what changes in them is not.");
+  }
   if (inputs.sends && inputs.apiKey === "") {
     runner.say("No api-key: the record is sent at the job's end, if the job may have a token of its own (id-token: write).");
   }

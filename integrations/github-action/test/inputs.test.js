@@ -45,13 +45,8 @@ for (const [what, inputs, expected] of [
     { lockdown: "high", "fail-on": "any" },
     [report, "--egress-policy=block", "--lockdown=high", "--fail-on=any"],
   ],
-  ["no sudo", { "disable-sudo": "True" }, [report, "--egress-policy=block", "--disable-sudo"]],
-  [
-    "no containers is more than no sudo",
-    { "disable-sudo": "true", "disable-sudo-and-containers": "true" },
-    [report, "--egress-policy=block", "--disable-sudo-and-containers"],
-  ],
-  ["no files", { "disable-file-monitoring": "true" }, [report, "--egress-policy=block", "--disable-file-monitoring"]],
+  ["sudo is not the program's business", { "disable-sudo-and-containers": "True" }, [report, "--egress-policy=block"]],
+  ["nothing of what is in files", { "disable-file-monitoring": "true" }, [report, "--egress-policy=block", "--no-diff"]],
   ["no server without a key", { server: "https://s.example" }, [report, "--egress-policy=block"]],
   [
     "a server with a key, which is no argument",

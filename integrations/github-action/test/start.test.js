@@ -66,6 +66,7 @@ for (const [what, inputs, keeper, failed, said] of [
   ["audit with fail-on fails it", { "egress-policy": "audit", "fail-on": "high" }, { code: 125 }, true, /::error/],
   ["audit with lockdown fails it", { "egress-policy": "audit", lockdown: "high" }, { code: 125 }, true, /::error/],
   ["audit without sudo fails it", { "egress-policy": "audit", "disable-sudo": "true" }, { code: 125 }, true, /::error/],
+  ["what can't be kept from a runner that is root fails it", { "disable-sudo-and-containers": "true" }, {}, true, /runner is root/],
   ["block that became audit fails it", {}, { mode: "audit" }, true, /block was asked for, and the effective mode is audit/],
   ["a job that nobody holds fails it", {}, { mode: "none" }, true, /effective mode is none/],
   ["an input that is wrong fails it in audit mode too", { "egress-policy": "audit", "disable-sudo": "maybe" }, {}, true, /disable-sudo/],

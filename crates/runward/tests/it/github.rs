@@ -179,6 +179,40 @@ fn a_runner_that_is_not_root_is_fenced_through_sudo() {
 }
 
 #[test]
+fn no_step_can_call_sudo_where_that_was_asked_for() {
+    requires!(Program("sudo"), Program("setpriv"), Program("unshare"));
+    let act = act!();
+    let steps = "      - run: sudo -n id -u || echo refused\n";
+    for (inputs, machine, said) in [
+        ("disable-sudo: false", "github-hosted", Some("| 0\n")),
+        ("disable-sudo: true", "github-hosted", Some("| refused\n")),
+        (
+            "disable-sudo-and-containers: true",
+            "github-hosted",
+            Some("| refused\n"),
+        ),
+        // Whoever's machine it is would miss it in the next job.
+        ("disable-sudo: true", "self-hosted", None),
+    ] {
+        let pipeline = Pipeline::new();
+        let inputs = format!("          allowed-endpoints: {ALLOWED}:80\n          {inputs}");
+        prepare(&pipeline, &inputs, steps);
+        let mut command = pipeline.runner_with_sudo(&act, "project");
+        command.arg(format!("--env=RUNNER_ENVIRONMENT={machine}"));
+        let ran = finish(&pipeline, command);
+        assert_eq!(ran.worked(), said.is_some(), "{inputs}: {}", ran.stdout);
+        let expected = said.unwrap_or("only done on GitHub's own machines");
+        assert!(ran.stdout.contains(expected), "{inputs}: {}", ran.stdout);
+        // What we do to the machine is no finding.
+        assert!(
+            !ran.stdout.contains("persistence"),
+            "{inputs}: {}",
+            ran.stdout
+        );
+    }
+}
+
+#[test]
 fn a_workflow_in_lockdown_is_killed_and_its_next_step_does_not_run() {
     let act = act!();
     let pipeline = Pipeline::new();
@@ -187,7 +221,7 @@ fn a_workflow_in_lockdown_is_killed_and_its_next_step_does_not_run() {
     );
     let marker = pipeline.path("marker");
     let steps = format!(
-        "{}      - if: always()\n        run: touch {}\n",
+        "{}          sleep 5\n      - if: always()\n        run: touch {}\n",
         calls(FORBIDDEN),
         marker.display()
     );

@@ -158,7 +158,8 @@ fn a_job_in_lockdown_is_killed_and_after_script_says_why() {
     let marker = pipeline.path("marker");
     let inputs =
         format!("      allowed-endpoints: {ALLOWED}:80\n      lockdown: outbound-call-blocked");
-    let job = calls("", &[FORBIDDEN]) + &format!("    - touch {}\n", marker.display());
+    let job =
+        calls("", &[FORBIDDEN]) + &format!("    - sleep 5\n    - touch {}\n", marker.display());
     let ran = play(&pipeline, &local, &inputs, &job);
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert!(!ran.worked() && !marker.exists(), "{said}");
