@@ -10,6 +10,8 @@ import { tell } from "./start.js";
 /** crates/runward/src/exit.rs */
 const FOUND = 86;
 const LOCKDOWN = 87;
+/** Commands that are meant to be some: `runward` escapes what a job could put into them, and no other line begins so. */
+const ANNOTATION = /^::(error|warning|notice) title=Runward [^\r\n]*$/;
 /** Milliseconds for finishing: hashing what changed, writing reports, and sending what the server has not got. */
 const LIMIT = 10 * 60_000;
 /** Bytes of a summary that are read. */
@@ -21,9 +23,10 @@ export async function end(runner) {
   if (runner.state("started") !== "yes") return;
   const report = runner.state("report");
   const ended = await call(["job", "end"], runner);
-  tell(runner, ended.err);
-  // Annotations are commands, and meant to be; `runward` escapes what a job could have put into them.
-  process.stdout.write(ended.out);
+  for (const line of ended.err.split("\n")) {
+    if (ANNOTATION.test(line)) runner.print(line);
+    else if (line !== "") runner.say(line);
+  }
   show(runner, report);
   await send(runner, report);
   if (ended.code === 0) return;

@@ -2,6 +2,7 @@
  * What a step asks for. Its inputs are strings that a fork may have written; they become typed values here, once, or an
  * error that names the input.
  */
+import { existsSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 
 /** An input that can't be used. */
@@ -77,8 +78,10 @@ export function readInputs(env) {
     binary: binary(env),
     enforces:
       egressPolicy !== "audit" ||
-      // It may ask for block mode.
+      // Any other source of the policy may ask for block mode.
       policyFile !== "" ||
+      env["RUNWARD_EGRESS_POLICY"] === "block" ||
+      existsSync(join(workspace, ".runward.yml")) ||
       usePolicyStore ||
       disableSudo ||
       disableSudoAndContainers ||

@@ -21,10 +21,19 @@ function report(bed, text = "## Runward: 3 processes\n") {
 test("the summary is on the job's page, and annotations are in the log", (t) => {
   const bed = new Bed(t);
   report(bed);
-  const ended = end(bed, { keeper: { out: "::warning title=Runward dns-tunnel::x\n", err: "one\n::error::two\n" } });
+  const ended = end(bed, { keeper: {
+    err: "one\n::error::two\n  ::error title=Runward x::three\n::set-env name=Runward x::four\n::warning title=Runward dns-tunnel::x\n",
+  } });
   assert.equal(ended.status, 0, ended.stdout);
   assert.equal(bed.text("summary"), "## Runward: 3 processes\n\n");
-  assert.deepEqual(ended.stdout.split("\n"), ["one", "runward: ::error::two", "::warning title=Runward dns-tunnel::x", ""]);
+  assert.deepEqual(ended.stdout.split("\n"), [
+    "one",
+    "runward: ::error::two",
+    "runward:   ::error title=Runward x::three",
+    "runward: ::set-env name=Runward x::four",
+    "::warning title=Runward dns-tunnel::x",
+    "",
+  ]);
   assert.deepEqual(bed.text("arguments").split("\n"), ["job", "end", ""]);
 });
 

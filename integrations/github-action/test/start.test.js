@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
@@ -80,6 +80,17 @@ for (const [what, inputs, keeper, failed, said] of [
     assert.notEqual(bed.states().STATE_started, "yes");
   });
 }
+
+test("audit that could have been block by another source fails the job too", { skip }, async (t) => {
+  for (const where of ["variable", "file"]) {
+    const bed = new Bed(t);
+    if (where === "file") writeFileSync(bed.path("work space/.runward.yml"), POLICY);
+    const env = where === "variable" ? { RUNWARD_EGRESS_POLICY: "block" } : {};
+    const runner = bed.runner({ binary: bed.keeper({ code: 125 }), "egress-policy": "audit" }, env);
+    await begin(bed, runner);
+    assert.equal(runner.failed, true, where);
+  }
+});
 
 test("what does not prove its mode in time is ended, and fails the job", { skip }, async (t) => {
   const bed = new Bed(t);

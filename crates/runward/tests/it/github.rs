@@ -151,6 +151,10 @@ fn a_forbidden_call_of_a_workflow_is_stopped_and_stands_in_the_summary() {
         .unwrap_or_else(|| panic!("{said}"));
     assert!(summary.contains(FORBIDDEN), "{summary}");
     assert!(said.contains("`fail-on` names"), "{said}");
+    let annotation = |line: &str| line.contains("title=Runward outbound-call-blocked");
+    let line = said.lines().find(|line| annotation(line));
+    let line = line.unwrap_or_else(|| panic!("{said}"));
+    assert!(!line.contains('|'), "a command and no text: {line}");
     let refused = pipeline.report()["detections"].to_string();
     assert!(refused.contains("outbound-call-blocked"), "{refused}");
 }
