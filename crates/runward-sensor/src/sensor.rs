@@ -286,6 +286,12 @@ impl Sensor {
         for row in rows.filter(|row| row.job == job && row.pid != 0) {
             let boot_ns = Clock::boot_ns();
             let bodies = adopt::describe(&row, &self.tasks);
+            if bodies.is_empty() {
+                // Only of the root nothing but its program is told.
+                return Err(SensorError::Adopt {
+                    source: std::io::Error::other("the first of them has ended"),
+                });
+            }
             told.extend(bodies.into_iter().map(|body| SensorEvent {
                 job: Some(job),
                 boot_ns,

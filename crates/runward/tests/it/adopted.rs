@@ -499,9 +499,23 @@ $W/Runner.Listener -c '$W/Runner.Worker $W/worker; true'
 fn a_job_that_ends_without_a_word_has_its_reports() {
     requires!(Root);
     let began = Instant::now();
-    let mut job = Script::here("$R job start --report $W/report || exit\npass started\nexit 7\n");
+    let mut job = Script::here(
+        "exec 9>$W/open\n$R job start --report $W/report || exit\npass started\nstay go\nexit 7\n",
+    );
     job.wait_for("started");
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    // Somebody may wait for the end of what the script has open.
+    let open = |pid: u32| {
+        let numbers = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        let targets = numbers.filter_map(|number| fs::read_link(number.path()).ok());
+        targets
+            .filter(|target| target.starts_with(job.folder.path()))
+            .collect::<Vec<_>>()
+    };
+    assert!(open(job.shell.id()).contains(&job.path("open")));
+    let kept = open(job.attendant().unwrap());
+    assert!(!kept.contains(&job.path("open")), "{kept:?}");
+    job.let_go("go");
     assert_eq!(job.finish(), 7);
     let report = job.report();
     assert_eq!(report["exit_code"], 7);
