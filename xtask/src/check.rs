@@ -5,7 +5,7 @@ use anyhow::Context as _;
 
 use crate::libtest::Scan;
 use crate::outcome::{Outcome, Report};
-use crate::{shell, vm};
+use crate::{action, shell, vm};
 
 /// The crates whose tests need root: they load BPF programs, make namespaces and mark file systems.
 pub(crate) const NEED_ROOT: [&str; 4] =
@@ -16,6 +16,8 @@ pub(crate) fn everything() -> anyhow::Result<Report> {
     let mut report = lint()?;
     headline("tests");
     report.add("tests", tests()?);
+    headline("tests of the GitHub action");
+    report.add("GitHub action", action::tests(sudo()));
     headline("tests in virtual machines");
     report.append(vm::run(&vm::Options::default())?);
     Ok(report)
@@ -46,6 +48,7 @@ pub(crate) fn lint() -> anyhow::Result<Report> {
                 .args(["--", "--deny", "warnings"]),
         ),
     );
+    report.add("types of the GitHub action", action::types());
     headline("dependencies");
     report.add("dependencies", dependencies());
     Ok(report)
@@ -80,13 +83,17 @@ fn dependencies() -> Outcome {
     )
 }
 
+/// Whether this is not root but can be, without a password.
+fn sudo() -> bool {
+    !rustix::process::geteuid().is_root()
+        && shell::succeeds(Command::new("sudo").args(["-n", "--preserve-env", "true"]))
+}
+
 /// Root's tests run through sudo where a person has it without a password; otherwise they skip themselves by name.
 fn tests() -> anyhow::Result<Outcome> {
     let mut scan = Scan::default();
     let mut sound = true;
-    let sudo = !rustix::process::geteuid().is_root()
-        && shell::succeeds(Command::new("sudo").args(["-n", "--preserve-env", "true"]));
-    if sudo {
+    if sudo() {
         let mut rest = cargo_test();
         rest.arg("--workspace");
         for package in NEED_ROOT {

@@ -11,6 +11,7 @@
     reason = "a tool that talks to a person on the terminal"
 )]
 
+mod action;
 mod bench;
 mod benign;
 mod check;

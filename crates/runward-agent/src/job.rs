@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use runward_detect::{Observer, Selection};
 use runward_event::{
-    Body, EventKind, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, LossReason, Mode,
-    OutputPlace, RulesInForce, SecretFound, Texts,
+    Act, Body, EventKind, FORMAT_VERSION, JobContext, JobEnd, JobIdentity, JobStart, LossReason,
+    Mode, OutputPlace, ProcessId, RulesInForce, SecretFound, Tamper, Texts,
 };
 use runward_policy::{BlockList, Matcher, Policy};
 use runward_report::Report;
 use runward_sensor::files::{Change, Config, Place, Watcher};
-use runward_sensor::{Clock, Loss, Sensor, SensorError, SensorEvent, SensorOptions};
+use runward_sensor::{Clock, Loss, Peer, Sensor, SensorError, SensorEvent, SensorOptions};
 
 use crate::block_list;
 use crate::fence::{BlockError, Fenced, policy_rules};
@@ -36,6 +36,12 @@ const MOUNT_CLIMB: usize = 8;
 const HURRY: u32 = 8;
 /// How many different notes of the fence are kept.
 const NOTES_MAX: usize = 16;
+
+/// What a report says that is made before the job's end.
+const STILL_RUNS: &str =
+    "The job still ran when this report was made; it is made again at the job's end.";
+/// Attempts to give a job another policy that are recorded each; of more, the number is.
+const POLICIES_TOLD: u64 = 64;
 
 /// What a job is, before it starts.
 #[derive(Clone, Debug)]
@@ -64,6 +70,8 @@ pub struct JobOptions {
     pub block_list: Arc<BlockList>,
     /// Whether it may run where the block list can't be enforced; the record says so then.
     pub block_list_optional: bool,
+    /// Whether it begins with processes that run already: see [`Job::adopt`].
+    pub adopts: bool,
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -78,8 +86,18 @@ pub enum JobError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The fence.
-    #[error("cannot block traffic, so the command was not started: {0}")]
+    #[error("cannot block traffic, so nothing was started: {0}")]
     Block(#[from] BlockError),
+    /// Something that a job has already, and that a fence round it could not stop.
+    #[error(
+        "process {pid} of the job has a socket of family {family}, through which it could send past the fence: begin the job before such a socket is made"
+    )]
+    StrangeSocket {
+        /// A process that has it.
+        pid: u32,
+        /// The family's number.
+        family: u32,
+    },
 }
 
 /// A job under watch: one thread, driven by the caller's ticks.
@@ -97,6 +115,9 @@ pub struct Job {
     /// What else a reader should know and could not be said at the start.
     end_notes: Vec<String>,
     start: JobStart,
+    /// The process that an adopted job stands and falls with.
+    root: Option<ProcessId>,
+    policies_refused: u64,
     started_boot_ns: u64,
     ticks: u32,
     /// How often the caller ticks more than usual: a job in lockdown is looked at more often, what costs more is not.
@@ -118,6 +139,19 @@ pub struct Finished {
     pub killed: bool,
 }
 
+/// The record of a job that still runs.
+#[derive(Debug)]
+pub struct SoFar {
+    /// `events.jsonl`.
+    pub events: File,
+    /// How much of it was written when this was made; more may follow.
+    pub bytes: u64,
+    /// How the record would end now.
+    pub end: JobEnd,
+    /// Whether lockdown has ended the job.
+    pub killed: bool,
+}
+
 impl Job {
     /// Makes everything ready: after this, nothing but the command itself is missing.
     pub fn prepare(options: JobOptions, folder: &ReportFolder) -> Result<Job, JobError> {
@@ -127,6 +161,7 @@ impl Job {
         let sensor_options = SensorOptions {
             fence: block,
             lockdown: !options.lockdown.is_empty(),
+            adopts: options.adopts,
             ..SensorOptions::default()
         };
         let blocking = block_list::open(sensor_options, &block_list, options.block_list_optional)?;
@@ -196,6 +231,8 @@ impl Job {
             fence_notes: Vec::new(),
             end_notes: Vec::new(),
             start,
+            root: None,
+            policies_refused: 0,
             started_boot_ns,
             ticks: 0,
             hurry: if hurried { HURRY } else { 1 },
@@ -226,6 +263,109 @@ impl Job {
             self.sensor.tag_open_sockets()?;
         }
         Ok(())
+    }
+
+    /// Puts a process into the job before it begins, for proving that the fence stands. It must end before
+    /// [`Job::forget_probe`].
+    pub fn admit_probe(&mut self, pid: u32) -> Result<(), JobError> {
+        self.sensor.start_job(JOB, pid)?;
+        Ok(())
+    }
+
+    /// Begins the job with a process that runs already, and all that it has started. From here on they are watched, and
+    /// fenced where the job is. The processes in `spared` stay outside. Returns how many processes are in it.
+    ///
+    /// After an error, the job is to be given up: [`Job::abandon`].
+    pub fn adopt(
+        &mut self,
+        root: BorrowedFd<'_>,
+        root_pid: u32,
+        spared: &[BorrowedFd<'_>],
+    ) -> Result<usize, JobError> {
+        self.started_boot_ns = Clock::boot_ns();
+        let told = self.sensor.adopt_job(JOB, root, root_pid, spared)?;
+        if self.fenced.is_some()
+            && let Some(strange) = self.sensor.tag_open_sockets()?.first()
+        {
+            return Err(JobError::StrangeSocket {
+                pid: strange.pid,
+                family: strange.family,
+            });
+        }
+        let clock = self.recorder.clock();
+        self.recorder.record(
+            clock.wall(self.started_boot_ns),
+            Body::JobStart(Box::new(self.start.clone())),
+        );
+        self.root = told.first().and_then(|event| event.body.process());
+        let is_program = |event: &&SensorEvent| matches!(event.body, Body::ProcessExec(_));
+        let count = told.iter().filter(is_program).count();
+        for event in told {
+            take(&mut self.recorder, self.fenced.as_ref(), event);
+        }
+        self.recorder.flush();
+        Ok(count)
+    }
+
+    /// Gives up a job that could not begin. Nothing of it stays in force.
+    pub fn abandon(self) {
+        self.sensor.discard();
+    }
+
+    /// How the process ended that an adopted job stands and falls with: its exit code as a shell tells it, and the signal
+    /// that ended it. `None` while it runs, and when its end was lost.
+    pub fn root_exit(&self) -> Option<(i32, Option<i32>)> {
+        let exit = self.recorder.tree().process(self.root?)?.exit?;
+        let code = exit.code.or(exit.signal.map(|signal| 128 + signal));
+        Some((code.unwrap_or(0), exit.signal))
+    }
+
+    /// Who is at the other end of a socket of the UNIX domain.
+    pub fn peer(&self, stream: BorrowedFd<'_>) -> std::io::Result<Peer> {
+        self.sensor.peer(stream)
+    }
+
+    /// Records that a process of the job tried to change what the job may do, and was refused.
+    pub fn record_refused_policy(&mut self, process: ProcessId, pid: u32) -> Result<(), JobError> {
+        self.policies_refused += 1;
+        if self.policies_refused > POLICIES_TOLD {
+            return Ok(());
+        }
+        // Who it is was told before.
+        self.drain_sensor(BATCHES)?;
+        self.recorder.record(
+            self.recorder.clock().now(),
+            Body::Tamper(Box::new(Tamper {
+                process,
+                pid,
+                act: Act::Policy,
+                target: None,
+                prevented: true,
+                killed: false,
+                raw: Texts::default().into_raw(),
+            })),
+        );
+        Ok(())
+    }
+
+    /// The record as far as it goes, for a report while the job still runs.
+    pub fn so_far(&mut self) -> Result<SoFar, JobError> {
+        self.drain_sensor(BATCHES * 64)?;
+        self.follow_mounts();
+        self.drain_files(false);
+        self.note_losses()?;
+        let events = self.recorder.file().map_err(|source| FolderError {
+            path: EVENTS.into(),
+            source,
+        })?;
+        let mut end = self.job_end(0, None);
+        end.notes.insert(0, STILL_RUNS.to_owned());
+        Ok(SoFar {
+            bytes: self.recorder.written(),
+            events,
+            end,
+            killed: self.recorder.is_killed(),
+        })
     }
 
     /// Forgets what the command's process did so far: it proved that the fence stands.
@@ -431,30 +571,44 @@ impl Job {
 
     /// Ends the watch: takes in what is left, and gives the report.
     pub fn finish(mut self, exit_code: i32, signal: Option<i32>) -> Result<Finished, JobError> {
-        let duration_ns = Clock::boot_ns().saturating_sub(self.started_boot_ns);
+        let over = Clock::boot_ns();
         // Processes that outlive the command may keep the ring busy; what was there when it ended fits in this.
         self.drain_sensor(BATCHES * 64)?;
         self.follow_mounts();
         self.drain_files(true);
         self.note_losses()?;
         self.recorder.end_stragglers();
+        if let Some(count) = self.policies_refused.checked_sub(POLICIES_TOLD)
+            && count > 0
+        {
+            self.recorder.lose(Loss {
+                kind: EventKind::Tamper,
+                reason: LossReason::Limit,
+                count,
+            });
+        }
+        let mut end = self.job_end(exit_code, signal);
+        end.duration_ns = over.saturating_sub(self.started_boot_ns);
+        Ok(self.recorder.finish(Body::JobEnd(end)))
+    }
+
+    fn job_end(&self, exit_code: i32, signal: Option<i32>) -> JobEnd {
         let watcher = self.watcher.as_ref();
-        let end = Body::JobEnd(JobEnd {
+        JobEnd {
             exit_code,
             signal,
-            duration_ns,
+            duration_ns: Clock::boot_ns().saturating_sub(self.started_boot_ns),
             still_running: self.recorder.alive(),
             unrecorded_file_changes: watcher.map_or(0, Watcher::unrecorded),
             notes: watcher
                 .map_or(&[][..], Watcher::notes)
                 .iter()
                 .skip(self.notes_told)
+                .chain(&self.fence_notes)
+                .chain(&self.end_notes)
                 .cloned()
-                .chain(self.fence_notes)
-                .chain(self.end_notes)
                 .collect(),
-        });
-        Ok(self.recorder.finish(end))
+        }
     }
 }
 

@@ -23,7 +23,7 @@ mod upload;
 pub use context::read_context;
 pub use fence::BlockError;
 pub use folder::{EVENTS, FolderError, ReportFolder};
-pub use job::{Finished, Job, JobError, JobOptions};
+pub use job::{Finished, Job, JobError, JobOptions, SoFar};
 pub use lockdown::LockdownEffect;
 pub use output::{Artifacts, Outputs, Search, Seen, relay};
 pub use supervisor::Supervisor;

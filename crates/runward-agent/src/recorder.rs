@@ -1,7 +1,7 @@
 //! From what the sensor tells to the record and the report.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, Write};
 use std::sync::Arc;
 
 use runward_detect::Observer;
@@ -248,6 +248,17 @@ impl Recorder {
         } else if let Err(error) = write_line(&mut self.out, event) {
             self.write_failure = Some((error, 1));
         }
+    }
+
+    /// How much of the file holds whole events; the rest may still be on its way.
+    pub(crate) fn written(&mut self) -> u64 {
+        self.flush();
+        self.out.get_ref().stream_position().unwrap_or(0)
+    }
+
+    /// Whether lockdown has ended the job.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.lockdown.as_ref().is_some_and(Lockdown::is_over)
     }
 
     /// Hands what was recorded to the kernel, so that `events.jsonl` can be followed.

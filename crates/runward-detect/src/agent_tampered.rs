@@ -106,6 +106,7 @@ fn what(act: Act) -> &'static str {
         Act::Setting => "change a setting that the machine's safety stands on",
         Act::Cgroup => "steer the agent's control group",
         Act::Socket => "make a socket that the fence cannot follow",
+        Act::Policy => "give its job another policy",
         _ => "tamper with the machine",
     }
 }

@@ -34,7 +34,8 @@ impl Detection for FilelessExecution {
         let Body::ProcessExec(exec) = &event.body else {
             return;
         };
-        if !exec.facts.unlinked || is_container_runtime(exec, tree) {
+        // Services whose program was replaced by an update run on without a file; who was there before did not begin so.
+        if !exec.facts.unlinked || exec.facts.adopted || is_container_runtime(exec, tree) {
             return;
         }
         let key = exec.exe[..exec.exe.floor_char_boundary(MAX_EXE)].to_owned();

@@ -376,6 +376,10 @@ pub struct ExecFacts {
     /// Whether the program's file has no name in any file system: it was deleted, or lies in memory alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlinked: bool,
+    /// Whether the program ran already when the watch of its process began. Its start was not seen: what is told of it was
+    /// read afterwards, and the process itself could have changed its arguments and its environment by then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// Whether it is a container's first program and may administer the machine all the same (`CAP_SYS_ADMIN` outside of
     /// any user namespace).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -1004,6 +1008,8 @@ pub enum Act {
     Cgroup,
     /// To make a socket of a family that the fence can't follow.
     Socket,
+    /// To give its job another policy than the one that was taken when it began.
+    Policy,
     /// To have a daemon outside of the job act for it.
     Service,
     /// To have a daemon outside of the job look up a name; C libraries do this by themselves.

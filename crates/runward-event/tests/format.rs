@@ -95,6 +95,7 @@ fn examples() -> Vec<Event> {
                 }],
                 changed: Some(Time::from_unix_nanos(1_790_000_000_000_000_000)),
                 unlinked: true,
+                adopted: false,
                 privileged: true,
             },
             truncated: vec!["args".to_owned()],

@@ -156,6 +156,12 @@ impl ReportBuilder {
         self.detect(event);
     }
 
+    /// The report of a job that still runs, as if it ended so now: nothing is found because of that end.
+    pub fn finish_so_far(mut self, end: JobEnd) -> Report {
+        self.end = Some(end);
+        self.finish()
+    }
+
     /// The report of everything applied so far.
     pub fn finish(self) -> Report {
         let ReportBuilder {

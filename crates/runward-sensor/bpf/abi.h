@@ -463,6 +463,21 @@ struct rw_condemned {
 	__u32 pad;
 };
 
+/* A task that was put into a job while it ran already. */
+struct rw_adopted {
+	__u64 job;
+	__u64 process;
+	__u64 parent;
+	__u32 pid; /* as rw_head.pid; 0: a further thread of a process */
+	__u32 ppid;
+};
+
+/* A socket that a fenced job has and that the fence cannot follow. */
+struct rw_strange_socket {
+	__u32 pid; /* as rw_head.pid */
+	__u32 family;
+};
+
 /* A task's place in a job. Value of the task storage, also written by the user side for a job's first process. */
 struct rw_task {
 	__u64 job;
@@ -502,5 +517,7 @@ _Static_assert(sizeof(struct rw_resolver_key) == 16, "rw_resolver_key");
 _Static_assert(sizeof(struct rw_lockdown) == 16, "rw_lockdown");
 _Static_assert(sizeof(struct rw_program) == 64, "rw_program");
 _Static_assert(sizeof(struct rw_condemned) == 24, "rw_condemned");
+_Static_assert(sizeof(struct rw_adopted) == 32, "rw_adopted");
+_Static_assert(sizeof(struct rw_strange_socket) == 8, "rw_strange_socket");
 
 #endif

@@ -24,6 +24,8 @@ const volatile bool fence = false;
 const volatile bool lockdown = false;
 /* Trampolines refuse there what a lockdown bans. If not, whoever does it is killed. */
 const volatile bool lockdown_refuses = false;
+/* A job may begin with processes that run already. */
+const volatile bool adopts = false;
 /* There is a block list. Without, nothing of listed.h is ever run. */
 const volatile bool listing = false;
 /* A daemon that looks up names for all C libraries runs here; they ask for it all the time, also where there is none. */
@@ -51,6 +53,14 @@ struct {
 	__type(key, int);
 	__type(value, struct rw_task);
 } tasks SEC(".maps");
+
+/* Tasks that never belong to a job, whoever their parent is: the agent of a job that was adopted, and who called it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} spared SEC(".maps");
 
 /* Numbers processes and connections; the user side takes the ones up to this for the jobs that it starts. */
 #define FIRST_ID (1 << 16)
@@ -166,7 +176,7 @@ static __always_inline struct rw_task *adopt(struct task_struct *task)
 	struct rw_task *parent = task_place(task->real_parent);
 	struct rw_task place = {};
 
-	if (!parent)
+	if (!parent || bpf_task_storage_get(&spared, task, NULL, 0))
 		return NULL;
 	place.job = parent->job;
 	place.process = next_id();

@@ -266,6 +266,9 @@ static __always_inline bool is_memory_banned(struct rw_task *place, struct task_
 	member = bpf_map_lookup_elem(&members, &tgid);
 	if (member && member->job == place->job) {
 		ban = environ ? RW_BAN_ENVIRON_INSIDE : RW_BAN_MEMORY_INSIDE;
+		/* An adopted job begins with the runner; it holds all secrets, wherever it is. */
+		if (is_runner(target))
+			ban |= environ ? RW_BAN_ENVIRON_RUNNER : RW_BAN_MEMORY_OUTSIDE;
 		if (!(bans & ban) || !is_stranger(place->process, member->process))
 			return false;
 	} else {

@@ -2,10 +2,12 @@
 /*
  * Sockets that a fenced job has without having made them: inherited at its start, or handed over by somebody else. The
  * user side runs this over all tasks of the machine; from then on such a socket is the job's, and its packets are judged.
+ * Those whose packets nobody can judge are listed.
  */
 #ifndef RUNWARD_OPEN_SOCKETS_H
 #define RUNWARD_OPEN_SOCKETS_H
 
+#include "protect_sockets.h"
 #include "sockets.h"
 #include "verdict.h"
 
@@ -14,6 +16,7 @@ int tag_open_sockets(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
+	struct rw_strange_socket strange = {};
 	struct socket_info *info;
 	struct rw_task *place;
 	struct socket *socket;
@@ -30,8 +33,14 @@ int tag_open_sockets(struct bpf_iter__task_file *ctx)
 	sk = socket->sk;
 	if (!sk)
 		return 0;
-	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
+	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6) {
+		strange.family = sk->__sk_common.skc_family;
+		if (!is_family_followed(strange.family)) {
+			strange.pid = process_pid(task);
+			bpf_seq_write(ctx->meta->seq, &strange, sizeof(strange));
+		}
 		return 0;
+	}
 	if (bpf_sk_storage_get(&sockets, sk, NULL, 0))
 		return 0;
 	info = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);

@@ -135,7 +135,8 @@ int BPF_PROG(guard_ptrace, struct task_struct *task, unsigned int mode)
 	if (!place)
 		return 0;
 	other = task_place(task);
-	if (other && other->job == place->job)
+	/* A job that was adopted begins with the CI's worker or script, which is not of its steps' making. */
+	if (other && other->job == place->job && !(adopts && is_first(other->process) && other->process != place->process))
 		return 0;
 	return forbid(RW_ACT_MEMORY, task->tgid, 0);
 }

@@ -7,6 +7,7 @@
  *   common.h   maps, the ring, a task's place in a job
  *   lockdown.h a job that is killed as soon as it does what it must not
  *   process.h  fork, exec, exit; exec_record.h, streams.h
+ *   adopt.h    processes that ran before their job began
  *   memory.h   other processes' memory
  *   mounts.h   who mounts something
  *   sockets.h  what is known of a socket and its peers
@@ -24,6 +25,7 @@
  */
 #include "common.h"
 #include "process.h"
+#include "adopt.h"
 #include "network.h"
 #include "protect.h"
 #include "watch.h"
@@ -62,6 +64,8 @@ const struct {
 	struct rw_lockdown lockdown;
 	struct rw_program program;
 	struct rw_condemned condemned;
+	struct rw_adopted adopted;
+	struct rw_strange_socket strange_socket;
 	enum rw_kind kind;
 	enum rw_loss loss;
 	enum rw_outcome outcome;

@@ -20,12 +20,12 @@ mod generated {
 }
 
 pub(crate) use generated::types::{
-    rodata, rw_act, rw_address_key, rw_ban, rw_binding, rw_bound, rw_condemned, rw_connect,
-    rw_connect_close, rw_dns, rw_exec, rw_exit, rw_fence, rw_flow, rw_flow_key, rw_fork, rw_grant,
-    rw_grants, rw_head, rw_introduction, rw_kind, rw_listed_net, rw_lockdown, rw_loss, rw_memory,
-    rw_memory_way, rw_mount_call, rw_net_key, rw_netns, rw_outcome, rw_program, rw_reason,
-    rw_refused, rw_resolver_key, rw_socket_gone, rw_stream, rw_stream_kind, rw_tamper,
-    rw_tamper_outcome, rw_task,
+    rodata, rw_act, rw_address_key, rw_adopted, rw_ban, rw_binding, rw_bound, rw_condemned,
+    rw_connect, rw_connect_close, rw_dns, rw_exec, rw_exit, rw_fence, rw_flow, rw_flow_key,
+    rw_fork, rw_grant, rw_grants, rw_head, rw_introduction, rw_kind, rw_listed_net, rw_lockdown,
+    rw_loss, rw_memory, rw_memory_way, rw_mount_call, rw_net_key, rw_netns, rw_outcome, rw_program,
+    rw_reason, rw_refused, rw_resolver_key, rw_socket_gone, rw_strange_socket, rw_stream,
+    rw_stream_kind, rw_tamper, rw_tamper_outcome, rw_task,
 };
 
 /// A type whose bytes may come from, or go to, the kernel.
@@ -77,6 +77,8 @@ abi! {
     rw_lockdown = 16,
     rw_program = 64,
     rw_condemned = 24,
+    rw_adopted = 32,
+    rw_strange_socket = 8,
 }
 
 /// Reads a record from the beginning of `bytes`; gives it and the rest. `None` when there are too few bytes.

@@ -275,14 +275,14 @@ fn exec(bytes: &[u8], since: Time) -> Option<Body> {
 }
 
 /// The strings of a memory area in which each ends with a NUL. The last may lack it when the area was cut.
-fn strings(area: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn strings(area: &[u8]) -> impl Iterator<Item = &[u8]> {
     // An area without a single byte holds no string; one that holds only a NUL holds an empty one.
     let some = !area.is_empty();
     let area = area.strip_suffix(b"\0").unwrap_or(area);
     area.split(|byte| *byte == 0).filter(move |_| some)
 }
 
-fn attribution(
+pub(crate) fn attribution(
     env: &[u8],
     texts: &mut Texts,
 ) -> std::collections::BTreeMap<AttributionVar, String> {

@@ -97,6 +97,12 @@ pub enum SensorError {
         /// Why.
         source: io::Error,
     },
+    /// The processes that a job begins with could not all be put into it.
+    #[error("cannot begin to watch all processes of the job: {source}")]
+    Adopt {
+        /// Why.
+        source: io::Error,
+    },
     /// A process could not be put into a job.
     #[error("cannot begin to watch process {pid}: {source}")]
     Track {

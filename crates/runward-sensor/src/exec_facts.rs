@@ -27,6 +27,7 @@ pub(crate) fn of(record: &rw_exec, in_container: bool, since: Time) -> ExecFacts
             .collect(),
         changed: (changed >= since).then_some(changed),
         unlinked: record.links == 0,
+        adopted: false,
         privileged: in_container && record.capabilities & CAP_SYS_ADMIN != 0,
     }
 }

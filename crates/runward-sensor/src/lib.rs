@@ -7,10 +7,12 @@
 //! reports, policies of a CI system or the process tree: it numbers processes and says what they did.
 
 mod abi;
+mod adopt;
 mod capabilities;
 mod clock;
 mod container;
 mod decode;
+mod descriptors;
 mod dns;
 mod error;
 mod exec_facts;
@@ -26,6 +28,7 @@ mod load;
 mod lockdown;
 mod memory;
 pub mod netns;
+mod peer;
 mod pins;
 mod reset;
 mod sensor;
@@ -34,9 +37,11 @@ mod tamper;
 pub use capabilities::{Capabilities, WATCHES, Watch, check_machine};
 pub use clock::Clock;
 pub use decode::{MountCall, SensorEvent};
+pub use descriptors::keep_to_ourselves;
 pub use error::SensorError;
 pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant, SCOPE_KNOWN};
 pub use listed::{Listed, ListedName};
 pub use lockdown::{Bans, Ended, Lockdown};
+pub use peer::Peer;
 pub use pins::{Leftover, StillRunning, leftovers, own_leftovers};
-pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions};
+pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions, StrangeSocket};

@@ -83,6 +83,8 @@ pub(crate) struct Loaded {
     pub(crate) open_sockets: Option<Link>,
     /// What lists the processes of condemned jobs, until a lockdown takes it.
     pub(crate) condemned: Option<Link>,
+    /// What gives those a place who ran before their job began.
+    pub(crate) descendants: Option<Link>,
     // Fields drop in this order: the links go before the object that owns their programs.
     _links: Vec<Link>,
     _cgroup: File,
@@ -122,6 +124,8 @@ pub(crate) struct Setup {
     pub(crate) fence: Option<Protection>,
     /// Set if a job may be in lockdown: whether trampolines refuse there what it bans.
     pub(crate) lockdown: Option<bool>,
+    /// Whether a job may begin with processes that run already.
+    pub(crate) adopts: bool,
 }
 
 impl Setup {
@@ -146,6 +150,8 @@ impl Setup {
                 }
         } else if name == MOUNTS {
             self.mounts
+        } else if name == DESCENDANTS.as_bytes() {
+            self.adopts
         } else if program.section().as_bytes().starts_with(b"fentry") {
             self.tagging == SocketTagging::Trampolines
         } else {
@@ -170,6 +176,8 @@ const MOUNTS: &[u8] = b"mounts_made";
 const LOCKDOWNS: &[u8] = b"lockdown_";
 /// The program that lists the processes of condemned jobs; run on demand.
 const CONDEMNED: &str = "lockdown_list";
+/// The program that gives those a place who ran before their job began; run on demand.
+const DESCENDANTS: &str = "adopt_descendants";
 /// Programs that only a fence needs.
 const FENCE_PROGRAMS: [&str; 8] = [
     OPEN_SOCKETS,
@@ -210,6 +218,7 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
     let mut links = Vec::new();
     let mut open_sockets = None;
     let mut condemned = None;
+    let mut descendants = None;
     for program in object.progs_mut() {
         if !program.autoload() || program.name() == INTRODUCE {
             continue;
@@ -230,6 +239,8 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
             open_sockets = Some(link);
         } else if program.name() == CONDEMNED {
             condemned = Some(link);
+        } else if program.name() == DESCENDANTS {
+            descendants = Some(link);
         } else {
             links.push(link);
         }
@@ -238,6 +249,7 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
         object,
         open_sockets,
         condemned,
+        descendants,
         _links: links,
         _cgroup: cgroup,
     })
@@ -313,6 +325,7 @@ fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError>
         mem::offset_of!(rodata, lockdown_refuses),
         &[u8::from(setup.lockdown == Some(true))],
     )?;
+    set(mem::offset_of!(rodata, adopts), &[u8::from(setup.adopts)])?;
     set(
         mem::offset_of!(rodata, listing),
         &[u8::from(setup.listed > 0)],

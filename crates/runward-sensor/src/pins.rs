@@ -44,6 +44,8 @@ const BREATH: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Pins {
     folder: PathBuf,
+    /// Whether nobody is to be fenced by it any more.
+    discarded: bool,
 }
 
 impl Pins {
@@ -64,7 +66,12 @@ impl Pins {
         for attempt in 0..u32::MAX {
             let folder = all.join(format!("{}-{attempt}", name(own)));
             match fs::DirBuilder::new().mode(0o700).create(&folder) {
-                Ok(()) => return Ok(Pins { folder }),
+                Ok(()) => {
+                    return Ok(Pins {
+                        folder,
+                        discarded: false,
+                    });
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(&folder, error)),
             }
@@ -83,6 +90,11 @@ impl Pins {
             path: self.folder.clone(),
             source,
         })
+    }
+
+    /// Has the pins removed whoever still runs.
+    pub(crate) fn discard(&mut self) {
+        self.discarded = true;
     }
 
     pub(crate) fn link(&self, link: &mut Link, name: &OsStr) -> Result<(), SensorError> {
@@ -112,7 +124,7 @@ impl Pins {
 
 impl Drop for Pins {
     fn drop(&mut self) {
-        if StillRunning::of(&self.folder) == StillRunning::Nobody {
+        if self.discarded || StillRunning::of(&self.folder) == StillRunning::Nobody {
             // What cannot be removed is found by `leftovers` later.
             let _ = fs::remove_dir_all(&self.folder);
         }
@@ -294,7 +306,7 @@ fn all_tracked(tasks: &MapHandle) -> io::Result<Vec<u32>> {
 
 /// A handle on a process of the jobs, unless it has ended: it may be gone with some of its threads and go on with others,
 /// and what is left of it until its parent looks does nothing any more. The kernel side knows.
-fn tracked(tasks: &MapHandle, pid: u32) -> io::Result<Option<OwnedFd>> {
+pub(crate) fn tracked(tasks: &MapHandle, pid: u32) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = Pid::from_raw(pid.cast_signed()) else {
         return Ok(None);
     };

@@ -14,7 +14,11 @@ use runward_event::{
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::SensorError;
-use crate::abi::{self, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_task};
+use crate::abi::{
+    self, rw_adopted, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_strange_socket,
+    rw_task,
+};
+use crate::adopt;
 use crate::capabilities;
 use crate::clock::Clock;
 use crate::decode::{Decoder, MountCall, Record, SensorEvent};
@@ -23,6 +27,7 @@ use crate::listed::Listed;
 use crate::load::{self, Loaded, MemorySight, Protection, Setup, SocketTagging};
 use crate::lockdown::{Bans, Lockdown};
 use crate::netns;
+use crate::peer::Peer;
 use crate::pins::Pins;
 use crate::reset::{self, Stream};
 
@@ -36,6 +41,8 @@ pub struct SensorOptions {
     pub fence: bool,
     /// Whether a job is going to be in lockdown.
     pub lockdown: bool,
+    /// Whether a job is going to begin with processes that run already.
+    pub adopts: bool,
     /// Room for the entries of a block list ([`Listed::room`](crate::Listed::room)); 0 when there is none.
     pub listed: u32,
 }
@@ -47,6 +54,7 @@ impl Default for SensorOptions {
             ring_bytes: 16 << 20,
             fence: false,
             lockdown: false,
+            adopts: false,
             listed: 0,
         }
     }
@@ -56,6 +64,10 @@ impl Default for SensorOptions {
 const BATCH: usize = 4096;
 /// Sockets with unconnected peers that are remembered until they close.
 const FLOW_SOCKETS_MAX: usize = 65_536;
+/// Rows of sockets that are read at once.
+const SOCKET_ROWS: usize = 512;
+/// Sockets that the fence can't follow and that are told of.
+const STRANGE_SOCKETS_MAX: usize = 64;
 /// Namespaces that are remembered between two drains; one that is left out is told again at its next use.
 const NAMESPACES_MAX: usize = 256;
 /// How many calls that mount something are kept until somebody asks.
@@ -80,7 +92,7 @@ pub struct Sensor {
     sees_memory: bool,
     // Last, so that nothing above outlives the programs.
     loaded: Loaded,
-    _pins: Option<Pins>,
+    pins: Option<Pins>,
 }
 
 /// A fenced job is in a network namespace that its resolver does not listen in yet.
@@ -92,6 +104,15 @@ pub struct NamespaceUse {
     pub pid: u32,
     /// The kernel's cookie of the namespace.
     pub netns: u64,
+}
+
+/// A socket of a fenced job whose packets the fence can't judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StrangeSocket {
+    /// A process that has it.
+    pub pid: u32,
+    /// Its family's number (linux/socket.h).
+    pub family: u32,
 }
 
 /// Events of one kind that were lost since the last time somebody asked.
@@ -134,6 +155,7 @@ impl Sensor {
                 Tier::B => Protection::Watch(capabilities::watches()),
             }),
             lockdown: options.lockdown.then_some(tier == Tier::A),
+            adopts: options.adopts,
         };
         let pins = options.fence.then(Pins::create).transpose()?;
         let loaded = load::load(&setup, pins.as_ref())?;
@@ -179,7 +201,7 @@ impl Sensor {
             tier,
             sees_memory: memory != MemorySight::Nothing,
             loaded,
-            _pins: pins,
+            pins,
         })
     }
 
@@ -204,6 +226,15 @@ impl Sensor {
             .ok_or(rustix::io::Errno::SRCH)
             .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
             .map_err(|errno| track(errno.into()))?;
+        self.place(job, handle.as_fd(), pid)
+    }
+
+    fn place(
+        &mut self,
+        job: u64,
+        handle: BorrowedFd<'_>,
+        pid: u32,
+    ) -> Result<ProcessId, SensorError> {
         let process = ProcessId(self.next_process);
         self.next_process += 1;
         let place = rw_task {
@@ -212,13 +243,74 @@ impl Sensor {
             ..rw_task::default()
         };
         self.tasks
-            .update(
-                &handle.as_fd().as_raw_fd().to_ne_bytes(),
-                abi::bytes_of(&place),
-                MapFlags::ANY,
-            )
-            .map_err(|error| track(std::io::Error::other(error)))?;
+            .update(&key_of(handle), abi::bytes_of(&place), MapFlags::ANY)
+            .map_err(|error| SensorError::Track {
+                pid,
+                source: std::io::Error::other(error),
+            })?;
         Ok(process)
+    }
+
+    /// Puts a process that runs already into a job, with all its threads and all that it has started; what they start from
+    /// now on belongs to the job as well. The sensor must have been opened for it.
+    ///
+    /// The threads in `spared` stay outside, and so does what they start. Returns the events that tell of those processes
+    /// what can still be seen.
+    pub fn adopt_job(
+        &mut self,
+        job: u64,
+        root: BorrowedFd<'_>,
+        root_pid: u32,
+        spared: &[BorrowedFd<'_>],
+    ) -> Result<Vec<SensorEvent>, SensorError> {
+        let map = load::map(&self.loaded.object, "spared")?;
+        for task in spared {
+            map.update(&key_of(*task), &1u32.to_ne_bytes(), MapFlags::ANY)
+                .map_err(|source| SensorError::Map {
+                    map: "spared",
+                    source,
+                })?;
+        }
+        let process = self.place(job, root, root_pid)?;
+        let walk = self.loaded.descendants.as_ref();
+        let walk = walk.ok_or(SensorError::Object("adopt_descendants"))?;
+        let rows = adopt::descendants(walk)?;
+        let first = rw_adopted {
+            job,
+            process: process.0,
+            pid: root_pid,
+            ..rw_adopted::default()
+        };
+        let rows = std::iter::once(first).chain(rows);
+        let mut told = Vec::new();
+        for row in rows.filter(|row| row.job == job && row.pid != 0) {
+            let boot_ns = Clock::boot_ns();
+            let bodies = adopt::describe(&row, &self.tasks);
+            if bodies.is_empty() {
+                // Only of the root nothing but its program is told.
+                return Err(SensorError::Adopt {
+                    source: std::io::Error::other("the first of them has ended"),
+                });
+            }
+            told.extend(bodies.into_iter().map(|body| SensorEvent {
+                job: Some(job),
+                boot_ns,
+                body,
+            }));
+        }
+        Ok(told)
+    }
+
+    /// What the kernel says of the process at the other end of a stream of the UNIX domain.
+    pub fn peer(&self, stream: BorrowedFd<'_>) -> std::io::Result<Peer> {
+        Peer::of(stream, &self.tasks)
+    }
+
+    /// Takes the fence down even where processes still need it. For a job that is not going to begin.
+    pub fn discard(mut self) {
+        if let Some(pins) = &mut self.pins {
+            pins.discard();
+        }
     }
 
     /// Fences a job that has not started yet: from its first instruction on, it reaches what the rules allow and nothing
@@ -265,17 +357,32 @@ impl Sensor {
     }
 
     /// Takes hold of sockets that fenced jobs have without having made them: inherited, or handed over. What they send is
-    /// judged from then on.
-    pub fn tag_open_sockets(&self) -> Result<(), SensorError> {
+    /// judged from then on. Returns those that the fence can't follow.
+    pub fn tag_open_sockets(&self) -> Result<Vec<StrangeSocket>, SensorError> {
         let Some(link) = &self.loaded.open_sockets else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let failed = |source| SensorError::OpenSockets { source };
         let mut walk = Iter::new(link).map_err(|error| failed(std::io::Error::other(error)))?;
-        // It prints nothing; reading is what makes it walk.
-        let mut nothing = [0; 64];
-        while walk.read(&mut nothing).map_err(failed)? > 0 {}
-        Ok(())
+        let mut strange = Vec::new();
+        let mut bytes = [0; SOCKET_ROWS * size_of::<rw_strange_socket>()];
+        // The kernel hands out whole rows, and reading is what makes it walk.
+        loop {
+            let taken = walk.read(&mut bytes).map_err(failed)?;
+            if taken == 0 {
+                return Ok(strange);
+            }
+            let mut rest = bytes.get(..taken).unwrap_or(&bytes);
+            while let Some((row, after)) = abi::read::<rw_strange_socket>(rest) {
+                rest = after;
+                if strange.len() < STRANGE_SOCKETS_MAX {
+                    strange.push(StrangeSocket {
+                        pid: row.pid,
+                        family: row.family,
+                    });
+                }
+            }
+        }
     }
 
     /// Network namespaces without a resolver that fenced jobs were seen in since the last call.
@@ -461,6 +568,11 @@ impl Sensor {
 }
 
 /// Opens a folder in such a way that the kernel side knows it from then on.
+/// A process as the key of a map of tasks.
+fn key_of(handle: BorrowedFd<'_>) -> [u8; 4] {
+    handle.as_raw_fd().to_ne_bytes()
+}
+
 fn protect(object: &Object, what: rw_introduction, folder: &Path) -> Result<(), SensorError> {
     load::introduce(object, what)?;
     File::open(folder)

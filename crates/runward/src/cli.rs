@@ -19,6 +19,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunOptions),
+    Job(JobCommands),
     Report(ReportOptions),
     Policy(PolicyOptions),
     Replay(ReplayOptions),
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Outlast(OutlastOptions),
     #[command(name = relay_name(), hide = true)]
     Relay,
+    #[command(name = attend_name(), hide = true)]
+    Attend(AttendOptions),
 }
 
 /// The hidden subcommand that `run` starts the command through.
@@ -50,6 +53,11 @@ pub(crate) const fn relay_name() -> &'static str {
     "__relay"
 }
 
+/// The hidden subcommand that holds a job which somebody else started.
+pub(crate) const fn attend_name() -> &'static str {
+    "__attend"
+}
+
 /// Run a command and record what it does.
 ///
 /// Ends with the command's own exit code. 86: the command succeeded but something named in --fail-on was found.
@@ -57,6 +65,34 @@ pub(crate) const fn relay_name() -> &'static str {
 /// 125: Runward failed before the command started. 126 and 127: the command could not be run or was not found.
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) watch: WatchOptions,
+    /// Let the job gain no privileges: sudo and programs like it run as the user
+    #[arg(long)]
+    pub(crate) disable_sudo: bool,
+    /// As --disable-sudo, and keep the job from daemons that start containers
+    #[arg(long)]
+    pub(crate) disable_sudo_and_containers: bool,
+    /// A folder or file that is kept after the job, searched for secrets when the job has ended; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) artifacts: Vec<PathBuf>,
+    /// Leave the command's output alone: it is not searched for secrets
+    #[arg(long)]
+    pub(crate) no_output_scan: bool,
+    /// Print no summary
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Print the report as one line of JSON in place of the summary
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) json: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// How a job is watched, whoever starts it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WatchOptions {
     /// The folder whose files are watched [default: the current one]
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
@@ -78,12 +114,6 @@ pub(crate) struct RunOptions {
     /// Refuse nothing because of the list that comes with Runward: hosts of known attacks
     #[arg(long)]
     pub(crate) no_builtin_block_list: bool,
-    /// Let the job gain no privileges: sudo and programs like it run as the user
-    #[arg(long)]
-    pub(crate) disable_sudo: bool,
-    /// As --disable-sudo, and keep the job from daemons that start containers
-    #[arg(long)]
-    pub(crate) disable_sudo_and_containers: bool,
     /// A file of rules: what else to find in what the job does
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
@@ -97,21 +127,70 @@ pub(crate) struct RunOptions {
     /// Findings on which the job is killed at once, all of it, with exit code 87: a list as for --fail-on
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) lockdown: Vec<String>,
-    /// A folder or file that is kept after the job, searched for secrets when the job has ended; may be given several times
-    #[arg(long, value_name = "PATH")]
-    pub(crate) artifacts: Vec<PathBuf>,
-    /// Leave the command's output alone: it is not searched for secrets
-    #[arg(long)]
-    pub(crate) no_output_scan: bool,
+}
+
+/// Watch a job that runs already: the script, or the CI's worker, that this is called from.
+#[derive(Debug, Args)]
+pub(crate) struct JobCommands {
+    #[command(subcommand)]
+    pub(crate) command: JobCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    Start(Box<JobStartOptions>),
+    End(JobEndOptions),
+    Status(JobStatusOptions),
+}
+
+/// Begin to watch the job that this is called from, with all its processes, and return.
+///
+/// The job is the CI's worker and all that it has started; without one, the shell that calls this. It is watched, and
+/// fenced, until that process ends.
+///
+/// Ends with 0 when everything that was asked for is in force, and with 125 when it is not: then nothing is.
+#[derive(Debug, Args)]
+pub(crate) struct JobStartOptions {
+    #[command(flatten)]
+    pub(crate) watch: WatchOptions,
+    /// The process that the job stands and falls with [default: the CI's worker, or the calling shell]
+    #[arg(long, value_name = "PID")]
+    pub(crate) root: Option<u32>,
+}
+
+/// Write the reports of the job that this is called from, as far as it has come, and print the summary.
+///
+/// The job is watched on until its first process ends, and then the reports are written again: else whoever calls this
+/// first would end the watch.
+///
+/// Ends with 0; with 86 when something named in --fail-on of `job start` was found; with 87 when the job was killed for
+/// something named in --lockdown; with 1 when there is no such job.
+#[derive(Debug, Args)]
+pub(crate) struct JobEndOptions {
+    /// The job, as `runward job status` names it; only for root outside of every job
+    #[arg(long, value_name = "ID")]
+    pub(crate) job: Option<String>,
     /// Print no summary
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    /// Print the report as one line of JSON in place of the summary
-    #[arg(long, conflicts_with = "quiet")]
+}
+
+/// Tell which jobs are watched: the one that this is called from; for root outside of every job, all of them.
+#[derive(Debug, Args)]
+pub(crate) struct JobStatusOptions {
+    /// Print JSON
+    #[arg(long)]
     pub(crate) json: bool,
-    /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<OsString>,
+}
+
+/// Hold a job.
+#[derive(Debug, Args)]
+pub(crate) struct AttendOptions {
+    #[command(flatten)]
+    pub(crate) start: JobStartOptions,
+    /// The process that waits for this one to be ready
+    #[arg(long, value_name = "PID")]
+    pub(crate) starter: u32,
 }
 
 /// Make the reports again from a folder's events.jsonl.
@@ -141,7 +220,7 @@ pub(crate) enum PolicyCommand {
 }
 
 /// What a policy is read from, on the command line.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct PolicySources {
     /// Endpoints that the policy allows: `host[:ports][/udp]`, separated by white space or commas
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
@@ -377,10 +456,14 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        // Of `run` a caller must be able to tell our failures from the command's.
-        _ if std::env::args_os().nth(1).is_some_and(|name| name == "run") => {
-            ExitCode::from(exit::RUNWARD)
-        }
+        // Of `run` a caller must be able to tell our failures from the command's; of `job start`, that nothing is in force.
+        _ if is_start() => ExitCode::from(exit::RUNWARD),
         _ => ExitCode::from(exit::USAGE),
     }
+}
+
+fn is_start() -> bool {
+    let words: Vec<OsString> = std::env::args_os().skip(1).take(2).collect();
+    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    matches!(words[..], ["run", ..] | ["job", "start"])
 }

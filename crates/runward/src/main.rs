@@ -1,6 +1,6 @@
 //! `runward`: watches what a build really does.
 //!
-//! The command line: `run` records a command, `report` makes the reports again, `policy` and
+//! The command line: `run` records a command, `job` one that runs already, `report` makes the reports again, `policy` and
 //! `replay` work on egress policies, `migrate` takes files of other tools over, `doctor` tells what the machine allows,
 //! `install` makes the agent a service.
 //!
@@ -16,11 +16,14 @@ mod fail_on;
 mod inherited;
 mod install;
 mod invoker;
+mod job;
 mod launch;
 mod migrate;
 mod outlast;
 mod output;
+mod pace;
 mod policy;
+mod prepare;
 mod probe;
 mod record;
 mod replay;
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(options) => run::run(options),
+        Command::Job(commands) => job::job(&commands.command),
         Command::Report(options) => report::report(&options),
         Command::Policy(options) => policy::policy(&options.command),
         Command::Replay(options) => replay::replay(&options),
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Command::Uninstall(options) => install::uninstall(&options),
         Command::Launch(options) => launch::launch(&options),
         Command::Outlast(options) => outlast::outlast(&options),
+        Command::Attend(options) => job::attend(&options),
         Command::Relay => secrets::relay(),
     }
 }

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use runward_agent::{EVENTS, ReportFolder};
+use runward_agent::{EVENTS, Finished, Following, ReportFolder};
 use runward_report::{Report, ReportBuilder, html, markdown, write_json, write_sarif};
 
 use crate::cli::ReportOptions;
@@ -55,4 +55,36 @@ pub(crate) fn write_reports(folder: &ReportFolder, report: &Report) -> bool {
         complete = false;
     }
     complete
+}
+
+/// Writes what people and machines read. Failures are said, never returned: the command's result stands.
+pub(crate) fn deliver(folder: &ReportFolder, finished: &Finished) {
+    if let Some(error) = &finished.write_failure {
+        output::say(format_args!(
+            "{EVENTS} is incomplete: {error}; make room and run again (the other reports count everything)"
+        ));
+    }
+    match folder.restore(EVENTS, &finished.events) {
+        Ok(false) => {}
+        Ok(true) => output::say(format_args!(
+            "{EVENTS} was replaced during the run; it has been written again"
+        )),
+        Err(error) => output::say(error),
+    }
+    write_reports(folder, &finished.report);
+}
+
+/// Says where the run is to be seen, or how to send what the server has not got.
+pub(crate) fn tell_upload(following: Following, page: Option<&str>, folder: &ReportFolder) {
+    match following.finish() {
+        Ok(uploaded) => output::say(format_args!(
+            "this run on the server: {}{}",
+            page.unwrap_or_default(),
+            uploaded.run
+        )),
+        Err(error) => output::say(format_args!(
+            "the server has not got all of this run: {error}; send it later with `runward upload {}`",
+            folder.path().display()
+        )),
+    }
 }

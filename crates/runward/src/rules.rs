@@ -24,7 +24,7 @@ pub(crate) fn read(path: &Path) -> Result<Rules, Failure> {
     Rules::read(&text).map_err(Failure::Rules)
 }
 
-fn text(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
     let about = || format!("cannot read the rules in {}", path.display());
     let mut text = String::new();
     // One byte more than is allowed, so that it is noticed.

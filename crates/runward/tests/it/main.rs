@@ -8,6 +8,7 @@
     reason = "helpers of tests fail as the tests do; clippy knows only functions marked as tests"
 )]
 
+mod adopted;
 mod bed;
 mod block_list;
 mod builds;
@@ -18,6 +19,8 @@ mod dns;
 mod fence;
 mod files;
 mod flood;
+mod github;
+mod gitlab;
 mod hostile;
 mod image;
 mod install;
@@ -25,6 +28,7 @@ mod lockdown;
 mod memory;
 mod migrate;
 mod network;
+mod pipeline;
 mod policies;
 mod processes;
 mod protect;

@@ -1,0 +1,104 @@
+//! Who is at the other end of a socket of the UNIX domain, by the kernel's word.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use libbpf_rs::query::MapInfoIter;
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use runward_event::ProcessId;
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use crate::abi::{self, rw_task};
+
+/// asm-generic/socket.h, from Linux 6.5 on; not in every libc's headers.
+const SO_PEERPIDFD: libc::c_int = 77;
+/// How the kernel side calls its map of tasks.
+const TASKS: &str = "tasks";
+/// Maps of the machine that are looked at.
+const MAPS_MAX: usize = 1 << 16;
+
+/// A process at the other end of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its process id.
+    pub pid: u32,
+    /// The user that it was when it connected.
+    pub uid: u32,
+    /// The job of this sensor that it is in, and which process of it that is.
+    pub place: Option<(u64, ProcessId)>,
+    /// Whether it is root, and in no job of any sensor of this machine.
+    pub is_stranger_root: bool,
+}
+
+impl Peer {
+    pub(crate) fn of(stream: BorrowedFd<'_>, tasks: &MapHandle) -> io::Result<Peer> {
+        let credentials = socket_peercred(stream)?;
+        let handle = match pidfd_of_peer(stream) {
+            Ok(handle) => handle,
+            // An older kernel: the process id could have come to mean another process, if the peer has ended. Then it will
+            // read no answer, and what it may ask for tightens at most.
+            Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => {
+                pidfd_open(credentials.pid, PidfdFlags::empty())?
+            }
+            Err(error) => return Err(error),
+        };
+        let place = place_in(tasks, &handle)?;
+        Ok(Peer {
+            pid: credentials.pid.as_raw_nonzero().get().cast_unsigned(),
+            uid: credentials.uid.as_raw(),
+            place: place.map(|place| (place.job, ProcessId(place.process))),
+            is_stranger_root: place.is_none()
+                && credentials.uid.is_root()
+                && !in_another_job(&handle)?,
+        })
+    }
+}
+
+fn pidfd_of_peer(stream: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut pidfd: libc::c_int = -1;
+    let mut len: libc::socklen_t = 4;
+    // SAFETY: `pidfd` and `len` are a C int and its size, which is what this option writes; both outlive the call. Neither
+    // the standard library nor rustix knows the option.
+    let failed = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut pidfd).cast(),
+            &raw mut len,
+        )
+    };
+    if failed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just made this descriptor for us alone; there is no safe way to own a number.
+    Ok(unsafe { OwnedFd::from_raw_fd(pidfd) })
+}
+
+fn place_in(tasks: &MapHandle, handle: &OwnedFd) -> io::Result<Option<rw_task>> {
+    let key = handle.as_raw_fd().to_ne_bytes();
+    let place = tasks
+        .lookup(&key, MapFlags::ANY)
+        .map_err(io::Error::other)?;
+    Ok(place.and_then(|bytes| Some(abi::read::<rw_task>(&bytes)?.0)))
+}
+
+/// Every sensor of the machine has a map of tasks of its own.
+fn in_another_job(handle: &OwnedFd) -> io::Result<bool> {
+    let size = u32::try_from(size_of::<rw_task>()).unwrap_or(0);
+    for info in MapInfoIter::default().take(MAPS_MAX) {
+        if info.ty != MapType::TaskStorage || info.value_size != size || info.name != *TASKS {
+            continue;
+        }
+        // It may be gone with its sensor by now.
+        let Ok(tasks) = MapHandle::from_map_id(info.id) else {
+            continue;
+        };
+        if place_in(&tasks, handle)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

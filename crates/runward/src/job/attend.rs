@@ -1,0 +1,336 @@
+//! The attendant: holds a job that somebody else started, as `run` holds one of its own.
+//!
+//! Outside of the job, in a session of its own, without a terminal. Until everything that was asked for is in force it
+//! speaks through who started it, and when that can't be, nothing is in force; afterwards it listens on its socket, and
+//! what it has to say goes to a log. When it is killed, its pins leave the fence standing.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use runward_agent::{Finished, Following, Job, JobError, Outputs, ReportFolder};
+use runward_event::Mode;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, getpid, getppid, pidfd_open, setsid};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::SignalsInfo;
+
+use super::client;
+use super::control::{Asked, Control, answer};
+use super::place::Place;
+use super::root::{self, Root};
+use super::so_far::{Eyes, Reporter};
+use super::wire::{Answer, Begun, Request, Status, line};
+use crate::cli::AttendOptions;
+use crate::invoker::Invoker;
+use crate::pace::Pace;
+use crate::prepare::{First, Plan, Ready, own_variable};
+use crate::report::{deliver, tell_upload};
+use crate::{exit, launch, outlast, output, rules};
+
+/// What stands in the record of every such job.
+const ADOPTED: &str = "The job ran before it was watched. Of processes from before, the start was not seen: what is told of them was read afterwards, and who had been left by its parent by then is not among them.";
+const NO_OUTPUT: &str = "The output is not searched for secrets: it does not pass through Runward, because the job was started by somebody else.";
+/// The command that the proof is made in place of.
+const NOTHING: &str = "true";
+
+/// Between two reports that somebody asks for: a job that asks for them again and again costs no more than this.
+const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
+/// Between two looks whether a report is written.
+const BREATH: Duration = Duration::from_millis(10);
+
+/// `runward __attend`.
+pub(crate) fn attend(options: &AttendOptions) -> ExitCode {
+    // Out of reach of the signals of the caller's terminal and process group. Where that fails, so does the caller.
+    let _ = setsid();
+    match begin(options).and_then(Attendant::detach) {
+        Ok(attendant) => attendant.hold(),
+        Err(error) => {
+            output::say(format_args!("{error:#}"));
+            ExitCode::from(exit::RUNWARD)
+        }
+    }
+}
+
+struct Attendant {
+    job: Job,
+    root: Root,
+    processes: usize,
+    place: Place,
+    control: Control,
+    reporter: Reporter,
+    status: Status,
+    following: Option<Following>,
+    page: Option<String>,
+    hurried: bool,
+    /// When reports were made last because somebody asked for them.
+    reported: Option<Instant>,
+    signals: SignalsInfo,
+}
+
+fn begin(options: &AttendOptions) -> Result<Attendant> {
+    let signals = SignalsInfo::new([SIGHUP, SIGINT, SIGTERM]).context("cannot handle signals")?;
+    let starter = starter(options.starter)?;
+    if let Some(job) = client::taken() {
+        bail!(
+            "this is called from job {job}, which is watched already: its policy was taken when it began, and another one is refused"
+        );
+    }
+    let root = root::find(options.starter, options.start.root)?;
+    let mut watch = options.start.watch.clone();
+    watch.report = std::path::absolute(&watch.report).context("cannot tell the current folder")?;
+    let rules = watch.rules.as_deref().map(rules::text).transpose()?;
+    let invoker = Invoker::find()?;
+    let script = root::environment(options.starter);
+    let variable = |name: &str| own_variable(name).or_else(|| script.get(name).cloned());
+    let mut plan = Plan::of(&watch, invoker.as_ref(), &variable)?;
+    plan.note(&[ADOPTED.to_owned(), NO_OUTPUT.to_owned()]);
+    let place = Place::create()?;
+    let control = Control::new(place.listen()?);
+    let mode = plan.mode();
+    let sources = plan.policy_sources();
+    let Ready {
+        mut job,
+        folder,
+        fail_on,
+        probe,
+        following,
+        page,
+    } = plan.carry_out(First::Adopted {
+        args: root.args.clone(),
+        cwd: root.cwd.clone(),
+    })?;
+    let begun = prove(&mut job, probe).and_then(|()| {
+        let own = pidfd_open(getpid(), PidfdFlags::empty()).context("cannot find myself")?;
+        let spared = [own.as_fd(), starter.as_fd()];
+        Ok(job.adopt(root.handle.as_fd(), root.pid, &spared)?)
+    });
+    let processes = match begun {
+        Ok(processes) => processes,
+        Err(error) => {
+            job.abandon();
+            return Err(error);
+        }
+    };
+    Ok(Attendant {
+        status: Status {
+            job: place.id.clone(),
+            root: root.pid,
+            attendant: std::process::id(),
+            mode: word(mode).to_owned(),
+            policy: sources,
+            report: folder.path().display().to_string(),
+        },
+        reporter: Reporter {
+            folder: Arc::new(folder),
+            rules,
+            fail_on,
+            log: place.log_path().display().to_string(),
+            busy: Arc::new(AtomicBool::new(false)),
+        },
+        job,
+        root,
+        processes,
+        place,
+        control,
+        following,
+        page,
+        hurried: !options.start.watch.lockdown.is_empty(),
+        reported: None,
+        signals,
+    })
+}
+
+fn word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Audit => "audit",
+        Mode::Block => "block",
+    }
+}
+
+/// The process that waits for this one: its parent, or nobody.
+fn starter(pid: u32) -> Result<OwnedFd> {
+    let parent = getppid().filter(|parent| parent.as_raw_nonzero().get().cast_unsigned() == pid);
+    parent
+        .and_then(|parent| pidfd_open(parent, PidfdFlags::empty()).ok())
+        .filter(|_| getppid() == parent)
+        .context("who started this has ended")
+}
+
+/// Has a process of the job find that the fence stands, before anybody else is in it.
+fn prove(job: &mut Job, probe: Option<std::net::SocketAddr>) -> Result<()> {
+    if probe.is_none() {
+        return Ok(());
+    }
+    let command = [NOTHING.into()];
+    let mut child = launch::start(&command, None, probe, None, &mut Outputs::default())?;
+    let proved = job
+        .admit_probe(child.id())
+        .map_err(anyhow::Error::from)
+        .and_then(|()| launch::prove(&child));
+    // It has stopped itself again, and never becomes the command.
+    let _ = child.kill();
+    let _ = child.wait();
+    proved?;
+    Ok(job.forget_probe()?)
+}
+
+impl Attendant {
+    /// Tells who waits that the job is held, and lets go of everything that is the caller's.
+    fn detach(self) -> Result<Attendant> {
+        let detached = self.place.log().and_then(|log| {
+            let begun = Begun {
+                job: self.status.job.clone(),
+                root: self.status.root,
+                mode: self.status.mode.clone(),
+                processes: self.processes,
+                report: self.status.report.clone(),
+            };
+            let nothing = File::open("/dev/null").context("cannot open /dev/null")?;
+            std::env::set_current_dir("/").context("cannot leave the folder of the job")?;
+            dup2_stdin(&nothing).context("cannot leave the caller's input")?;
+            let mut out = std::io::stdout();
+            out.write_all(&line(&begun))
+                .and_then(|()| out.flush())
+                .context("nobody waits for the job any more")?;
+            // Who waited knows now that the job is held: from here on, nothing may fail.
+            let _ = dup2_stdout(&log);
+            let _ = dup2_stderr(&log);
+            Ok(())
+        });
+        match detached {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.job.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Until the root has ended.
+    fn hold(mut self) -> ExitCode {
+        let failure = self.watch();
+        let (code, signal) = self.job.root_exit().unwrap_or((0, None));
+        let Attendant {
+            job,
+            place,
+            reporter,
+            following,
+            page,
+            ..
+        } = self;
+        let finished = failure.map_or_else(|| job.finish(code, signal), Err);
+        outlast::leave_behind();
+        while !reporter.claim() {
+            // A report of the job as it was is on its way; the last one is written last.
+            std::thread::sleep(BREATH);
+        }
+        let ended = match finished {
+            Ok(finished) => {
+                tell(&reporter.folder, &finished);
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                output::say(format_args!("the record of this job broke off: {error}"));
+                ExitCode::from(exit::FAILURE)
+            }
+        };
+        if let Some(following) = following {
+            tell_upload(following, page.as_deref(), &reporter.folder);
+        }
+        reporter.folder.finish();
+        drop(place);
+        ended
+    }
+
+    /// An error means that the record broke off; the fence stands for all that.
+    fn watch(&mut self) -> Option<JobError> {
+        let mut pace = Pace::new(self.hurried);
+        let mut rested = true;
+        loop {
+            let timeout = Timespec::try_from(pace.tick()).ok();
+            let mut fds = vec![
+                PollFd::new(&self.root.handle, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.job.urgent_fd(), PollFlags::IN),
+            ];
+            let waits_for = fds.len();
+            if rested {
+                // Every other time at most, so that a job that asks or reads such files over and over does not keep us
+                // awake.
+                let sensitive = self.job.sensitive_fd().into_iter();
+                let asked = sensitive.chain(self.control.fds());
+                fds.extend(asked.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            }
+            let _ = poll(&mut fds, timeout.as_ref());
+            let woken = |fd: &PollFd<'_>| !fd.revents().is_empty();
+            rested = !fds.iter().skip(waits_for).any(woken);
+            let over = fds.first().is_some_and(woken) || self.signals.pending().next().is_some();
+            let asked = self.control.take(&self.job);
+            let ticked = asked
+                .into_iter()
+                .try_for_each(|asked| self.serve(asked))
+                .and_then(|()| self.job.tick());
+            match ticked {
+                Ok(busy) => pace.after(busy),
+                Err(error) => return Some(error),
+            }
+            let told = self.job.take_refusals().into_iter();
+            let told = told.chain(self.job.take_findings());
+            for sentence in told.chain(self.job.take_lockdown()) {
+                output::say(sentence);
+            }
+            if over {
+                return None;
+            }
+        }
+    }
+
+    fn serve(&mut self, asked: Asked) -> Result<(), JobError> {
+        let Asked {
+            stream,
+            peer,
+            request,
+        } = asked;
+        match request {
+            Request::Begin {} => match peer.place {
+                Some((_, process)) => {
+                    self.job.record_refused_policy(process, peer.pid)?;
+                    let job = self.status.job.clone();
+                    answer(&stream, &Answer::Taken { job });
+                }
+                None => answer(&stream, &Answer::NotYours),
+            },
+            Request::Status {} => answer(&stream, &Answer::Status(self.status.clone())),
+            Request::End { width, color } => {
+                let last = self.reported.replace(Instant::now());
+                let is_soon = last.is_some_and(|last| last.elapsed() < BETWEEN_REPORTS);
+                if is_soon || !self.reporter.claim() {
+                    self.reported = last;
+                    answer(&stream, &Answer::Busy);
+                    return Ok(());
+                }
+                match self.job.so_far() {
+                    Ok(so_far) => self.reporter.tell(so_far, Eyes { width, color }, stream),
+                    Err(error) => {
+                        self.reporter.release();
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tell(folder: &ReportFolder, finished: &Finished) {
+    if let Some(sentence) = &finished.lockdown {
+        output::say(sentence);
+    }
+    deliver(folder, finished);
+}

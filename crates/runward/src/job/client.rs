@@ -1,0 +1,145 @@
+//! `runward job end` and `runward job status`: who is in a job, or root outside of every one, asks its attendant.
+
+use std::io::{IsTerminal as _, Write as _, stderr};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::net::sockopt::socket_peercred;
+
+use super::place;
+use super::wire::{ANSWER_MAX, Answer, Request, Status, line, read};
+use crate::cli::{JobEndOptions, JobStatusOptions};
+use crate::{exit, output, policy};
+
+/// How long an attendant may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often one that is busy is asked again, and how long to wait before.
+const ATTEMPTS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(300);
+/// The columns of a terminal that does not say.
+const WIDTH: u16 = 100;
+
+pub(crate) fn end(options: &JobEndOptions) -> ExitCode {
+    match report(options) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::say(format_args!("{error:#}"));
+            ExitCode::from(exit::FAILURE)
+        }
+    }
+}
+
+pub(crate) fn status(options: &JobStatusOptions) -> ExitCode {
+    let found: Vec<Status> = place::sockets()
+        .iter()
+        .filter_map(|socket| match ask(socket, &Request::Status {}) {
+            Ok(Answer::Status(status)) => Some(status),
+            // Those of others, and of attendants that are gone.
+            _ => None,
+        })
+        .collect();
+    if options.json {
+        policy::print_json(&found);
+        return ExitCode::SUCCESS;
+    }
+    if found.is_empty() {
+        policy::print("No job is watched that you may know of.\n");
+    }
+    for status in found {
+        let sources = match status.policy.is_empty() {
+            true => "none".to_owned(),
+            false => status.policy.join(", "),
+        };
+        policy::print(&format!(
+            "job {}: {} mode, process {} and what it has started; policy: {sources}; report: {}\n",
+            status.job, status.mode, status.root, status.report
+        ));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Whether a process inside of a job asks for another one: then nothing may begin.
+pub(super) fn taken() -> Option<String> {
+    place::sockets()
+        .iter()
+        .find_map(|socket| match ask(socket, &Request::Begin {}) {
+            Ok(Answer::Taken { job }) => Some(job),
+            _ => None,
+        })
+}
+
+fn report(options: &JobEndOptions) -> Result<u8> {
+    let stderr = stderr();
+    let width = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| size.ws_col);
+    let wants_colour = output::wants_colour(&|name| std::env::var_os(name).map(drop));
+    let request = Request::End {
+        width: if width == 0 { WIDTH } else { width },
+        color: stderr.is_terminal() && wants_colour,
+    };
+    let socket = match &options.job {
+        Some(id) => place::socket_of(id),
+        None => mine()?,
+    };
+    for _ in 0..ATTEMPTS {
+        let answer = ask(&socket, &request)
+            .with_context(|| format!("cannot ask the attendant at {}", socket.display()))?;
+        match answer {
+            Answer::Busy => thread::sleep(PAUSE),
+            Answer::Reported {
+                code,
+                said,
+                commands,
+                summary,
+            } => {
+                for sentence in said {
+                    output::say(sentence);
+                }
+                if !options.quiet {
+                    let _ = stderr.lock().write_all(summary.as_bytes());
+                }
+                for command in commands {
+                    output::command(&command);
+                }
+                return Ok(code);
+            }
+            Answer::Failed { why } => bail!("the reports could not be made: {why}"),
+            _ => bail!("the job is not yours to end"),
+        }
+    }
+    bail!("the attendant is busy with others who ask for the same: try again")
+}
+
+/// The one job that answers.
+fn mine() -> Result<PathBuf> {
+    let mut mine = place::sockets()
+        .into_iter()
+        .filter(|socket| matches!(ask(socket, &Request::Status {}), Ok(Answer::Status(_))));
+    match (mine.next(), mine.next()) {
+        (Some(socket), None) => Ok(socket),
+        (None, _) => {
+            bail!("this is called from no job that is watched: `sudo runward job start` begins one")
+        }
+        (Some(_), Some(_)) => {
+            bail!("more than one job is watched: name one with --job (see `runward job status`)")
+        }
+    }
+}
+
+fn ask(socket: &Path, request: &Request) -> std::io::Result<Answer> {
+    let mut stream = UnixStream::connect(socket)?;
+    // Nobody else may answer in an attendant's name.
+    if !socket_peercred(&stream)?.uid.is_root() {
+        return Err(std::io::Error::other("it does not belong to root"));
+    }
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    // Who has no business with the job may have been sent away before this arrives.
+    let _ = stream.write_all(&line(request));
+    let _ = stream.shutdown(Shutdown::Write);
+    read(&stream, ANSWER_MAX)
+}

@@ -1,0 +1,4 @@
+import { end } from "./end.js";
+import { play } from "./phase.js";
+
+await play(end);
