@@ -12,6 +12,7 @@ fn main() {
     compile("runward", &out, &arch);
     pack("runward", &out);
     compile("probe", &out, &arch);
+    compile("arrivals", &out, &arch);
     // For tests only; nothing else embeds it.
     compile("first_bytes_test", &out, &arch);
     println!("cargo:rerun-if-changed=bpf");

@@ -72,6 +72,7 @@ const LAYERS: &[Layer] = &[
             "runward-resolver",
             "runward-secrets",
             "runward-sensor",
+            "runward-yaml",
         ],
     ),
     layer(

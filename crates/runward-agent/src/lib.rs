@@ -17,6 +17,8 @@ mod pids;
 mod recorder;
 mod refusals;
 mod resolvers;
+mod settings;
+mod spool;
 mod supervisor;
 mod upload;
 
@@ -26,5 +28,7 @@ pub use folder::{EVENTS, FolderError, ReportFolder};
 pub use job::{Finished, Job, JobError, JobOptions, SoFar};
 pub use lockdown::LockdownEffect;
 pub use output::{Artifacts, Outputs, Search, Seen, relay};
+pub use settings::{SETTINGS_MAX, Settings, SettingsFault};
+pub use spool::{Forwarded, Spool, Spooled};
 pub use supervisor::Supervisor;
 pub use upload::{Following, Upload, UploadError, Uploaded};

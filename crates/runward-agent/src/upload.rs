@@ -141,8 +141,12 @@ impl Upload {
                 break;
             }
             let run = run.get_or_insert_with(|| run_name(&batch));
-            acknowledged = self.batch(run, first, &batch, ATTEMPTS)?.acknowledged;
             first += count;
+            // Who sent it before got so far.
+            if first > acknowledged + 1 {
+                let said = self.batch(run, first - count, &batch, ATTEMPTS)?;
+                acknowledged = said.acknowledged;
+            }
         }
         let run = run.ok_or(UploadError::Empty)?;
         Ok(Uploaded {

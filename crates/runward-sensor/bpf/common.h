@@ -8,14 +8,13 @@
 #include "kernel.h"
 #include "abi.h"
 #include "bounded.h"
+#include "process_ids.h"
 
 /*
  * Set by the user side before load. The verifier knows these values, so what they turn off is never checked and need
  * not exist on this kernel.
  */
 
-/* The depth of the agent's pid namespace: process ids are told as the agent sees them. */
-const volatile __u32 agent_pid_level = 0;
 /* Cgroup programs may read task storage here. If not, trampolines tag the socket before the cgroup hook runs. */
 const volatile bool task_storage_in_cgroup_hooks = true;
 /* A job may be fenced. Without, nothing of verdict.h is ever run. */
@@ -153,21 +152,6 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 	if (bpf_core_field_exists(newer->__parent))
 		return BPF_CORE_READ(newer, __parent);
 	return BPF_CORE_READ(node, parent);
-}
-
-/* The process id of a task's process, as the agent's pid namespace numbers it. */
-static __always_inline __u32 process_pid(struct task_struct *task)
-{
-	struct pid *pid;
-	int nr = 0;
-
-	if (agent_pid_level == 0)
-		return BPF_CORE_READ(task, tgid);
-	pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	if (BPF_CORE_READ(pid, level) < agent_pid_level)
-		return 0;
-	bpf_probe_read_kernel(&nr, sizeof(nr), &pid->numbers[agent_pid_level].nr);
-	return nr;
 }
 
 /* Finds the place of a task whose fork could not be marked: a child of a job's process belongs to the job. */

@@ -210,9 +210,11 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
+struct pid_namespace;
+
 struct upid {
 	int nr;
-	void *ns;
+	struct pid_namespace *ns;
 };
 
 struct pid {
@@ -297,6 +299,10 @@ struct mnt_namespace {
 	struct ns_common ns;
 };
 
+struct pid_namespace {
+	struct ns_common ns;
+};
+
 struct nsproxy {
 	struct mnt_namespace *mnt_ns;
 	struct net *net_ns;
@@ -316,6 +322,7 @@ struct task_struct {
 	int exit_code;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
+	char comm[16];
 	struct pid *thread_pid;
 	struct mm_struct *mm;
 	struct fs_struct *fs;

@@ -110,6 +110,13 @@ int probe_unix_connect(struct bpf_sock_addr *ctx)
 	return bpf_cast_to_kern_ctx(ctx) != NULL;
 }
 
+/* How many pid namespaces lie between the kernel's first one and that of whoever runs this. */
+SEC("syscall")
+int own_pid_level(void *ctx)
+{
+	return BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level);
+}
+
 SEC("lsm/task_kill")
 int BPF_PROG(probe_lsm)
 {

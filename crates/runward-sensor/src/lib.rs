@@ -8,6 +8,7 @@
 
 mod abi;
 mod adopt;
+mod arrivals;
 mod capabilities;
 mod clock;
 mod container;
@@ -34,6 +35,7 @@ mod reset;
 mod sensor;
 mod tamper;
 
+pub use arrivals::{Arrival, Arrivals, RunnerProgram};
 pub use capabilities::{Capabilities, WATCHES, Watch, check_machine};
 pub use clock::Clock;
 pub use decode::{MountCall, SensorEvent};
@@ -42,6 +44,6 @@ pub use error::SensorError;
 pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant, SCOPE_KNOWN};
 pub use listed::{Listed, ListedName};
 pub use lockdown::{Bans, Ended, Lockdown};
-pub use peer::Peer;
+pub use peer::{Peer, is_stranger_root};
 pub use pins::{Leftover, StillRunning, leftovers, own_leftovers};
 pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions, StrangeSocket};

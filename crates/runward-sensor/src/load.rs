@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::mem;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -14,7 +15,7 @@ use libbpf_rs::{
 };
 
 use crate::SensorError;
-use crate::abi::{rodata, rw_introduction};
+use crate::abi::{arrivals_rodata, rodata, rw_introduction};
 use crate::pins::Pins;
 
 /// Keeps an embedded object where its headers can be read in place.
@@ -25,6 +26,8 @@ struct Aligned<Bytes: ?Sized>(Bytes);
 static RUNWARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runward.bpf.o.zst"));
 /// More than it has unpacked, in bytes.
 const OBJECT_MAX: usize = 8 << 20;
+static ARRIVALS: &Aligned<[u8]> =
+    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/arrivals.bpf.o")));
 static PROBE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/probe.bpf.o")));
 
 /// How sockets learn whose they are.
@@ -164,6 +167,8 @@ impl Setup {
 const OPEN_SOCKETS: &str = "tag_open_sockets";
 /// The program by which the agent tells who it is; run on demand.
 const INTRODUCE: &str = "introduce";
+/// The program that tells how deep the agent's pid namespace is; run on demand.
+const OWN_PID_LEVEL: &str = "own_pid_level";
 /// How the names of programs begin that refuse a fenced job what is not the network, by trampolines.
 const GUARDS: &[u8] = b"guard_";
 /// How the names of those begin that stand in for them.
@@ -304,9 +309,14 @@ fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError>
             .map(|place| place.copy_from_slice(value))
             .ok_or(SensorError::Object("constants"))
     };
+    let pids = PidNamespace::own()?;
     set(
         mem::offset_of!(rodata, agent_pid_level),
-        &agent_pid_level().to_ne_bytes(),
+        &pids.level.to_ne_bytes(),
+    )?;
+    set(
+        mem::offset_of!(rodata, agent_pid_namespace),
+        &pids.number.to_ne_bytes(),
     )?;
     let in_hooks = u8::from(setup.tagging == SocketTagging::CgroupHooks);
     set(
@@ -341,13 +351,38 @@ fn set_constants(constants: &mut [u8], setup: &Setup) -> Result<(), SensorError>
     )
 }
 
-/// How many pid namespaces lie between this process and the kernel's first one.
-fn agent_pid_level() -> u32 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    // One id for each namespace that this process is in, from the one /proc belongs to inwards.
-    let count = ids.map_or(1, |ids| ids.split_whitespace().count());
-    u32::try_from(count.saturating_sub(1)).unwrap_or(0)
+/// Where process ids are told as this process sees them.
+struct PidNamespace {
+    /// How many lie between the kernel's first one and this.
+    level: u32,
+    number: u32,
+}
+
+impl PidNamespace {
+    fn own() -> Result<PidNamespace, SensorError> {
+        let number = fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino());
+        Ok(PidNamespace {
+            level: own_pid_level()?,
+            number: u32::try_from(number).unwrap_or(0),
+        })
+    }
+}
+
+/// Only the kernel knows: a container's /proc shows nothing of the namespaces around it.
+fn own_pid_level() -> Result<u32, SensorError> {
+    let mut open =
+        with_log(|| ObjectBuilder::default().open_memory(&PROBE.0)).map_err(load_error)?;
+    for mut program in open.progs_mut() {
+        let wanted = program.name() == OWN_PID_LEVEL;
+        program.set_autoload(wanted);
+    }
+    let object = with_log(|| open.load()).map_err(load_error)?;
+    let program = object
+        .progs_mut()
+        .find(|program| program.name() == OWN_PID_LEVEL)
+        .ok_or(SensorError::Object(OWN_PID_LEVEL))?;
+    let ran = program.test_run(ProgramInput::default());
+    Ok(ran.map_err(SensorError::Introduce)?.return_value)
 }
 
 /// Where cgroup version 2 is mounted. Hybrid machines have it beside version 1, at a place of their own choice.
@@ -405,6 +440,30 @@ pub(crate) fn introduce(object: &Object, what: rw_introduction) -> Result<(), Se
 fn open_object() -> libbpf_rs::Result<OpenObject> {
     let object = zstd::bulk::decompress(RUNWARD, OBJECT_MAX).map_err(libbpf_rs::Error::from)?;
     ObjectBuilder::default().open_memory(&object)
+}
+
+/// Loads the program that stops the first processes of jobs, attached to nothing.
+pub(crate) fn arrivals() -> Result<Object, SensorError> {
+    let mut open =
+        with_log(|| ObjectBuilder::default().open_memory(&ARRIVALS.0)).map_err(load_error)?;
+    let pids = PidNamespace::own()?;
+    let set = |constants: &mut [u8], offset: usize, value: u32| {
+        let place = constants.get_mut(offset..)?.first_chunk_mut()?;
+        *place = value.to_ne_bytes();
+        Some(())
+    };
+    let constants = open
+        .maps_mut()
+        .find(|map| map.name().as_bytes().ends_with(b".rodata"))
+        .and_then(|mut map| {
+            let constants = map.initial_value_mut()?;
+            let level = mem::offset_of!(arrivals_rodata, agent_pid_level);
+            set(constants, level, pids.level)?;
+            let number = mem::offset_of!(arrivals_rodata, agent_pid_namespace);
+            set(constants, number, pids.number)
+        });
+    constants.ok_or(SensorError::Object("constants"))?;
+    with_log(|| open.load()).map_err(load_error)
 }
 
 /// Tries to load every program that refuses a fenced job what is not the network. The error is the kernel's word.

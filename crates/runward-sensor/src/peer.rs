@@ -8,7 +8,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use runward_event::ProcessId;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::abi::{self, rw_task};
 
@@ -32,18 +32,16 @@ pub struct Peer {
     pub is_stranger_root: bool,
 }
 
+/// Whether root is at the other end of a stream of the UNIX domain, and in no job of any sensor of this machine.
+pub fn is_stranger_root(stream: BorrowedFd<'_>) -> io::Result<bool> {
+    let credentials = socket_peercred(stream)?;
+    Ok(credentials.uid.is_root() && !is_in_a_job(&handle_of_peer(stream, credentials.pid)?)?)
+}
+
 impl Peer {
     pub(crate) fn of(stream: BorrowedFd<'_>, tasks: &MapHandle) -> io::Result<Peer> {
         let credentials = socket_peercred(stream)?;
-        let handle = match pidfd_of_peer(stream) {
-            Ok(handle) => handle,
-            // An older kernel: the process id could have come to mean another process, if the peer has ended. Then it will
-            // read no answer, and what it may ask for tightens at most.
-            Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => {
-                pidfd_open(credentials.pid, PidfdFlags::empty())?
-            }
-            Err(error) => return Err(error),
-        };
+        let handle = handle_of_peer(stream, credentials.pid)?;
         let place = place_in(tasks, &handle)?;
         Ok(Peer {
             pid: credentials.pid.as_raw_nonzero().get().cast_unsigned(),
@@ -51,8 +49,19 @@ impl Peer {
             place: place.map(|place| (place.job, ProcessId(place.process))),
             is_stranger_root: place.is_none()
                 && credentials.uid.is_root()
-                && !in_another_job(&handle)?,
+                && !is_in_a_job(&handle)?,
         })
+    }
+}
+
+fn handle_of_peer(stream: BorrowedFd<'_>, pid: Pid) -> io::Result<OwnedFd> {
+    match pidfd_of_peer(stream) {
+        // An older kernel: the process id could have come to mean another process, if the peer has ended. Then it will
+        // read no answer, and what it may ask for tightens at most.
+        Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => {
+            Ok(pidfd_open(pid, PidfdFlags::empty())?)
+        }
+        other => other,
     }
 }
 
@@ -85,8 +94,8 @@ fn place_in(tasks: &MapHandle, handle: &OwnedFd) -> io::Result<Option<rw_task>> 
     Ok(place.and_then(|bytes| Some(abi::read::<rw_task>(&bytes)?.0)))
 }
 
-/// Every sensor of the machine has a map of tasks of its own.
-fn in_another_job(handle: &OwnedFd) -> io::Result<bool> {
+/// Whether a process is in a job of whatever sensor of this machine: each has a map of tasks of its own.
+pub(crate) fn is_in_a_job(handle: &OwnedFd) -> io::Result<bool> {
     let size = u32::try_from(size_of::<rw_task>()).unwrap_or(0);
     for info in MapInfoIter::default().take(MAPS_MAX) {
         if info.ty != MapType::TaskStorage || info.value_size != size || info.name != *TASKS {

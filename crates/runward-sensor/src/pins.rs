@@ -30,6 +30,8 @@ const BPFFS_PARENT: &str = "/sys/fs";
 const FOLDER: &str = "runward";
 /// The user and group that the kernel itself shows for those it does not know.
 const NOBODY: u32 = 65_534;
+/// How the names of folders end that hold what stops the first processes of jobs ([`crate::Arrivals`]).
+const ARRIVALS: &str = "-arrivals";
 /// The pin of the map of tasks.
 const TASKS: &str = "tasks";
 /// The pin of the map of the programs' variables. Among them is the number of the newest process.
@@ -49,8 +51,27 @@ pub(crate) struct Pins {
 }
 
 impl Pins {
-    /// Makes the folder of this process.
+    /// Makes a folder of this process.
     pub(crate) fn create() -> Result<Pins, SensorError> {
+        // One process may fence more than once, one after the other.
+        Pins::named((0..u32::MAX).map(|attempt| format!("-{attempt}")))
+    }
+
+    /// Makes the folder for what stops the first processes of jobs. One process does that once.
+    pub(crate) fn of_arrivals() -> Result<Pins, SensorError> {
+        Pins::named(std::iter::once(ARRIVALS.to_owned()))
+    }
+
+    /// The folders of that kind whose agents are gone.
+    pub(crate) fn of_arrivals_that_are_gone() -> Vec<PathBuf> {
+        let folders = folders().unwrap_or_default().into_iter();
+        folders
+            .filter(|path| is_of_arrivals(path) && !owner_lives(path))
+            .collect()
+    }
+
+    /// Makes the folder of this process with the first ending that is free.
+    fn named(endings: impl Iterator<Item = String>) -> Result<Pins, SensorError> {
         let all = bpffs()?.join(FOLDER);
         let failed = |path: &Path, source| SensorError::Pin {
             path: path.to_path_buf(),
@@ -61,10 +82,9 @@ impl Pins {
         private.create(&all).map_err(|error| failed(&all, error))?;
         fs::set_permissions(&all, fs::Permissions::from_mode(0o700))
             .map_err(|error| failed(&all, error))?;
-        let own = getpid().as_raw_nonzero().get().cast_unsigned();
-        // One process may fence more than once, one after the other.
-        for attempt in 0..u32::MAX {
-            let folder = all.join(format!("{}-{attempt}", name(own)));
+        let own = name(getpid().as_raw_nonzero().get().cast_unsigned());
+        for ending in endings {
+            let folder = all.join(format!("{own}{ending}"));
             match fs::DirBuilder::new().mode(0o700).create(&folder) {
                 Ok(()) => {
                     return Ok(Pins {
@@ -76,7 +96,7 @@ impl Pins {
                 Err(error) => return Err(failed(&folder, error)),
             }
         }
-        unreachable!("nobody makes so many folders")
+        Err(failed(&all, io::Error::from(io::ErrorKind::AlreadyExists)))
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -124,7 +144,9 @@ impl Pins {
 
 impl Drop for Pins {
     fn drop(&mut self) {
-        if self.discarded || StillRunning::of(&self.folder) == StillRunning::Nobody {
+        let is_over =
+            !is_of_arrivals(&self.folder) && StillRunning::of(&self.folder) == StillRunning::Nobody;
+        if self.discarded || is_over {
             // What cannot be removed is found by `leftovers` later.
             let _ = fs::remove_dir_all(&self.folder);
         }
@@ -151,7 +173,12 @@ pub enum StillRunning {
     Unseen,
 }
 
-/// Finds the fences of agents that are gone.
+fn is_of_arrivals(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(ARRIVALS)
+}
+
+/// Finds the fences of agents that are gone, and what they have left to stop the first processes of jobs.
 pub fn leftovers() -> io::Result<Vec<Leftover>> {
     let abandoned = folders()?.into_iter().filter(|path| !owner_lives(path));
     Ok(abandoned.map(|path| Leftover::at(&path)).collect())
@@ -187,6 +214,11 @@ impl Leftover {
             folder: folder.to_path_buf(),
             running: StillRunning::of(folder),
         }
+    }
+
+    /// Whether a process is fenced by it.
+    pub fn needs(&self, pid: u32) -> bool {
+        matches!(&self.running, StillRunning::Processes(pids) if pids.contains(&pid))
     }
 
     /// Removes it. Without processes, nothing notices.
@@ -268,7 +300,7 @@ fn start_time(pid: u32) -> Option<u64> {
 }
 
 /// A field of /proc/PID/stat, by its number in proc(5): the third, or one after it.
-fn stat_field(pid: u32, number: usize) -> Option<String> {
+pub(crate) fn stat_field(pid: u32, number: usize) -> Option<String> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The second field, the command in parentheses, may hold anything.
     let after = stat.iter().rposition(|byte| *byte == b')')?;

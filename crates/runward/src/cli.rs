@@ -20,6 +20,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(RunOptions),
     Job(JobCommands),
+    Agent(AgentOptions),
     Report(ReportOptions),
     Policy(PolicyOptions),
     Replay(ReplayOptions),
@@ -129,6 +130,37 @@ pub(crate) struct WatchOptions {
     pub(crate) lockdown: Vec<String>,
 }
 
+/// Watch every job of this machine: the service that `runward install` and the packages install.
+///
+/// A job of GitHub's runner waits, before its first instruction, until it is watched. Where the machine's policy says
+/// `block` and a job can't be fenced, it is ended.
+///
+/// Ends with 0 when it is told to end, and with 125 when nothing can be watched.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct AgentOptions {
+    /// The settings of this machine
+    #[arg(long, value_name = "FILE", default_value = "/etc/runward/agent.yml")]
+    pub(crate) config: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Option<AgentCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    Status(AgentStatusOptions),
+}
+
+/// Tell what the service is doing: its mode, the jobs that run, and the records that wait to be sent.
+///
+/// Ends with 0 when it runs, and with 1 when it does not.
+#[derive(Debug, Args)]
+pub(crate) struct AgentStatusOptions {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Watch a job that runs already: the script, or the CI's worker, that this is called from.
 #[derive(Debug, Args)]
 pub(crate) struct JobCommands {
@@ -191,6 +223,15 @@ pub(crate) struct AttendOptions {
     /// The process that waits for this one to be ready
     #[arg(long, value_name = "PID")]
     pub(crate) starter: u32,
+    /// The service holds this job: what there is to say goes where the service's words go
+    #[arg(long)]
+    pub(crate) held: bool,
+    /// The job ran before the service found it
+    #[arg(long)]
+    pub(crate) runs: bool,
+    /// The job had an attendant before, which has ended
+    #[arg(long)]
+    pub(crate) again: bool,
 }
 
 /// Make the reports again from a folder's events.jsonl.

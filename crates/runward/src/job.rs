@@ -15,6 +15,8 @@ mod wire;
 use std::process::ExitCode;
 
 pub(crate) use attend::attend;
+pub(crate) use client::all_jobs;
+pub(crate) use wire::{Begun, Status};
 
 use crate::cli::JobCommand;
 

@@ -1,12 +1,13 @@
 //! `runward`: watches what a build really does.
 //!
-//! The command line: `run` records a command, `job` one that runs already, `report` makes the reports again, `policy` and
+//! The command line: `run` records a command, `job` one that runs already, `agent` all of a machine, `report` makes the reports again, `policy` and
 //! `replay` work on egress policies, `migrate` takes files of other tools over, `doctor` tells what the machine allows,
 //! `install` makes the agent a service.
 //!
 //! **Architecture invariant.** This crate is the shell around the agent: it reads arguments and the environment,
 //! starts the command, and prints. It decides nothing about events.
 
+mod agent;
 mod block_list;
 mod cli;
 mod confine;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(options) => run::run(options),
+        Command::Agent(options) => agent::agent(&options),
         Command::Job(commands) => job::job(&commands.command),
         Command::Report(options) => report::report(&options),
         Command::Policy(options) => policy::policy(&options.command),

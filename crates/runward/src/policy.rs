@@ -71,6 +71,18 @@ pub(crate) fn of_job(
     }
 }
 
+/// Where a policy was written, each place once.
+pub(crate) fn written_in(policy: &Policy) -> Vec<String> {
+    let mut sources: Vec<String> = Vec::new();
+    for layer in policy.layers() {
+        let source = layer.source.to_string();
+        if !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+    sources
+}
+
 /// Tells why there is no policy: on standard error for people, or as JSON on standard output.
 pub(crate) fn refuse(failure: &Failure, json: bool) -> ExitCode {
     if json {

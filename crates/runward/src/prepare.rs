@@ -97,6 +97,7 @@ impl Plan {
                 .iter()
                 .map(|invoker| invoker.home())
                 .chain(std::env::var_os("HOME").map(PathBuf::from))
+                .chain(variable("HOME").map(PathBuf::from))
                 .collect(),
             owner,
             diffs: !options.no_diff,
@@ -128,14 +129,7 @@ impl Plan {
 
     /// Where the policy was written, each place once.
     pub(crate) fn policy_sources(&self) -> Vec<String> {
-        let mut sources: Vec<String> = Vec::new();
-        for layer in self.policy.layers() {
-            let source = layer.source.to_string();
-            if !sources.contains(&source) {
-                sources.push(source);
-            }
-        }
-        sources
+        policy::written_in(&self.policy)
     }
 
     /// Who gets the files of the report.

@@ -74,17 +74,31 @@ pub(crate) fn deliver(folder: &ReportFolder, finished: &Finished) {
     write_reports(folder, &finished.report);
 }
 
-/// Says where the run is to be seen, or how to send what the server has not got.
-pub(crate) fn tell_upload(following: Following, page: Option<&str>, folder: &ReportFolder) {
+/// Says where the run is to be seen, or that the server has not got all of it, and how that is sent later. Returns whether
+/// it has.
+pub(crate) fn tell_upload(following: Following, page: Option<&str>, later: &str) -> bool {
     match following.finish() {
-        Ok(uploaded) => output::say(format_args!(
-            "this run on the server: {}{}",
-            page.unwrap_or_default(),
-            uploaded.run
-        )),
-        Err(error) => output::say(format_args!(
-            "the server has not got all of this run: {error}; send it later with `runward upload {}`",
-            folder.path().display()
-        )),
+        Ok(uploaded) => {
+            output::say(format_args!(
+                "this run on the server: {}{}",
+                page.unwrap_or_default(),
+                uploaded.run
+            ));
+            true
+        }
+        Err(error) => {
+            output::say(format_args!(
+                "the server has not got all of this run: {error}; {later}"
+            ));
+            false
+        }
     }
+}
+
+/// How a person sends a record later.
+pub(crate) fn send_later(folder: &ReportFolder) -> String {
+    format!(
+        "send it later with `runward upload {}`",
+        folder.path().display()
+    )
 }

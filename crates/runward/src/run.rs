@@ -16,7 +16,7 @@ use crate::confine::{self, Confinement};
 use crate::invoker::Invoker;
 use crate::pace::Pace;
 use crate::prepare::{First, Plan, Ready, own_variable};
-use crate::report::{deliver, tell_upload};
+use crate::report::{deliver, send_later, tell_upload};
 use crate::secrets::Secrets;
 use crate::{exit, fail_on, launch, outlast, output};
 
@@ -71,7 +71,7 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         }
     }
     if let Some(following) = following {
-        tell_upload(following, page.as_deref(), &folder);
+        tell_upload(following, page.as_deref(), &send_later(&folder));
     }
     folder.finish();
     if finished.killed {

@@ -46,6 +46,11 @@ pub(crate) fn to_server(address: &str) -> Result<Upload> {
     let key = std::env::var(KEY).with_context(|| {
         format!("{KEY} is not set: make a key on the server's page Settings, and put it there")
     })?;
+    with_key(address, &key)
+}
+
+/// A way to a server, with a key of it.
+pub(crate) fn with_key(address: &str, key: &str) -> Result<Upload> {
     let host = rustix::system::uname()
         .nodename()
         .to_string_lossy()

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use runward_agent::{Finished, Following, Job, JobError, Outputs, ReportFolder};
+use runward_agent::{Finished, Following, Job, JobError, Outputs, ReportFolder, Spool};
 use runward_event::Mode;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, getpid, getppid, pidfd_open, setsid};
@@ -31,12 +31,14 @@ use crate::cli::AttendOptions;
 use crate::invoker::Invoker;
 use crate::pace::Pace;
 use crate::prepare::{First, Plan, Ready, own_variable};
-use crate::report::{deliver, tell_upload};
+use crate::report::{deliver, send_later, tell_upload};
 use crate::{exit, launch, outlast, output, rules};
 
 /// What stands in the record of every such job.
 const ADOPTED: &str = "The job ran before it was watched. Of processes from before, the start was not seen: what is told of them was read afterwards, and who had been left by its parent by then is not among them.";
 const NO_OUTPUT: &str = "The output is not searched for secrets: it does not pass through Runward, because the job was started by somebody else.";
+const AGAIN: &str = "This job had an attendant before, which has ended: what it saw stands in another record. What happened until this one held the job is in neither; the fence stood meanwhile.";
+const NO_OUTPUT_HELD: &str = "The output is not searched for secrets: it does not pass through Runward, because the job's runner is watched from outside.";
 /// The command that the proof is made in place of.
 const NOTHING: &str = "true";
 
@@ -69,6 +71,8 @@ struct Attendant {
     following: Option<Following>,
     page: Option<String>,
     hurried: bool,
+    /// Whether the service holds it.
+    held: bool,
     /// When reports were made last because somebody asked for them.
     reported: Option<Instant>,
     signals: SignalsInfo,
@@ -82,15 +86,22 @@ fn begin(options: &AttendOptions) -> Result<Attendant> {
             "this is called from job {job}, which is watched already: its policy was taken when it began, and another one is refused"
         );
     }
-    let root = root::find(options.starter, options.start.root)?;
+    let root = root::find(options.starter, options.start.root, options.held)?;
     let mut watch = options.start.watch.clone();
     watch.report = std::path::absolute(&watch.report).context("cannot tell the current folder")?;
     let rules = watch.rules.as_deref().map(rules::text).transpose()?;
     let invoker = Invoker::find()?;
-    let script = root::environment(options.starter);
-    let variable = |name: &str| own_variable(name).or_else(|| script.get(name).cloned());
+    let script = if options.held {
+        watch.workspace = watch.workspace.or_else(|| root::work_folder(root.pid));
+        root::environment_of(root.pid)
+    } else {
+        root::environment(options.starter)
+    };
+    // What the service was started with says nothing of a job.
+    let own = |name: &str| own_variable(name).filter(|_| !options.held);
+    let variable = |name: &str| own(name).or_else(|| script.get(name).cloned());
     let mut plan = Plan::of(&watch, invoker.as_ref(), &variable)?;
-    plan.note(&[ADOPTED.to_owned(), NO_OUTPUT.to_owned()]);
+    plan.note(&notes(options));
     let place = Place::create()?;
     let control = Control::new(place.listen()?);
     let mode = plan.mode();
@@ -142,9 +153,32 @@ fn begin(options: &AttendOptions) -> Result<Attendant> {
         following,
         page,
         hurried: !options.start.watch.lockdown.is_empty(),
+        held: options.held,
         reported: None,
         signals,
     })
+}
+
+fn notes(options: &AttendOptions) -> Vec<String> {
+    let begun = match options {
+        AttendOptions { again: true, .. } => Some(AGAIN),
+        AttendOptions {
+            held: true,
+            runs: false,
+            ..
+        } => None,
+        _ => Some(ADOPTED),
+    };
+    let output = if options.held {
+        NO_OUTPUT_HELD
+    } else {
+        NO_OUTPUT
+    };
+    begun
+        .into_iter()
+        .chain([output])
+        .map(str::to_owned)
+        .collect()
 }
 
 fn word(mode: Mode) -> &'static str {
@@ -191,6 +225,7 @@ impl Attendant {
                 mode: self.status.mode.clone(),
                 processes: self.processes,
                 report: self.status.report.clone(),
+                policy: self.status.policy.clone(),
             };
             let nothing = File::open("/dev/null").context("cannot open /dev/null")?;
             std::env::set_current_dir("/").context("cannot leave the folder of the job")?;
@@ -200,8 +235,12 @@ impl Attendant {
                 .and_then(|()| out.flush())
                 .context("nobody waits for the job any more")?;
             // Who waited knows now that the job is held: from here on, nothing may fail.
-            let _ = dup2_stdout(&log);
-            let _ = dup2_stderr(&log);
+            if self.held {
+                let _ = dup2_stdout(&nothing);
+            } else {
+                let _ = dup2_stdout(&log);
+                let _ = dup2_stderr(&log);
+            }
             Ok(())
         });
         match detached {
@@ -223,6 +262,7 @@ impl Attendant {
             reporter,
             following,
             page,
+            held,
             ..
         } = self;
         let finished = failure.map_or_else(|| job.finish(code, signal), Err);
@@ -242,7 +282,20 @@ impl Attendant {
             }
         };
         if let Some(following) = following {
-            tell_upload(following, page.as_deref(), &reporter.folder);
+            let later = match held {
+                true => "the agent sends it later".to_owned(),
+                false => send_later(&reporter.folder),
+            };
+            let sent = tell_upload(following, page.as_deref(), &later);
+            if sent
+                && held
+                && let Err(error) = Spool::mark_sent(reporter.folder.path())
+            {
+                output::say(format_args!(
+                    "{}: it will be sent once more, which changes nothing: {error}",
+                    reporter.folder.path().display()
+                ));
+            }
         }
         reporter.folder.finish();
         drop(place);
@@ -283,11 +336,20 @@ impl Attendant {
             let told = self.job.take_refusals().into_iter();
             let told = told.chain(self.job.take_findings());
             for sentence in told.chain(self.job.take_lockdown()) {
-                output::say(sentence);
+                self.say(&sentence);
             }
             if over {
                 return None;
             }
+        }
+    }
+
+    /// Where the service's words go, those of all jobs do.
+    fn say(&self, sentence: &str) {
+        if self.held {
+            output::say(format_args!("job {}: {sentence}", self.status.job));
+        } else {
+            output::say(sentence);
         }
     }
 

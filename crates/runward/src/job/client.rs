@@ -35,14 +35,7 @@ pub(crate) fn end(options: &JobEndOptions) -> ExitCode {
 }
 
 pub(crate) fn status(options: &JobStatusOptions) -> ExitCode {
-    let found: Vec<Status> = place::sockets()
-        .iter()
-        .filter_map(|socket| match ask(socket, &Request::Status {}) {
-            Ok(Answer::Status(status)) => Some(status),
-            // Those of others, and of attendants that are gone.
-            _ => None,
-        })
-        .collect();
+    let found = all_jobs();
     if options.json {
         policy::print_json(&found);
         return ExitCode::SUCCESS;
@@ -51,16 +44,22 @@ pub(crate) fn status(options: &JobStatusOptions) -> ExitCode {
         policy::print("No job is watched that you may know of.\n");
     }
     for status in found {
-        let sources = match status.policy.is_empty() {
-            true => "none".to_owned(),
-            false => status.policy.join(", "),
-        };
-        policy::print(&format!(
-            "job {}: {} mode, process {} and what it has started; policy: {sources}; report: {}\n",
-            status.job, status.mode, status.root, status.report
-        ));
+        policy::print(&status.line());
     }
     ExitCode::SUCCESS
+}
+
+/// The jobs that this process may know of.
+pub(crate) fn all_jobs() -> Vec<Status> {
+    let sockets = place::sockets();
+    let asked = sockets.iter().filter_map(|socket| {
+        match ask(socket, &Request::Status {}) {
+            Ok(Answer::Status(status)) => Some(status),
+            // Those of others, and of attendants that are gone.
+            _ => None,
+        }
+    });
+    asked.collect()
 }
 
 /// Whether a process inside of a job asks for another one: then nothing may begin.

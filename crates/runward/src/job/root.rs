@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, PidfdFlags, geteuid, pidfd_open};
+use serde::Deserialize;
 
 /// The program of GitHub's runner that runs one job.
 const WORKER: &str = "Runner.Worker";
@@ -14,6 +16,10 @@ const WORKER: &str = "Runner.Worker";
 const PASSERS: [&str; 5] = ["sudo", "doas", "su", "runuser", "setpriv"];
 /// How far up is looked.
 const CLIMB: usize = 256;
+/// Bytes of the runner's settings that are read.
+const SETTINGS_MAX: u64 = 64 << 10;
+/// What .NET writes before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Bytes of an environment that are read.
 const ENVIRONMENT_MAX: u64 = 1 << 20;
 /// The machine's, or the container's, first process.
@@ -25,7 +31,7 @@ pub(crate) struct Root {
     /// Means this process and no other that gets its id later.
     pub(crate) handle: OwnedFd,
     pub(crate) args: Vec<Vec<u8>>,
-    pub(crate) cwd: std::path::PathBuf,
+    pub(crate) cwd: PathBuf,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +41,10 @@ struct Ancestor {
 }
 
 /// Finds the root of the job that `caller` is in, or takes the one that was asked for.
-pub(crate) fn find(caller: u32, wanted: Option<u32>) -> Result<Root> {
+/// `of_service`: the service asks, which found that one itself.
+pub(crate) fn find(caller: u32, wanted: Option<u32>, of_service: bool) -> Result<Root> {
     let above = ancestors(caller);
-    let is_root = geteuid().is_root() && std::env::var_os("SUDO_UID").is_none();
+    let is_root = geteuid().is_root() && (of_service || std::env::var_os("SUDO_UID").is_none());
     let pid = choose(&above, wanted, is_root)?;
     let gone = || format!("process {pid}, which the job should begin with, has ended");
     let handle = Pid::from_raw(pid.cast_signed())
@@ -61,12 +68,15 @@ pub(crate) fn find(caller: u32, wanted: Option<u32>) -> Result<Root> {
 /// word, as its environment always is.
 pub(crate) fn environment(caller: u32) -> HashMap<String, String> {
     let script = script(&ancestors(caller)).map(|ancestor| ancestor.pid);
+    script.map(environment_of).unwrap_or_default()
+}
+
+/// The environment that a process was started with, or has made of it.
+pub(crate) fn environment_of(pid: u32) -> HashMap<String, String> {
     let mut bytes = Vec::new();
-    let read = script.and_then(|pid| {
-        let file = File::open(format!("/proc/{pid}/environ")).ok()?;
-        file.take(ENVIRONMENT_MAX).read_to_end(&mut bytes).ok()
-    });
-    if read.is_none() {
+    let read = File::open(format!("/proc/{pid}/environ"))
+        .and_then(|file| file.take(ENVIRONMENT_MAX).read_to_end(&mut bytes));
+    if read.is_err() {
         return HashMap::new();
     }
     let variables = bytes.split(|byte| *byte == 0);
@@ -76,6 +86,31 @@ pub(crate) fn environment(caller: u32) -> HashMap<String, String> {
             Some((name.to_owned(), value.to_owned()))
         })
         .collect()
+}
+
+/// Where GitHub's runner keeps the workspaces of its jobs, by the settings that lie beside it.
+pub(crate) fn work_folder(worker: u32) -> Option<PathBuf> {
+    let program = fs::read_link(format!("/proc/{worker}/exe")).ok()?;
+    // The worker is in `bin`, or in `bin.2.333.1` since an update.
+    let runner = program.parent()?.parent()?;
+    let mut text = Vec::new();
+    let settings = File::open(runner.join(".runner")).ok()?;
+    settings.take(SETTINGS_MAX).read_to_end(&mut text).ok()?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    let settings: RunnerSettings = serde_json::from_slice(text).ok()?;
+    let folder = runner.join(settings.work_folder);
+    // The runner makes it when it needs it; until then everything that it has lies here.
+    Some(match folder.is_dir() {
+        true => folder,
+        false => runner.to_path_buf(),
+    })
+}
+
+/// What of the runner's settings is needed here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RunnerSettings {
+    work_folder: PathBuf,
 }
 
 /// `above`: the caller's ancestors, nearest first. `is_root`: root asks, and nobody behind sudo.

@@ -76,6 +76,22 @@ pub(crate) struct Begun {
     pub(crate) mode: String,
     pub(crate) processes: usize,
     pub(crate) report: String,
+    /// Where its policy was written.
+    pub(crate) policy: Vec<String>,
+}
+
+impl Status {
+    /// One line for a person.
+    pub(crate) fn line(&self) -> String {
+        let sources = match self.policy.is_empty() {
+            true => "none".to_owned(),
+            false => self.policy.join(", "),
+        };
+        format!(
+            "job {}: {} mode, process {} and what it has started; policy: {sources}; report: {}\n",
+            self.job, self.mode, self.root, self.report
+        )
+    }
 }
 
 /// A value as a line.

@@ -25,6 +25,7 @@ mod hostile;
 mod image;
 mod install;
 mod lockdown;
+mod machine;
 mod memory;
 mod migrate;
 mod network;

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Where jobs begin on a machine that is watched whole: a runner starts a process for each. It is stopped before its first
+ * instruction, until the agent has put it under watch. The program is pinned, so that a job which begins while the agent
+ * is away waits for it.
+ *
+ * Programs are told by the name that the kernel gives a process from the file that it runs. Whoever takes that name is
+ * stopped and looked at, and if it belongs to a job already, goes on.
+ */
+#include "process_ids.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define COMM_SIZE 16
+/* How far up is looked for a process that arrived itself: what it starts is of its job. */
+#define CLIMB 32
+
+/* A runner's program, by its name. */
+enum {
+	ARRIVES = 1, /* is itself the first process of a job */
+	STARTS = 2, /* starts the first process of each job */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, char[COMM_SIZE]);
+	__type(value, __u32);
+} runners SEC(".maps");
+
+/* Who was stopped here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} arrived SEC(".maps");
+
+/* Process ids of those who were stopped. When it is full, nobody reads it; who reads again looks at all processes first. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 << 10);
+} arrivals SEC(".maps");
+
+static __always_inline __u32 runner(struct task_struct *task)
+{
+	char comm[COMM_SIZE] = {};
+	__u32 *kind;
+
+	bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
+	kind = bpf_map_lookup_elem(&runners, comm);
+	return kind ? *kind : 0;
+}
+
+static __always_inline bool has_arrived(struct task_struct *task)
+{
+	int i;
+
+	for (i = 0; i < CLIMB; i++) {
+		if (!task || task->pid == 0)
+			return false;
+		if (bpf_task_storage_get(&arrived, task->group_leader, NULL, 0))
+			return true;
+		task = task->real_parent;
+	}
+	return false;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(hold_arrival, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	__u32 pid, own = runner(task);
+
+	/* What a runner starts of its own programs is the runner. */
+	if (own == STARTS || (own != ARRIVES && runner(task->real_parent) != STARTS))
+		return 0;
+	if (has_arrived(task))
+		return 0;
+	bpf_task_storage_get(&arrived, task->group_leader, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	pid = process_pid(task);
+	/* Not to be seen by the agent: in a pid namespace beside its own. It could never let it go on. */
+	if (!pid)
+		return 0;
+	bpf_send_signal(SIGSTOP);
+	bpf_ringbuf_output(&arrivals, &pid, sizeof(pid), BPF_RB_FORCE_WAKEUP);
+	return 0;
+}

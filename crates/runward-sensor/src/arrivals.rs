@@ -1,0 +1,274 @@
+//! Where jobs begin on a machine that is watched whole: each is stopped before its first instruction, until somebody has
+//! put it under watch.
+//!
+//! The kernel side (`bpf/arrivals.bpf.c`) is pinned. When the agent is killed it goes on stopping, so that no job begins
+//! unseen; the next agent finds those that wait.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+use libbpf_rs::{Link, MapCore, MapFlags, RingBuffer, RingBufferBuilder};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::SensorError;
+use crate::load;
+use crate::peer::is_in_a_job;
+use crate::pins::Pins;
+
+/// How long the kernel's name of a process is, with the byte that ends it.
+const COMM_SIZE: usize = 16;
+/// How the pin of the program is called.
+const PROGRAM: &str = "hold_arrival";
+
+/// A program of a CI runner, by the name of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunnerProgram<'a> {
+    /// Runs one job: it is the job's first process.
+    Job(&'a str),
+    /// Starts the first process of every job.
+    Starter(&'a str),
+}
+
+impl RunnerProgram<'_> {
+    fn name(&self) -> &str {
+        match self {
+            RunnerProgram::Job(name) | RunnerProgram::Starter(name) => name,
+        }
+    }
+
+    /// As in `bpf/arrivals.bpf.c`.
+    fn kind(&self) -> u32 {
+        match self {
+            RunnerProgram::Job(_) => 1,
+            RunnerProgram::Starter(_) => 2,
+        }
+    }
+
+    /// The name of a process that runs it.
+    fn comm(&self) -> [u8; COMM_SIZE] {
+        let mut comm = [0; COMM_SIZE];
+        let name = self.name().bytes().take(COMM_SIZE - 1);
+        for (place, byte) in comm.iter_mut().zip(name) {
+            *place = byte;
+        }
+        comm
+    }
+}
+
+/// Stops the first process of every job that a runner of this machine starts.
+pub struct Arrivals {
+    ring: RingBuffer<'static>,
+    inbox: Rc<RefCell<Vec<u32>>>,
+    programs: Vec<([u8; COMM_SIZE], u32)>,
+    // The link goes before the object that owns its program.
+    _link: Link,
+    _object: libbpf_rs::Object,
+    pins: Pins,
+}
+
+/// The first process of a job. It does not run until it is told to.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its process id.
+    pub pid: u32,
+    handle: OwnedFd,
+}
+
+impl Arrival {
+    /// The process of an id, unless it is gone.
+    pub fn of(pid: u32) -> io::Result<Option<Arrival>> {
+        let Some(raw) = Pid::from_raw(pid.cast_signed()) else {
+            return Ok(None);
+        };
+        match pidfd_open(raw, PidfdFlags::empty()) {
+            Ok(handle) => Ok(Some(Arrival { pid, handle })),
+            Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Whether it is stopped.
+    pub fn waits(&self) -> bool {
+        let state = crate::pins::stat_field(self.pid, 3);
+        state.is_some_and(|state| state.eq_ignore_ascii_case("t"))
+    }
+
+    /// Lets it run.
+    pub fn release(&self) -> io::Result<()> {
+        self.send(Signal::CONT)
+    }
+
+    /// Ends it.
+    pub fn kill(&self) -> io::Result<()> {
+        self.send(Signal::KILL)
+    }
+
+    fn send(&self, signal: Signal) -> io::Result<()> {
+        match pidfd_send_signal(&self.handle, signal) {
+            // It has ended by itself.
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Whether it is of a job that is watched already, by whatever sensor.
+    pub fn is_in_a_job(&self) -> io::Result<bool> {
+        is_in_a_job(&self.handle)
+    }
+}
+
+impl AsFd for Arrival {
+    /// Readable when it has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+impl Arrivals {
+    /// Begins to stop those that arrive, and ends what an agent has left that is gone.
+    pub fn open(programs: &[RunnerProgram<'_>]) -> Result<Arrivals, SensorError> {
+        let pins = Pins::of_arrivals()?;
+        let object = load::arrivals()?;
+        let map = load::map(&object, "runners")?;
+        let mut known = Vec::new();
+        for program in programs {
+            let (comm, kind) = (program.comm(), program.kind());
+            map.update(&comm, &kind.to_ne_bytes(), MapFlags::ANY)
+                .map_err(|source| SensorError::Map {
+                    map: "runners",
+                    source,
+                })?;
+            known.push((comm, kind));
+        }
+        let inbox = Rc::new(RefCell::new(Vec::new()));
+        let ring = {
+            let arrivals = load::map(&object, "arrivals")?;
+            let inbox = Rc::clone(&inbox);
+            let mut builder = RingBufferBuilder::new();
+            builder
+                .add(&arrivals, move |bytes| {
+                    let pid = bytes.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+                    inbox.borrow_mut().extend(pid);
+                    0
+                })
+                .map_err(SensorError::Ring)?;
+            builder.build().map_err(SensorError::Ring)?
+        };
+        let program = object.progs_mut().find(|program| program.name() == PROGRAM);
+        let program = program.ok_or(SensorError::Object(PROGRAM))?;
+        let mut link = program.attach().map_err(|source| SensorError::Attach {
+            program: PROGRAM.to_owned(),
+            source,
+        })?;
+        pins.link(&mut link, PROGRAM.as_ref())?;
+        drop(program);
+        // Not before this one stands.
+        for folder in Pins::of_arrivals_that_are_gone() {
+            let _ = fs::remove_dir_all(folder);
+        }
+        Ok(Arrivals {
+            ring,
+            inbox,
+            programs: known,
+            _link: link,
+            _object: object,
+            pins,
+        })
+    }
+
+    /// Readable when somebody has arrived.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor belongs to `self.ring`, which lives as long as the borrow of `self`. libbpf-rs offers
+        // it as a number only.
+        unsafe { BorrowedFd::borrow_raw(self.ring.epoll_fd()) }
+    }
+
+    /// Who has arrived since the last call.
+    pub fn take(&mut self) -> Result<Vec<Arrival>, SensorError> {
+        self.ring.consume().map_err(SensorError::Ring)?;
+        let pids = mem::take(&mut *self.inbox.borrow_mut());
+        Ok(pids.into_iter().filter_map(still_there).collect())
+    }
+
+    /// Who arrived before this was opened, and is in no job yet: those that an agent which is gone has not got to, and
+    /// those that begun before there was one. The latter run.
+    pub fn earlier(&self) -> io::Result<Vec<Arrival>> {
+        let mut earlier = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            if let Some(arrival) = still_there(pid)
+                && self.arrives(pid)
+                && !arrival.is_in_a_job()?
+            {
+                earlier.push(arrival);
+            }
+        }
+        Ok(earlier)
+    }
+
+    fn arrives(&self, pid: u32) -> bool {
+        let Some((own, parent)) = runner_and_parent(pid, &self.programs) else {
+            return false;
+        };
+        match own {
+            Some(1) => true,
+            Some(_) => false,
+            None => {
+                runner_and_parent(parent, &self.programs).is_some_and(|(above, _)| above == Some(2))
+            }
+        }
+    }
+
+    /// Lets jobs begin that nobody watches, from now on. To be called when the agent ends because it was told to.
+    pub fn leave(mut self) {
+        self.pins.discard();
+    }
+}
+
+fn still_there(pid: u32) -> Option<Arrival> {
+    Arrival::of(pid).ok().flatten()
+}
+
+/// Which program of a runner a process runs, and who its parent is.
+fn runner_and_parent(pid: u32, programs: &[([u8; COMM_SIZE], u32)]) -> Option<(Option<u32>, u32)> {
+    let comm = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    let comm = comm.strip_suffix(b"\n").unwrap_or(&comm);
+    let is = |name: &[u8; COMM_SIZE]| {
+        let end = name.iter().position(|byte| *byte == 0).unwrap_or(COMM_SIZE);
+        name.get(..end) == Some(comm)
+    };
+    let kind = programs
+        .iter()
+        .find(|(name, _)| is(name))
+        .map(|(_, kind)| *kind);
+    let parent = crate::pins::stat_field(pid, 4)?.parse().ok()?;
+    Some((kind, parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_keeps_the_beginning_of_a_name() {
+        let table: [(RunnerProgram<'_>, &[u8; COMM_SIZE]); 3] = [
+            (RunnerProgram::Job("Runner.Worker"), b"Runner.Worker\0\0\0"),
+            (
+                RunnerProgram::Starter("a-program-with-a-long-name"),
+                b"a-program-with-\0",
+            ),
+            (RunnerProgram::Job(""), &[0; COMM_SIZE]),
+        ];
+        for (program, want) in table {
+            assert_eq!(&program.comm(), want);
+        }
+    }
+}

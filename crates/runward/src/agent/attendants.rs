@@ -1,0 +1,402 @@
+//! The jobs of this machine, and the attendants that hold them.
+//!
+//! A job waits, stopped, until its attendant holds it. An attendant that ends before its job is followed by another one:
+//! meanwhile the fence stands by itself.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use runward_agent::Spool;
+use runward_event::Mode;
+use runward_sensor::{Arrival, leftovers};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::machine::Machine;
+use crate::cli;
+use crate::job::{Begun, Status, all_jobs};
+use crate::output;
+
+/// How long an attendant may take until it holds its job.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often one job gets another attendant.
+const ATTENDANTS_MAX: u32 = 5;
+/// The longest that an attendant tells, in bytes.
+const BEGUN_MAX: usize = 64 << 10;
+/// Jobs that are held at once. Beyond, a job waits until another one ends.
+const JOBS_MAX: usize = 64;
+
+/// All jobs of this machine.
+pub(crate) struct Attendants {
+    jobs: Vec<Held>,
+    /// Those for whom there was no room yet.
+    waiting: Vec<Arrival>,
+}
+
+struct Held {
+    root: Arrival,
+    holder: Holder,
+    /// How many attendants it had before this one.
+    before: u32,
+}
+
+enum Holder {
+    /// Does not hold it yet.
+    Starting {
+        child: Child,
+        told: ChildStdout,
+        said: Vec<u8>,
+        since: Instant,
+    },
+    Holding {
+        attendant: OwnedFd,
+        /// `None` for one that an earlier agent has started.
+        child: Option<Child>,
+        status: Status,
+    },
+}
+
+/// What became of an attendant that was starting.
+enum Told {
+    NotYet,
+    Holds(Begun),
+    Failed,
+}
+
+impl Attendants {
+    /// Finds the attendants that an earlier agent has left, with their jobs.
+    pub(crate) fn found() -> Attendants {
+        let jobs = all_jobs().into_iter().filter_map(Held::found).collect();
+        Attendants {
+            jobs,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// What tells that [`Attendants::look`] has something to do.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.jobs.iter().map(|held| match &held.holder {
+            Holder::Starting { told, .. } => told.as_fd(),
+            Holder::Holding { attendant, .. } => attendant.as_fd(),
+        })
+    }
+
+    /// The jobs that are held.
+    pub(crate) fn statuses(&self) -> Vec<Status> {
+        let held = self.jobs.iter().filter_map(|held| match &held.holder {
+            Holder::Holding { status, .. } => Some(status.clone()),
+            Holder::Starting { .. } => None,
+        });
+        held.collect()
+    }
+
+    /// Has an attendant hold a job that begins, or that runs already.
+    pub(crate) fn begin(&mut self, root: Arrival, machine: &Machine, spool: &Spool) {
+        match root.is_in_a_job() {
+            Ok(false) => {}
+            // A process of a job took a runner's name, or the job was begun by hand.
+            Ok(true) => return release(&root),
+            Err(error) => {
+                output::say(format_args!(
+                    "cannot tell whether process {} is in a job: {error}",
+                    root.pid
+                ));
+            }
+        }
+        if self.jobs.len() >= JOBS_MAX {
+            output::say(format_args!(
+                "{JOBS_MAX} jobs are watched already: the one that begins with process {} waits",
+                root.pid
+            ));
+            self.waiting.push(root);
+            return;
+        }
+        self.start(root, 0, machine, spool);
+    }
+
+    fn start(&mut self, root: Arrival, before: u32, machine: &Machine, spool: &Spool) {
+        let runs = !root.waits();
+        match Holder::start(&root, runs, before > 0, machine, spool) {
+            Ok(holder) => self.jobs.push(Held {
+                root,
+                holder,
+                before,
+            }),
+            Err(error) => {
+                output::say(format_args!("{error:#}"));
+                give_up(&root, machine);
+            }
+        }
+    }
+
+    /// Goes on with every job whose attendant has something to tell or has ended. Returns whether a record was finished.
+    pub(crate) fn look(&mut self, machine: &Machine, spool: &Spool) -> bool {
+        let mut finished = false;
+        for held in std::mem::take(&mut self.jobs) {
+            let Held {
+                root,
+                mut holder,
+                before,
+            } = held;
+            match holder.look() {
+                Looked::Goes => self.jobs.push(Held {
+                    root,
+                    holder,
+                    before,
+                }),
+                Looked::Holds(begun) => match Holder::holding(holder, begun) {
+                    Ok(holder) => {
+                        // What its predecessor has left would answer no question for names any more.
+                        remove_fences_of_the_dead(&root);
+                        release(&root);
+                        self.jobs.push(Held {
+                            root,
+                            holder,
+                            before,
+                        });
+                    }
+                    Err(error) => {
+                        output::say(format_args!("{error:#}"));
+                        give_up(&root, machine);
+                    }
+                },
+                Looked::Failed => {
+                    // It has said why.
+                    if before == 0 {
+                        give_up(&root, machine);
+                    } else {
+                        self.again(root, before, machine, spool);
+                    }
+                }
+                Looked::Ended => {
+                    finished = true;
+                    if has_ended(&root) {
+                        continue;
+                    }
+                    output::say(format_args!(
+                        "the attendant of the job that begins with process {} has ended before it: another one follows",
+                        root.pid
+                    ));
+                    self.again(root, before, machine, spool);
+                }
+            }
+        }
+        while self.jobs.len() < JOBS_MAX
+            && let Some(root) = self.waiting.pop()
+        {
+            self.start(root, 0, machine, spool);
+        }
+        finished
+    }
+
+    fn again(&mut self, root: Arrival, before: u32, machine: &Machine, spool: &Spool) {
+        if before + 1 >= ATTENDANTS_MAX {
+            output::say(format_args!(
+                "the job that begins with process {} had {ATTENDANTS_MAX} attendants, and none stayed",
+                root.pid
+            ));
+            return give_up(&root, machine);
+        }
+        self.start(root, before + 1, machine, spool);
+    }
+}
+
+/// What an attendant does.
+enum Looked {
+    Goes,
+    Holds(Begun),
+    Failed,
+    Ended,
+}
+
+impl Held {
+    /// A job of an earlier agent, by what its attendant answers.
+    fn found(status: Status) -> Option<Held> {
+        let root = Arrival::of(status.root).ok()??;
+        let attendant = handle(status.attendant).ok()?;
+        Some(Held {
+            root,
+            holder: Holder::Holding {
+                attendant,
+                child: None,
+                status,
+            },
+            before: 0,
+        })
+    }
+}
+
+impl Holder {
+    fn start(
+        root: &Arrival,
+        runs: bool,
+        again: bool,
+        machine: &Machine,
+        spool: &Spool,
+    ) -> Result<Holder> {
+        let mut words: Vec<OsString> = vec![
+            cli::attend_name().into(),
+            format!("--starter={}", std::process::id()).into(),
+            format!("--root={}", root.pid).into(),
+            "--held".into(),
+        ];
+        if again {
+            words.push("--again".into());
+        } else if runs {
+            words.push("--runs".into());
+        }
+        let mut report = OsString::from("--report=");
+        report.push(spool.place(root.pid));
+        words.push(report);
+        words.extend(machine.options());
+        let mut child = Command::new("/proc/self/exe")
+            .arg0("runward")
+            .args(words)
+            .envs(machine.variables())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start a process that holds a job")?;
+        let told = child.stdout.take();
+        Ok(Holder::Starting {
+            told: told.context("cannot hear the process that holds a job")?,
+            child,
+            said: Vec::new(),
+            since: Instant::now(),
+        })
+    }
+
+    fn holding(holder: Holder, begun: Begun) -> Result<Holder> {
+        let Holder::Starting { child, .. } = holder else {
+            return Ok(holder);
+        };
+        let pid = child.id();
+        let attendant = handle(pid).context("cannot look after the process that holds a job")?;
+        Ok(Holder::Holding {
+            attendant,
+            child: Some(child),
+            status: Status {
+                job: begun.job,
+                root: begun.root,
+                attendant: pid,
+                mode: begun.mode,
+                policy: begun.policy,
+                report: begun.report,
+            },
+        })
+    }
+
+    fn look(&mut self) -> Looked {
+        match self {
+            Holder::Starting {
+                child,
+                told,
+                said,
+                since,
+                ..
+            } => match listen(told, said) {
+                Told::Holds(begun) => Looked::Holds(begun),
+                Told::NotYet if since.elapsed() < PATIENCE => Looked::Goes,
+                Told::NotYet | Told::Failed => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    Looked::Failed
+                }
+            },
+            Holder::Holding {
+                attendant, child, ..
+            } => {
+                if !is_readable(attendant.as_fd()) {
+                    return Looked::Goes;
+                }
+                if let Some(child) = child {
+                    let _ = child.wait();
+                }
+                Looked::Ended
+            }
+        }
+    }
+}
+
+/// Reads what an attendant tells when it holds its job: one line.
+fn listen(told: &mut ChildStdout, said: &mut Vec<u8>) -> Told {
+    while is_readable(told.as_fd()) {
+        let mut bytes = [0; 4096];
+        match told.read(&mut bytes) {
+            Ok(0) | Err(_) => return Told::Failed,
+            Ok(read) => said.extend_from_slice(bytes.get(..read).unwrap_or(&[])),
+        }
+        if let Some(end) = said.iter().position(|byte| *byte == b'\n') {
+            let line = said.get(..end).unwrap_or(&[]);
+            return serde_json::from_slice(line).map_or(Told::Failed, Told::Holds);
+        }
+        if said.len() > BEGUN_MAX {
+            return Told::Failed;
+        }
+    }
+    Told::NotYet
+}
+
+/// A job that nobody holds: where traffic was to be blocked it must not run, and else it runs unwatched.
+fn give_up(root: &Arrival, machine: &Machine) {
+    let pid = root.pid;
+    if machine.mode == Mode::Block {
+        output::say(format_args!(
+            "the job that begins with process {pid} can't be fenced, and was ended"
+        ));
+        if let Err(error) = root.kill() {
+            output::say(format_args!("cannot end process {pid}: {error}"));
+        }
+    } else {
+        output::say(format_args!(
+            "effective mode: none: the job that begins with process {pid} runs unwatched"
+        ));
+        release(root);
+    }
+}
+
+fn release(root: &Arrival) {
+    if let Err(error) = root.release() {
+        output::say(format_args!(
+            "cannot let process {} go on, with which a job begins: {error}",
+            root.pid
+        ));
+    }
+}
+
+/// Of a job that has another attendant now, removes the fences of those before it.
+fn remove_fences_of_the_dead(root: &Arrival) {
+    for leftover in leftovers().unwrap_or_default() {
+        if leftover.needs(root.pid)
+            && let Err(error) = leftover.remove()
+        {
+            output::say(format_args!(
+                "cannot remove {}, which an attendant has left: {error}",
+                leftover.folder.display()
+            ));
+        }
+    }
+}
+
+fn has_ended(process: &Arrival) -> bool {
+    is_readable(process.as_fd())
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+fn handle(pid: u32) -> Result<OwnedFd> {
+    let pid = Pid::from_raw(pid.cast_signed()).context("there is no such process")?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}

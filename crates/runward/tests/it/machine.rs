@@ -1,0 +1,455 @@
+//! `runward agent` on a machine of its own: process ids, mounts and network are the test's, and so are the only runners
+//! that it sees.
+//!
+//! A runner is played by its shape: GitHub's is a listener that starts a worker for each job, which starts the steps and
+//! says in their environment what they are. The programs have the names of the real ones and are shells.
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runward_event::{Body, Event, parse_line};
+use runward_lab::{actor, requires};
+use serde_json::Value;
+
+use crate::bed::{LIMIT, binary};
+use crate::bypass::Ground;
+
+/// Addresses that no policy of these tests names.
+const FIRST: &str = "198.51.100.71";
+const LATER: &str = "198.51.100.72";
+const LAST: &str = "198.51.100.73";
+
+/// Where the machine's own folders are, and what its scripts can say. `$R` is the program, `$A` the actors, `$W` a folder
+/// that the test sees.
+const BOOT: &str = r#"
+set -u
+mount --make-rprivate /
+mkdir -p /run/runward && mount -t tmpfs -o mode=755 tmpfs /run/runward
+mount -t tmpfs tmpfs /var/lib
+mount -t bpf bpf /sys/fs/bpf
+pass() { echo >"$W/$1"; }
+until_it() { left=2400; until "$@"; do sleep 0.05; left=$((left - 1)); [ $left != 0 ] || { echo "in vain: $*"; exit 9; }; done; }
+stay() { until_it [ -e "$W/$1" ]; }
+agent() { "$R" agent --config "$W/agent.yml" 2>>"$W/agent.log" & agent=$!; ready; }
+is_ready() { kill -0 $agent || exit 9; "$R" agent status >"$W/status" 2>/dev/null; }
+ready() { until_it is_ready; }
+runner() { "$W/$1/bin/Runner.Listener" "$W/listen" "$W/$1" "$2"; }
+state() { sed 's/.*) \(.\).*/\1/' "/proc/$1/stat"; }
+worker() { for p in /proc/[0-9]*; do case "$(cat $p/comm 2>/dev/null)" in Runner.Worker) echo ${p#/proc/};; esac; done; }
+is_held() { "$R" job status | grep -q ' mode, process '; }
+is_idle() { ! is_held; }
+workers_are() { [ "$(worker | wc -l)" = $1 ]; }
+records() { until_it is_idle; mkdir -p "$W/records"; cp -r /var/lib/runward/spool/. "$W/records"; }
+"#;
+
+/// What the listener does with a job: the worker runs it, and the listener waits.
+const LISTEN: &str =
+    r#""$1/bin/Runner.Worker" "$1/worker" "$1" "$2"; echo "worker $?" >>"$W/said""#;
+
+/// The worker: its own first act comes before every step; then it says who the job is, as the real one does, and runs the
+/// job's script as a step.
+const WORKER: &str = r#"
+if [ -e "$1/first" ]; then . "$1/first"; fi
+mkdir -p "$1/_work/app/app"
+cd "$1/_work/app/app"
+export GITHUB_ACTIONS=true GITHUB_REPOSITORY=example/app GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=2 GITHUB_JOB=build
+export GITHUB_WORKFLOW_REF=example/app/.github/workflows/ci.yml@refs/heads/main GITHUB_REF_NAME=main
+export GITHUB_SERVER_URL=https://github.example GITHUB_EVENT_NAME=push GITHUB_ACTOR=octocat
+GITHUB_ACTION=__run sh -e "$2"
+"#;
+
+/// A machine that runs one script and ends with it.
+struct Machine {
+    folder: tempfile::TempDir,
+    init: Child,
+}
+
+impl Machine {
+    fn boot(ground: &Ground, settings: &str, runners: &[&str], script: &str) -> Machine {
+        let folder = tempfile::TempDir::new().unwrap();
+        let place = folder.path();
+        fs::set_permissions(place, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(place.join("agent.yml"), settings).unwrap();
+        fs::write(place.join("listen"), LISTEN).unwrap();
+        for runner in runners {
+            let runner = place.join(runner);
+            fs::create_dir_all(runner.join("bin")).unwrap();
+            for name in ["Runner.Listener", "Runner.Worker"] {
+                fs::copy("/bin/sh", runner.join("bin").join(name)).unwrap();
+            }
+            fs::write(runner.join("worker"), WORKER).unwrap();
+            let settings = "\u{feff}{\n  \"agentName\": \"one\",\n  \"workFolder\": \"_work\"\n}";
+            fs::write(runner.join(".runner"), settings).unwrap();
+        }
+        fs::write(place.join("script"), format!("{BOOT}{script}")).unwrap();
+        let said = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(place.join("said"))
+            .unwrap();
+        let actors = actor("net").parent().unwrap().to_path_buf();
+        let mut init = ground.lab.command("unshare");
+        init.args([
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount",
+            "--mount-proc",
+            "sh",
+        ])
+        .arg(place.join("script"))
+        .env("R", binary())
+        .env("A", actors)
+        .env("W", place)
+        .env("NO_COLOR", "1")
+        .env("RUNWARD_LAB_PATIENCE", "1")
+        .stdin(Stdio::null())
+        .stdout(said.try_clone().unwrap())
+        .stderr(said);
+        for name in ["CI", "GITHUB_ACTIONS", "GITLAB_CI", "SUDO_UID", "SUDO_GID"] {
+            init.env_remove(name);
+        }
+        Machine {
+            init: init.spawn().unwrap(),
+            folder,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// All that was said, for a test that fails.
+    fn told(&self) -> String {
+        format!(
+            "{}\n--- agent\n{}",
+            self.text("said"),
+            self.text("agent.log")
+        )
+    }
+
+    fn finish(&mut self) {
+        let ended = within(LIMIT, || matches!(self.init.try_wait(), Ok(Some(_))));
+        assert!(ended, "the machine ends: {}", self.told());
+        let code = self.init.wait().unwrap().code();
+        assert_eq!(code, Some(0), "{}", self.told());
+    }
+
+    /// The records that were left, oldest first.
+    fn records(&self) -> Vec<Record> {
+        let mut folders: Vec<PathBuf> = fs::read_dir(self.path("records"))
+            .unwrap_or_else(|error| panic!("no records ({error}): {}", self.told()))
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        folders.sort();
+        folders.iter().map(|folder| Record::read(folder)).collect()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.init.kill();
+        let _ = self.init.wait();
+    }
+}
+
+/// What the agent wrote of a job.
+struct Record {
+    events: Vec<Event>,
+    /// `Null` when it broke off.
+    report: Value,
+}
+
+impl Record {
+    fn read(folder: &Path) -> Record {
+        let text = fs::read_to_string(folder.join("events.jsonl")).unwrap();
+        let report = fs::read(folder.join("report.json")).unwrap_or_default();
+        Record {
+            events: text.lines().map(|line| parse_line(line).unwrap()).collect(),
+            report: serde_json::from_slice(&report).unwrap_or_default(),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        let last = self.events.last().map(|event| &event.body);
+        matches!(last, Some(Body::JobEnd(_)))
+    }
+
+    fn findings(&self) -> Vec<&str> {
+        let found = self.report["detections"].as_array().unwrap().iter();
+        found
+            .map(|found| found["detection"].as_str().unwrap())
+            .collect()
+    }
+}
+
+fn within(limit: Duration, mut happens: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if happens() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn packets(ground: &Ground, address: &str) -> usize {
+    let address: IpAddr = address.parse().unwrap();
+    ground.wire.to(address).unwrap().len()
+}
+
+fn settings(ground: &Ground) -> String {
+    format!(
+        "egress-policy: block\nallowed-endpoints: '{}'\n",
+        ground.policy()
+    )
+}
+
+#[test]
+fn a_runners_job_is_fenced_and_recorded_from_its_first_instruction() {
+    requires!(Root, Netns, Program("unshare"), Program("git"));
+    let ground = Ground::new();
+    let allowed = ground.allowed_v4();
+    let mut machine = Machine::boot(
+        &ground,
+        &settings(&ground),
+        &["one"],
+        &format!(
+            r#"
+echo '$A/net udp-sendto {FIRST} 4430; echo first $? >>$W/said' >$W/one/first
+cat >$W/step <<'STEP'
+git init -q . && git -c user.name=x -c user.email=x@example.com commit -q --allow-empty -m empty
+echo one >source && git add source && git -c user.name=x -c user.email=x@example.com commit -q -m one
+sh -c 'echo other >source'
+$A/net tcp {allowed} 4430; echo allowed $?
+$A/net tcp {LATER} 4430 || echo refused
+$R job status
+$R agent status || echo closed
+STEP
+agent
+runner one $W/step
+records
+$R agent status >$W/status
+kill $agent; wait $agent; echo agent $?
+ls /sys/fs/bpf/runward
+runner one $W/step
+"#
+        ),
+    );
+    machine.finish();
+    let said = machine.text("said");
+    for line in [
+        "first 1",
+        "allowed 0",
+        "refused",
+        "closed",
+        "worker 0",
+        "agent 0",
+    ] {
+        assert!(
+            said.lines().any(|said| said == line),
+            "{line}: {}",
+            machine.told()
+        );
+    }
+    assert_eq!(packets(&ground, FIRST), 1, "only when the agent has ended");
+    let records = machine.records();
+    let [job] = records.as_slice() else {
+        panic!("{} records: {}", records.len(), machine.told());
+    };
+    assert!(job.has_ended());
+    assert_eq!(job.report["effective_mode"], "block");
+    let blocked = job.report["blocked"].to_string();
+    assert!(
+        blocked.contains(FIRST) && blocked.contains(LATER),
+        "{blocked}"
+    );
+    let found = job.findings();
+    assert!(found.contains(&"source-code-overwritten"), "{found:?}");
+    let first = &job.events[0].body;
+    let Body::JobStart(start) = first else {
+        panic!("{first:?}");
+    };
+    assert!(start.workspace.ends_with("/one"), "{}", start.workspace);
+    assert!(
+        job.report.to_string().contains("\"__run\""),
+        "{}",
+        job.report
+    );
+    assert!(
+        machine
+            .text("agent.log")
+            .contains("jobs of this machine are watched, in block mode"),
+        "{}",
+        machine.told()
+    );
+}
+
+#[test]
+fn a_job_that_begins_while_the_agent_is_gone_waits_for_it() {
+    requires!(Root, Netns, Program("unshare"));
+    let ground = Ground::new();
+    let mut machine = Machine::boot(
+        &ground,
+        &settings(&ground),
+        &["one", "two"],
+        &format!(
+            r#"
+cat >$W/step-one <<'STEP'
+echo >$W/one-runs
+for i in $(seq 1200); do [ ! -e $W/go ] || break; sleep 0.05; done
+$A/net udp-sendto {LATER} 4430 || echo one refused
+STEP
+echo '$A/net udp-sendto {LAST} 4430 || echo two refused' >$W/step-two
+agent
+runner one $W/step-one & one=$!
+stay one-runs
+kill -KILL $agent; wait $agent
+runner two $W/step-two & two=$!
+until_it workers_are 2
+sleep 1
+for p in $(worker); do echo "state $(state $p)"; done
+$R job status | sed 's/.* \(.*\) mode.*/job in \1/'
+agent
+wait $two
+pass go
+wait $one
+records
+kill $agent; wait $agent
+"#
+        ),
+    );
+    machine.finish();
+    let said = machine.text("said");
+    let count = |line: &str| said.lines().filter(|said| *said == line).count();
+    // The first one goes on; the second has not run an instruction.
+    assert_eq!(count("state T"), 1, "{}", machine.told());
+    assert_eq!(count("job in block"), 1, "{}", machine.told());
+    assert_eq!(count("one refused"), 1, "{}", machine.told());
+    assert_eq!(count("two refused"), 1, "{}", machine.told());
+    assert_eq!(count("worker 0"), 2, "{}", machine.told());
+    assert_eq!(packets(&ground, LATER) + packets(&ground, LAST), 0);
+    let records = machine.records();
+    assert_eq!(records.len(), 2, "{}", machine.told());
+    for (record, address) in records.iter().zip([LATER, LAST]) {
+        assert!(record.has_ended(), "{}", machine.told());
+        let blocked = record.report["blocked"].to_string();
+        assert!(blocked.contains(address), "{blocked}");
+    }
+}
+
+#[test]
+fn a_job_whose_attendant_is_gone_stays_fenced_and_gets_another_one() {
+    requires!(Root, Netns, Program("unshare"));
+    let ground = Ground::new();
+    let ns = ground.nameserver();
+    let mut machine = Machine::boot(
+        &ground,
+        &settings(&ground),
+        &["one"],
+        &format!(
+            r#"
+cat >$W/step <<'STEP'
+$A/net dns-udp {ns} 53 allowed.example; echo named $?
+echo >$W/runs
+for i in $(seq 1200); do [ ! -e $W/go ] || break; $A/net udp-sendto {LATER} 4430 || sleep 0.05; done
+$A/net dns-udp {ns} 53 allowed.example; echo named again $?
+STEP
+agent
+runner one $W/step & one=$!
+stay runs
+attendant=$($R job status --json | sed -n 's/.*"attendant": \([0-9]*\),/\1/p')
+kill -KILL $attendant
+until_it is_held
+pass go
+wait $one
+records
+ls /sys/fs/bpf/runward | grep -vc arrivals
+kill $agent; wait $agent
+"#
+        ),
+    );
+    machine.finish();
+    let said = machine.text("said");
+    for line in ["named 0", "named again 0", "worker 0", "0"] {
+        assert!(
+            said.lines().any(|said| said == line),
+            "{line}: {}",
+            machine.told()
+        );
+    }
+    assert_eq!(packets(&ground, LATER), 0, "{}", machine.told());
+    let records = machine.records();
+    assert_eq!(records.len(), 2, "{}", machine.told());
+    assert!(!records[0].has_ended(), "it broke off");
+    assert!(records[1].has_ended(), "{}", machine.told());
+    let notes = records[1].report["notes"].to_string();
+    assert!(notes.contains("had an attendant before"), "{notes}");
+}
+
+#[test]
+fn a_job_that_cannot_be_fenced_does_not_run() {
+    requires!(Root, Netns, Program("unshare"));
+    let ground = Ground::new();
+    let script = r#"
+echo 'echo it runs' >$W/step
+agent
+mount -t tmpfs -o ro tmpfs /var/lib/runward
+runner one $W/step
+kill $agent; wait $agent
+"#;
+    for (mode, ran) in [("block", false), ("audit", true)] {
+        let settings = format!("egress-policy: {mode}\n");
+        let mut machine = Machine::boot(&ground, &settings, &["one"], script);
+        machine.finish();
+        let said = machine.text("said");
+        assert_eq!(said.contains("it runs"), ran, "{mode}: {}", machine.told());
+        let log = machine.text("agent.log");
+        let told = match ran {
+            true => "effective mode: none",
+            false => "can't be fenced, and was ended",
+        };
+        assert!(log.contains(told), "{mode}: {log}");
+    }
+}
+
+#[test]
+fn settings_that_are_wrong_are_told_and_nothing_begins() {
+    requires!(Root);
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("agent.yml");
+    for (settings, told) in [
+        (
+            "egress-policy: blok\n",
+            "agent.yml:1:16: write `audit` or `block`",
+        ),
+        ("allowed-endpoints: 'a..example'\n", "has errors"),
+        ("policy: /nowhere/policy.yml\n", "/nowhere/policy.yml"),
+        ("lockdown: no-such-detection\n", "no-such-detection"),
+        (
+            "server: https://runward.example\nkey-file: /nowhere/key\n",
+            "/nowhere/key",
+        ),
+        ("server: https://runward.example\n", "no key for it"),
+    ] {
+        fs::write(&path, settings).unwrap();
+        let mut command = Command::new(binary());
+        command.arg("agent").arg("--config").arg(&path);
+        let ran = command.env_remove("RUNWARD_API_KEY").output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(125), "{settings}: {said}");
+        assert!(said.contains(told), "{settings}: {said}");
+    }
+}
