@@ -93,6 +93,28 @@ impl ReportFolder {
         Ok(File::from(openat(&self.folder, name, flags, mode)?))
     }
 
+    /// Puts a file in the place of another one, which is there as long as this is not whole. Returns it, at its end.
+    pub fn replace_file(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<File, FolderError> {
+        let temporary = format!(".{name}.tmp");
+        let written = self.create_new(&temporary).and_then(|file| {
+            let mut out = io::BufWriter::with_capacity(1 << 16, &file);
+            content(&mut out)?;
+            out.flush()?;
+            drop(out);
+            renameat(&self.folder, &temporary, &self.folder, name).map_err(io::Error::from)?;
+            Ok(file)
+        });
+        written.map_err(|source| {
+            // Best effort: the first error is the one to tell.
+            let _ = unlinkat(&self.folder, &temporary, AtFlags::empty());
+            self.failed(name, source)
+        })
+    }
+
     /// Writes a whole file: under another name first, so that a reader never sees half of it.
     pub fn write(
         &self,

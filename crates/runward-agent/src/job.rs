@@ -72,6 +72,8 @@ pub struct JobOptions {
     pub block_list_optional: bool,
     /// Whether it begins with processes that run already: see [`Job::adopt`].
     pub adopts: bool,
+    /// Whether it is to be learnt while the job runs who it is, and what else its policy says: see [`Job::learn`].
+    pub learns: bool,
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -110,6 +112,9 @@ pub struct Job {
     /// How many of the watcher's notes stand in `start`.
     notes_told: usize,
     recorder: Recorder,
+    block_list: Arc<BlockList>,
+    /// Whether it is still to be learnt who the job is.
+    learns: bool,
     /// What the fence could not do for the job, a sentence each. What it let through is not among it.
     fence_notes: Vec<String>,
     /// What else a reader should know and could not be said at the start.
@@ -122,6 +127,19 @@ pub struct Job {
     ticks: u32,
     /// How often the caller ticks more than usual: a job in lockdown is looked at more often, what costs more is not.
     hurry: u32,
+}
+
+/// What is known of a job only while it runs.
+#[derive(Clone, Debug)]
+pub struct Learnt {
+    /// Who it is.
+    pub identity: JobIdentity,
+    /// What it was made with.
+    pub context: JobContext,
+    /// What it may reach: no more than before.
+    pub policy: Policy,
+    /// What a reader should know, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What is left when a job has ended.
@@ -159,16 +177,17 @@ impl Job {
         let block = options.requested_mode == Mode::Block;
         let block_list = Arc::clone(&options.block_list);
         let sensor_options = SensorOptions {
-            fence: block,
+            fence: block || options.learns,
             lockdown: !options.lockdown.is_empty(),
             adopts: options.adopts,
             ..SensorOptions::default()
         };
         let blocking = block_list::open(sensor_options, &block_list, options.block_list_optional)?;
         let mut sensor = blocking.sensor;
-        if block {
+        if sensor_options.fence {
             sensor.protect_report(folder.path())?;
         }
+        sensor.tell_environments(options.learns);
         let fenced = block
             .then(|| {
                 Fenced::raise(
@@ -192,7 +211,14 @@ impl Job {
             .notes
             .extend(lockdown.iter().map(|lockdown| lockdown.strength(&sensor)));
         let gate = fenced.as_ref().map(Fenced::gate);
-        let recorder = Recorder::new(Clock::new(), JOB, events, gate, block_list, lockdown);
+        let recorder = Recorder::new(
+            Clock::new(),
+            JOB,
+            events,
+            gate,
+            Arc::clone(&block_list),
+            lockdown,
+        );
         let config = Config {
             workspace: options.workspace,
             homes: options.homes,
@@ -228,6 +254,8 @@ impl Job {
             watcher,
             notes_told,
             recorder,
+            block_list,
+            learns: options.learns,
             fence_notes: Vec::new(),
             end_notes: Vec::new(),
             start,
@@ -298,6 +326,9 @@ impl Job {
             Body::JobStart(Box::new(self.start.clone())),
         );
         self.root = told.first().and_then(|event| event.body.process());
+        if let Some(root) = self.root.filter(|_| self.learns) {
+            self.recorder.ask(root);
+        }
         let is_program = |event: &&SensorEvent| matches!(event.body, Body::ProcessExec(_));
         let count = told.iter().filter(is_program).count();
         for event in told {
@@ -305,6 +336,65 @@ impl Job {
         }
         self.recorder.flush();
         Ok(count)
+    }
+
+    /// The environment by which the job says who it is, once: of the first process that its root has started and that has
+    /// one. Only where it is to be learnt.
+    pub fn take_environment(&mut self) -> Option<Box<[u8]>> {
+        let environment = self.recorder.take_environment()?;
+        self.sensor.tell_environments(false);
+        Some(environment)
+    }
+
+    /// Takes in what was learnt: puts the policy in force, and writes the record's beginning again. To be called before
+    /// anybody else reads the record.
+    ///
+    /// After an error the fence may be missing: the job must not go on.
+    pub fn learn(&mut self, learnt: Learnt, folder: &ReportFolder) -> Result<(), JobError> {
+        let mode = learnt.policy.mode();
+        let rules = policy_rules(&learnt.policy);
+        if mode == Mode::Block && (rules != self.start.policy || self.fenced.is_none()) {
+            let matcher = Arc::new(Matcher::new(learnt.policy));
+            self.enforce(matcher)?;
+        }
+        let start = &mut self.start;
+        start.identity = learnt.identity;
+        start.context = learnt.context;
+        start.requested_mode = mode;
+        start.effective_mode = mode;
+        start.policy = rules;
+        start.notes.extend(learnt.notes);
+        Ok(self.recorder.begin_again(&self.start, folder)?)
+    }
+
+    fn enforce(&mut self, matcher: Arc<Matcher>) -> Result<(), JobError> {
+        if let Some(fenced) = &self.fenced {
+            fenced.tighten(matcher)?;
+        } else {
+            let block_list = Arc::clone(&self.block_list);
+            let fenced = Fenced::raise(&mut self.sensor, JOB, matcher, block_list)?;
+            self.recorder.fence(fenced.gate());
+            self.fenced = Some(fenced);
+            if let Some(strange) = self.sensor.tag_open_sockets()?.first() {
+                return Err(JobError::StrangeSocket {
+                    pid: strange.pid,
+                    family: strange.family,
+                });
+            }
+        }
+        if let Some(fenced) = &self.fenced {
+            let tree = self.recorder.tree();
+            let running = tree.processes().filter(|process| process.exit.is_none());
+            for process in running {
+                fenced.look_at(process.id, tree);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every process of a job that must not go on. Returns whether none is left.
+    pub fn end_all(&self) -> std::io::Result<bool> {
+        self.sensor.end_jobs()
     }
 
     /// Gives up a job that could not begin. Nothing of it stays in force.
@@ -318,6 +408,11 @@ impl Job {
         let exit = self.recorder.tree().process(self.root?)?.exit?;
         let code = exit.code.or(exit.signal.map(|signal| 128 + signal));
         Some((code.unwrap_or(0), exit.signal))
+    }
+
+    /// The process id of what an adopted job stands and falls with.
+    pub fn root_pid(&self) -> Option<u32> {
+        Some(self.recorder.tree().process(self.root?)?.pid)
     }
 
     /// Who is at the other end of a socket of the UNIX domain.

@@ -6,6 +6,7 @@
 
 mod block_list;
 mod context;
+mod environment;
 mod fence;
 mod findings;
 mod folder;
@@ -14,6 +15,7 @@ mod lockdown;
 mod names;
 mod output;
 mod pids;
+mod policy_store;
 mod recorder;
 mod refusals;
 mod resolvers;
@@ -23,11 +25,13 @@ mod supervisor;
 mod upload;
 
 pub use context::read_context;
+pub use environment::variables;
 pub use fence::BlockError;
 pub use folder::{EVENTS, FolderError, ReportFolder};
-pub use job::{Finished, Job, JobError, JobOptions, SoFar};
+pub use job::{Finished, Job, JobError, JobOptions, Learnt, SoFar};
 pub use lockdown::LockdownEffect;
 pub use output::{Artifacts, Outputs, Search, Seen, relay};
+pub use policy_store::{PolicyStore, Stored};
 pub use settings::{SETTINGS_MAX, Settings, SettingsFault};
 pub use spool::{Forwarded, Spool, Spooled};
 pub use supervisor::Supervisor;

@@ -1,13 +1,13 @@
 //! From what the sensor tells to the record and the report.
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 use std::sync::Arc;
 
 use runward_detect::Observer;
 use runward_event::{
-    Body, DnsMessageKind, DnsTransport, Event, EventKind, LossReason, Lost, ProcessId, Protocol,
-    Reason, Refused, Time, write_line,
+    Body, DnsMessageKind, DnsTransport, Event, EventKind, JobStart, LossReason, Lost, ProcessId,
+    Protocol, Reason, Refused, Time, write_line,
 };
 use runward_policy::{BlockList, Name};
 use runward_report::ReportBuilder;
@@ -15,8 +15,10 @@ use runward_sensor::{Clock, Loss, SensorEvent};
 use runward_tree::Tree;
 
 use crate::Finished;
+use crate::environment::names_a_job;
 use crate::fence::JobGate;
 use crate::findings::Findings;
+use crate::folder::{EVENTS, FolderError, ReportFolder};
 use crate::lockdown::Lockdown;
 use crate::names::Names;
 use crate::pids::Pids;
@@ -40,9 +42,15 @@ pub(crate) struct Recorder {
     refusals: Refusals,
     findings: Findings,
     lockdown: Option<Lockdown>,
+    /// When the job began, once it has.
+    began: Option<Time>,
+    /// Whose children say in their environment who the job is, until one has.
+    asks: Option<ProcessId>,
+    /// What one of them has said.
+    environment: Option<Box<[u8]>>,
     out: BufWriter<File>,
     /// Why nothing more is written, and how many events that has cost so far.
-    write_failure: Option<(std::io::Error, u64)>,
+    write_failure: Option<(io::Error, u64)>,
 }
 
 impl Recorder {
@@ -66,6 +74,9 @@ impl Recorder {
             refusals: Refusals::default(),
             findings: Findings::default(),
             lockdown,
+            began: None,
+            asks: None,
+            environment: None,
             out: BufWriter::with_capacity(1 << 16, events),
             write_failure: None,
         }
@@ -76,9 +87,39 @@ impl Recorder {
         self.report.look_with(observer);
     }
 
+    /// Has the resolver of a job that was not fenced before told of what is refused from now on.
+    pub(crate) fn fence(&mut self, gate: Arc<JobGate>) {
+        self.gate = Some(gate);
+    }
+
+    /// Wants to know who the job is, from the environment of what this process starts.
+    pub(crate) fn ask(&mut self, root: ProcessId) {
+        self.asks = Some(root);
+    }
+
+    /// The environment that says who the job is, once.
+    pub(crate) fn take_environment(&mut self) -> Option<Box<[u8]>> {
+        self.environment.take()
+    }
+
+    /// Only what the runner itself starts is believed, and of that the first: everything later may be the job's work.
+    fn listen(&mut self, event: &SensorEvent) {
+        let Some(root) = self.asks else { return };
+        let (Body::ProcessExec(exec), Some(environment)) = (&event.body, &event.environment) else {
+            return;
+        };
+        if exec.parent == Some(root) && names_a_job(environment) {
+            self.environment = Some(environment.clone());
+            self.asks = None;
+        }
+    }
+
     /// Takes an event of the sensor.
     pub(crate) fn observe(&mut self, event: SensorEvent) {
         let ours = event.job == Some(self.job);
+        if ours {
+            self.listen(&event);
+        }
         if let Body::Dns(dns) = &event.body {
             self.names.learn(dns, ours.then_some(dns.process));
         }
@@ -173,6 +214,9 @@ impl Recorder {
         }
         self.refusals.observe(&body, self.report.tree());
         self.pids.observe(time, &body);
+        if matches!(body, Body::JobStart(_)) {
+            self.began = Some(time);
+        }
         self.seq += 1;
         let event = Event {
             seq: self.seq,
@@ -242,6 +286,39 @@ impl Recorder {
         }
     }
 
+    /// Writes the record again with another beginning, because only now is known who the job is. To be called before
+    /// anybody else reads the record.
+    pub(crate) fn begin_again(
+        &mut self,
+        start: &JobStart,
+        folder: &ReportFolder,
+    ) -> Result<(), FolderError> {
+        let Some(time) = self.began else {
+            return Ok(());
+        };
+        let event = Event {
+            seq: 1,
+            time,
+            body: Body::JobStart(Box::new(start.clone())),
+        };
+        self.report.begin_again(&event);
+        self.flush();
+        if self.write_failure.is_some() {
+            // Told at the end.
+            return Ok(());
+        }
+        let written = self.out.get_mut();
+        let file = folder.replace_file(EVENTS, |out| {
+            written.rewind()?;
+            let mut lines = BufReader::with_capacity(1 << 16, &mut *written);
+            lines.skip_until(b'\n')?;
+            write_line(&mut &mut *out, &event)?;
+            io::copy(&mut lines, out).map(drop)
+        })?;
+        self.out = BufWriter::with_capacity(1 << 16, file);
+        Ok(())
+    }
+
     fn write(&mut self, event: &Event) {
         if let Some((_, unwritten)) = &mut self.write_failure {
             *unwritten += 1;
@@ -272,7 +349,7 @@ impl Recorder {
     }
 
     /// The file, for another reader. Places in it are shared, so it must say where it reads.
-    pub(crate) fn file(&self) -> std::io::Result<File> {
+    pub(crate) fn file(&self) -> io::Result<File> {
         self.out.get_ref().try_clone()
     }
 

@@ -11,8 +11,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use runward_event::JobIdentity;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+
+use crate::policy_store::Effective;
 
 /// Bytes of lines that go at once; one line may be longer.
 const BATCH_BYTES: usize = 2 << 20;
@@ -30,13 +33,17 @@ const BEATS: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the answer to a heartbeat may take: the job may end meanwhile, and waits for it then.
 const BEAT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the answer to the question for a policy may take.
+const POLICY_PATIENCE: Duration = Duration::from_secs(4);
+/// Bytes of a policy's answer that are read: its text has 64 KiB at most.
+const POLICY_MAX: u64 = 1 << 20;
 /// Bytes of an answer that are read.
 const ANSWER_MAX: u64 = 64 << 10;
 /// The level of compression: above it, time grows and size hardly falls.
 const LEVEL: i32 = 3;
 
 /// Where records go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Upload {
     server: String,
     key: String,
@@ -221,6 +228,45 @@ impl Upload {
             .timeout_global(Some(BEAT_PATIENCE))
             .build()
             .send_empty();
+    }
+
+    /// The address of the server.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Which policy the server has for a job.
+    pub(crate) fn policy(&self, job: &JobIdentity) -> Result<Effective, UploadError> {
+        let away = |error: &dyn std::fmt::Display| UploadError::Away(error.to_string());
+        let provider = serde_json::to_value(job.provider).unwrap_or_default();
+        let mut answer = self
+            .http
+            .get(format!("{}/api/v1/policy", self.server))
+            .query("provider", provider.as_str().unwrap_or_default())
+            .query("project", job.project.as_deref().unwrap_or_default())
+            .query("pipeline", job.pipeline.as_deref().unwrap_or_default())
+            .query("job", job.job.as_deref().unwrap_or_default())
+            .header("authorization", format!("Bearer {}", self.key))
+            .config()
+            .timeout_global(Some(POLICY_PATIENCE))
+            .build()
+            .call()
+            .map_err(|error| away(&error))?;
+        let status = answer.status().as_u16();
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(POLICY_MAX)
+            .read_to_vec()
+            .map_err(|error| away(&error))?;
+        if status != 200 {
+            let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+            return Err(UploadError::Refused {
+                status,
+                detail: problem.title,
+            });
+        }
+        serde_json::from_slice(&body).map_err(|error| away(&error))
     }
 
     /// Where a person finds a run.

@@ -132,6 +132,16 @@ pub enum Mode {
     Block,
 }
 
+impl Mode {
+    /// The word for it, in records and settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Audit => "audit",
+            Mode::Block => "block",
+        }
+    }
+}
+
 /// What this machine's kernel lets Runward do. Found by trying to load, never from version numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Tier {

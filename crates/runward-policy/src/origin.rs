@@ -16,6 +16,8 @@ pub enum Source {
     Workspace(String),
     /// A variable of the job, by its name.
     Variable(String),
+    /// A policy of the control plane, by its name.
+    Store(String),
 }
 
 impl Source {
@@ -26,6 +28,7 @@ impl Source {
             Source::File(_) => "file",
             Source::Workspace(_) => "workspace",
             Source::Variable(_) => "variable",
+            Source::Store(_) => "store",
         }
     }
 
@@ -35,7 +38,8 @@ impl Source {
             Source::Flag(name)
             | Source::File(name)
             | Source::Workspace(name)
-            | Source::Variable(name) => name,
+            | Source::Variable(name)
+            | Source::Store(name) => name,
         }
     }
 }

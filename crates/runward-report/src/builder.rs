@@ -119,6 +119,16 @@ impl ReportBuilder {
         &self.latest
     }
 
+    /// Takes what is known now of the job's beginning, in the place of what was known then: who it is, and what is in force.
+    /// `event` is the job's start. A record that was written anew with it makes the same report.
+    pub fn begin_again(&mut self, event: &Event) {
+        if let Body::JobStart(start) = &event.body {
+            self.started = false;
+            self.job_start(event.time, start);
+            self.detect(event);
+        }
+    }
+
     /// Takes the next event.
     pub fn apply(&mut self, event: &Event) {
         self.tree.apply(event);

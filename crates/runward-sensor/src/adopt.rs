@@ -76,6 +76,12 @@ pub(crate) fn describe(row: &rw_adopted, tasks: &MapHandle) -> Vec<Body> {
     bodies
 }
 
+/// What is left of the environment that a process was started with.
+pub(crate) fn environment(pid: u32) -> Option<Box<[u8]>> {
+    let (environment, _) = read(Path::new(&format!("/proc/{pid}/environ")), ENV_MAX)?;
+    Some(environment.into())
+}
+
 fn is_still(row: &rw_adopted, tasks: &MapHandle) -> bool {
     let Ok(Some(handle)) = tracked(tasks, row.pid) else {
         return false;

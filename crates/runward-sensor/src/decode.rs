@@ -32,6 +32,9 @@ pub struct SensorEvent {
     pub boot_ns: u64,
     /// What.
     pub body: Body,
+    /// Of a program's start, its environment as far as it was read: variables, each with a NUL at its end. Only while it is
+    /// asked for ([`Sensor::tell_environments`](crate::Sensor::tell_environments)); never part of a record.
+    pub environment: Option<Box<[u8]>>,
 }
 
 /// A record, decoded as far as the record itself allows.
@@ -84,6 +87,8 @@ pub(crate) struct Decoder {
     dns: DnsDecoder,
     /// Since when the sensor watches: programs that changed before are nothing new.
     since: Time,
+    /// Whether the environments of programs are told.
+    pub(crate) tells_environments: bool,
     /// Records that could not be understood.
     pub(crate) malformed: u64,
 }
@@ -108,7 +113,14 @@ impl Decoder {
         let event = |body| Record::Event(sensor_event(&head, body));
         match rw_kind(u32::from(head.kind)) {
             rw_kind::RW_FORK => sink(event(fork(abi::read(bytes)?.0))),
-            rw_kind::RW_EXEC => sink(event(exec(bytes, self.since)?)),
+            rw_kind::RW_EXEC => {
+                let (body, environment) = exec(bytes, self.since)?;
+                let mut told = sensor_event(&head, body);
+                if self.tells_environments {
+                    told.environment = Some(environment.into());
+                }
+                sink(Record::Event(told));
+            }
             rw_kind::RW_EXIT => sink(event(exit(abi::read(bytes)?.0))),
             rw_kind::RW_CONNECT => {
                 let (record, _) = abi::read::<rw_connect>(bytes)?;
@@ -205,6 +217,7 @@ fn sensor_event(head: &rw_head, body: Body) -> SensorEvent {
         job: job(head),
         boot_ns: head.boot_ns,
         body,
+        environment: None,
     }
 }
 
@@ -233,7 +246,8 @@ fn exit(record: rw_exit) -> Body {
     })
 }
 
-fn exec(bytes: &[u8], since: Time) -> Option<Body> {
+/// A program's start, and its environment.
+fn exec(bytes: &[u8], since: Time) -> Option<(Body, &[u8])> {
     let (record, mut rest) = abi::read::<rw_exec>(bytes)?;
     let mut part = |len: u32| -> Option<&[u8]> {
         let (part, after) = rest.split_at_checked(usize::try_from(len).ok()?)?;
@@ -251,7 +265,7 @@ fn exec(bytes: &[u8], since: Time) -> Option<Body> {
     let cgroup = if cgroup.is_empty() { b"/" } else { cgroup };
     let cgroup = texts.text(|| "/cgroup".to_owned(), cgroup);
     let container = container_id(&cgroup).map(str::to_owned);
-    Some(Body::ProcessExec(Box::new(ProcessExec {
+    let body = Body::ProcessExec(Box::new(ProcessExec {
         process: ProcessId(record.head.process),
         pid: record.head.pid,
         parent: known(record.parent),
@@ -271,7 +285,8 @@ fn exec(bytes: &[u8], since: Time) -> Option<Body> {
         env: attribution(env, &mut texts),
         truncated: cut_fields(record.head.flags),
         raw: texts.into_raw(),
-    })))
+    }));
+    Some((body, env))
 }
 
 /// The strings of a memory area in which each ends with a NUL. The last may lack it when the area was cut.

@@ -3,6 +3,7 @@
 //! The kernel side (`bpf/verdict.h`) reads these maps and nothing else, so they are the whole policy: what is not in
 //! them is refused, and a process that is gone can't change them.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -138,6 +139,34 @@ impl Fence {
         )
     }
 
+    /// Puts other rules in the place of those in force, which must allow no more than these did: at no time more is allowed
+    /// than before. What names have granted so far is taken back; they are to be looked up again.
+    ///
+    /// Nobody else may change the fence meanwhile. After an error, the rules are partly the old ones.
+    pub fn tighten(&self, rules: &FenceRules) -> Result<(), FenceError> {
+        let before = own_keys(&self.nets, |key| net_job(key) == Some(self.job));
+        let named = own_keys(&self.names, |key| first_job(key) == Some(self.job));
+        self.raise(rules)?;
+        let nets: HashSet<Vec<u8>> = rules
+            .nets
+            .iter()
+            .map(|(address, prefix_len, _)| {
+                abi::bytes_of(&net_key(self.job, *address, *prefix_len)).to_vec()
+            })
+            .collect();
+        let names = rules.names.iter();
+        let names: HashSet<Vec<u8>> = names
+            .map(|(name, _)| name_key(self.job, name))
+            .collect::<Result<_, _>>()?;
+        let bound = own_keys(&self.bindings, |key| first_job(key) == Some(self.job));
+        let over = |keys: Vec<Vec<u8>>, kept: &HashSet<Vec<u8>>| {
+            keys.into_iter().filter(|key| !kept.contains(key)).collect()
+        };
+        remove(&self.nets, "nets", over(before, &nets))?;
+        remove(&self.names, "names", over(named, &names))?;
+        remove(&self.bindings, "bindings", bound)
+    }
+
     /// Lets streams say this name, on these ports.
     pub fn allow_name(&self, name: &str, grants: &[Grant]) -> Result<(), FenceError> {
         let key = name_key(self.job, name)?;
@@ -251,6 +280,33 @@ impl Fence {
             abi::bytes_of(&resolver),
         )
     }
+}
+
+/// The keys of a map that belong to a job.
+fn own_keys(map: &MapHandle, is_own: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+    map.keys().filter(|key| is_own(key)).collect()
+}
+
+/// The job of a key that begins with it.
+fn first_job(key: &[u8]) -> Option<u64> {
+    key.first_chunk().map(|job| u64::from_ne_bytes(*job))
+}
+
+fn net_job(key: &[u8]) -> Option<u64> {
+    let (key, _) = abi::read::<rw_net_key>(key)?;
+    Some(u64::from_ne_bytes(key.job))
+}
+
+fn remove(map: &MapHandle, name: &'static str, keys: Vec<Vec<u8>>) -> Result<(), FenceError> {
+    for key in keys {
+        match map.delete(&key) {
+            Err(source) if source.kind() != libbpf_rs::ErrorKind::NotFound => {
+                return Err(FenceError::Map { map: name, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn put(

@@ -320,7 +320,7 @@ fn owner_lives(folder: &Path) -> bool {
 }
 
 /// The processes of the jobs that have not ended. An error is no answer: there may be some.
-fn all_tracked(tasks: &MapHandle) -> io::Result<Vec<u32>> {
+pub(crate) fn all_tracked(tasks: &MapHandle) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let pid = entry?

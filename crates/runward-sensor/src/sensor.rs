@@ -11,7 +11,7 @@ use libbpf_rs::{Iter, MapCore, MapFlags, MapHandle, Object, RingBuffer, RingBuff
 use runward_event::{
     Body, ConnectClose, ConnectOutcome, ConnectionId, EventKind, LossReason, ProcessId, Tier,
 };
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::SensorError;
 use crate::abi::{
@@ -28,7 +28,7 @@ use crate::load::{self, Loaded, MemorySight, Protection, Setup, SocketTagging};
 use crate::lockdown::{Bans, Lockdown};
 use crate::netns;
 use crate::peer::Peer;
-use crate::pins::Pins;
+use crate::pins::{Pins, all_tracked, tracked};
 use crate::reset::{self, Stream};
 
 /// How a sensor is set up.
@@ -60,6 +60,11 @@ impl Default for SensorOptions {
     }
 }
 
+/// How often all processes are looked at for those of a job that is to end: one that makes others faster is looked at
+/// again.
+const END_LOOKS: usize = 200;
+/// How long to wait before another look.
+const BREATH: std::time::Duration = std::time::Duration::from_millis(5);
 /// How many events one drain takes at most, so that a storm cannot fill the reader's memory.
 const BATCH: usize = 4096;
 /// Sockets with unconnected peers that are remembered until they close.
@@ -205,6 +210,15 @@ impl Sensor {
         })
     }
 
+    /// Whether events of programs that start carry their environments from now on.
+    pub fn tell_environments(&mut self, wanted: bool) {
+        self.inbox.borrow_mut().decoder.tells_environments = wanted;
+    }
+
+    fn tells_environments(&self) -> bool {
+        self.inbox.borrow().decoder.tells_environments
+    }
+
     /// What this kernel allows.
     pub fn tier(&self) -> Tier {
         self.tier
@@ -285,6 +299,9 @@ impl Sensor {
         let mut told = Vec::new();
         for row in rows.filter(|row| row.job == job && row.pid != 0) {
             let boot_ns = Clock::boot_ns();
+            let environment = self
+                .tells_environments()
+                .then(|| adopt::environment(row.pid));
             let bodies = adopt::describe(&row, &self.tasks);
             if bodies.is_empty() {
                 // Only of the root nothing but its program is told.
@@ -296,6 +313,7 @@ impl Sensor {
                 job: Some(job),
                 boot_ns,
                 body,
+                environment: environment.clone().flatten(),
             }));
         }
         Ok(told)
@@ -304,6 +322,24 @@ impl Sensor {
     /// What the kernel says of the process at the other end of a stream of the UNIX domain.
     pub fn peer(&self, stream: BorrowedFd<'_>) -> std::io::Result<Peer> {
         Peer::of(stream, &self.tasks)
+    }
+
+    /// Ends every process of all jobs of this sensor. Returns whether none is left.
+    pub fn end_jobs(&self) -> std::io::Result<bool> {
+        for _ in 0..END_LOOKS {
+            let pids = all_tracked(&self.tasks)?;
+            if pids.is_empty() {
+                return Ok(true);
+            }
+            for pid in pids {
+                // It is the job's as long as the handle is open; whoever has ended meanwhile needs no signal.
+                if let Some(process) = tracked(&self.tasks, pid)? {
+                    let _ = pidfd_send_signal(&process, Signal::KILL);
+                }
+            }
+            std::thread::sleep(BREATH);
+        }
+        Ok(false)
     }
 
     /// Takes the fence down even where processes still need it. For a job that is not going to begin.
@@ -436,7 +472,12 @@ impl Sensor {
                     cookie,
                 } => {
                     for body in self.finish_flows(cookie, process, boot_ns) {
-                        sink(SensorEvent { job, boot_ns, body });
+                        sink(SensorEvent {
+                            job,
+                            boot_ns,
+                            body,
+                            environment: None,
+                        });
                     }
                 }
             }

@@ -202,6 +202,9 @@ pub(crate) struct JobEndOptions {
     /// The job, as `runward job status` names it; only for root outside of every job
     #[arg(long, value_name = "ID")]
     pub(crate) job: Option<String>,
+    /// Write the summary for a page of the CI into this file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary: Option<PathBuf>,
     /// Print no summary
     #[arg(long, short)]
     pub(crate) quiet: bool,

@@ -6,6 +6,7 @@
 mod attend;
 mod client;
 mod control;
+mod learn;
 mod place;
 mod root;
 mod so_far;

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use runward_policy::{Policy, PolicyWarning, combine};
+use runward_policy::{Policy, PolicyWarning, SourcePolicy, combine};
 use serde::Serialize;
 
 use crate::cli::{PolicyCommand, PolicySources};
@@ -45,23 +45,25 @@ pub(crate) fn read(inputs: &sources::Inputs<'_>) -> Result<Read, Failure> {
     Ok(Read { policy, warnings })
 }
 
-/// The policy of a job that is about to start: from the command line, a file, the workspace and the job's variables. What
-/// is wrong with it is told here.
+/// What is said about a job that is about to start: by the command line, a file, the workspace and the job's variables.
+/// What is wrong with it is told here.
 pub(crate) fn of_job(
     flags: &PolicySources,
     file: Option<&Path>,
     workspace: &Path,
-) -> anyhow::Result<Policy> {
+) -> anyhow::Result<Vec<SourcePolicy>> {
     let inputs = sources::Inputs {
         flags,
         file,
         workspace: Some(workspace),
         variable: Some(&|name| std::env::var_os(name)),
     };
-    match read(&inputs) {
-        Ok(read) => {
-            render::warnings(&read.warnings);
-            Ok(read.policy)
+    match sources::read(&inputs) {
+        Ok(mut sources) => {
+            for source in &mut sources {
+                render::warnings(&std::mem::take(&mut source.warnings));
+            }
+            Ok(sources)
         }
         Err(Failure::Policy(errors)) => {
             render::errors(&errors);
@@ -69,6 +71,14 @@ pub(crate) fn of_job(
         }
         Err(Failure::Input(error)) => Err(error),
     }
+}
+
+/// Joins what is said about a job.
+pub(crate) fn joined(sources: Vec<SourcePolicy>) -> anyhow::Result<Policy> {
+    combine(sources).map_err(|errors| {
+        render::errors(&errors);
+        anyhow::anyhow!("the policy has errors, so the command was not started")
+    })
 }
 
 /// Where a policy was written, each place once.
@@ -108,5 +118,5 @@ pub(crate) fn print_json(value: &impl Serialize) {
     print(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
 }
 
-pub(crate) use render::warnings as tell_warnings;
+pub(crate) use render::{errors as tell_errors, warnings as tell_warnings};
 pub(crate) use suggest::events;

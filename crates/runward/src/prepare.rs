@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use runward_agent::{Following, Job, JobOptions, ReportFolder, Upload, read_context};
 use runward_detect::{Observer, Selection};
 use runward_event::{JobContext, JobIdentity, Mode};
-use runward_policy::{BlockList, Policy};
+use runward_policy::{BlockList, Policy, SourcePolicy};
 use runward_rules::Rules;
 use runward_sensor::check_machine;
 
@@ -22,7 +22,9 @@ pub(crate) struct Plan {
     homes: Vec<PathBuf>,
     owner: Option<(u32, u32)>,
     diffs: bool,
+    sources: Vec<SourcePolicy>,
     policy: Policy,
+    learns: bool,
     rules: Option<Rules>,
     fail_on: Selection,
     lockdown: Selection,
@@ -50,9 +52,10 @@ pub(crate) struct Ready {
     pub(crate) fail_on: Selection,
     /// What a fenced job must not reach; tried before it begins.
     pub(crate) probe: Option<SocketAddr>,
-    /// The record's way to a control plane, and where its pages are.
-    pub(crate) following: Option<Following>,
-    pub(crate) page: Option<String>,
+    /// The record's way to a control plane.
+    pub(crate) sending: Option<Sending>,
+    /// What the policy was joined from.
+    pub(crate) sources: Vec<SourcePolicy>,
 }
 
 impl Plan {
@@ -68,7 +71,8 @@ impl Plan {
         let lockdown = fail_on::parse("--lockdown", &options.lockdown, abouts)?;
         let cwd = std::env::current_dir().context("cannot tell the current folder")?;
         let workspace = workspace(options, &cwd)?;
-        let policy = policy::of_job(&options.sources, options.policy.as_deref(), &workspace)?;
+        let sources = policy::of_job(&options.sources, options.policy.as_deref(), &workspace)?;
+        let policy = policy::joined(sources.clone())?;
         let mut notes = Vec::new();
         if policy.mode() == Mode::Audit && !policy.rules().is_empty() {
             notes.push("A policy was given; in audit mode it stops nothing.".to_owned());
@@ -101,7 +105,9 @@ impl Plan {
                 .collect(),
             owner,
             diffs: !options.no_diff,
+            sources,
             policy,
+            learns: false,
             rules,
             fail_on,
             lockdown,
@@ -142,6 +148,11 @@ impl Plan {
         self.notes.extend_from_slice(notes);
     }
 
+    /// Who the job is, and what more its policy says, is learnt while it runs.
+    pub(crate) fn learn(&mut self) {
+        self.learns = true;
+    }
+
     /// Makes everything ready: nothing but the job itself is missing then.
     pub(crate) fn carry_out(self, first: First) -> Result<Ready> {
         let adopts = matches!(first, First::Adopted { .. });
@@ -165,6 +176,7 @@ impl Plan {
                 block_list: self.block_list.into(),
                 block_list_optional: self.block_list_optional,
                 adopts,
+                learns: self.learns,
                 notes: self.notes,
             },
             &self.folder,
@@ -173,19 +185,39 @@ impl Plan {
             let in_force = rules.in_force();
             job.watch_by(Box::new(rules), in_force);
         }
-        let page = self.upload.as_ref().map(|upload| upload.page(""));
-        let following = self
-            .upload
-            .map(|upload| upload.follow(job.record()?))
-            .transpose()
-            .context("cannot send the record while it grows")?;
         Ok(Ready {
             job,
             folder: self.folder,
             fail_on: self.fail_on,
             probe,
-            following,
-            page,
+            sending: self.upload.map(|upload| Sending {
+                page: upload.page(""),
+                upload,
+            }),
+            sources: self.sources,
+        })
+    }
+}
+
+/// A record's way to a control plane, and where its pages are.
+pub(crate) struct Sending {
+    pub(crate) upload: Upload,
+    pub(crate) page: String,
+}
+
+/// A record on its way.
+pub(crate) struct Sent {
+    pub(crate) following: Following,
+    pub(crate) page: String,
+}
+
+impl Sending {
+    /// Begins to send the record, which grows.
+    pub(crate) fn follow(self, job: &Job) -> Result<Sent> {
+        let following = job.record().and_then(|record| self.upload.follow(record));
+        Ok(Sent {
+            following: following.context("cannot send the record while it grows")?,
+            page: self.page,
         })
     }
 }
@@ -196,7 +228,7 @@ pub(crate) fn own_variable(name: &str) -> Option<String> {
 }
 
 /// What the job was made with, by its variables and by the files that lie there before it starts.
-fn context(
+pub(crate) fn context(
     identity: &JobIdentity,
     workspace: &Path,
     variable: &dyn Fn(&str) -> Option<String>,

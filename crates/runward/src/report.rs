@@ -1,10 +1,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use runward_agent::{EVENTS, Finished, Following, ReportFolder};
+use runward_agent::{EVENTS, Finished, ReportFolder};
 use runward_report::{Report, ReportBuilder, html, markdown, write_json, write_sarif};
 
 use crate::cli::ReportOptions;
+use crate::prepare::Sent;
 use crate::{exit, output, record, rules};
 
 /// `runward report`.
@@ -76,13 +77,12 @@ pub(crate) fn deliver(folder: &ReportFolder, finished: &Finished) {
 
 /// Says where the run is to be seen, or that the server has not got all of it, and how that is sent later. Returns whether
 /// it has.
-pub(crate) fn tell_upload(following: Following, page: Option<&str>, later: &str) -> bool {
-    match following.finish() {
+pub(crate) fn tell_upload(sent: Sent, later: &str) -> bool {
+    match sent.following.finish() {
         Ok(uploaded) => {
             output::say(format_args!(
                 "this run on the server: {}{}",
-                page.unwrap_or_default(),
-                uploaded.run
+                sent.page, uploaded.run
             ));
             true
         }

@@ -36,11 +36,20 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
     } = prepared;
     let Ready {
         folder,
-        page,
-        following,
+        sending,
         fail_on,
         ..
     } = ready;
+    let sent = match sending
+        .map(|sending| sending.follow(&ready.job))
+        .transpose()
+    {
+        Ok(sent) => sent,
+        Err(error) => {
+            output::say(format_args!("{error:#}"));
+            return ExitCode::from(exit::RUNWARD);
+        }
+    };
     let watched = watch(ready.job, &options, invoker.as_ref(), ready.probe, secrets);
     outlast::leave_behind();
     let (status, finished) = match watched {
@@ -70,8 +79,8 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
             output::command(&line);
         }
     }
-    if let Some(following) = following {
-        tell_upload(following, page.as_deref(), &send_later(&folder));
+    if let Some(sent) = sent {
+        tell_upload(sent, &send_later(&folder));
     }
     folder.finish();
     if finished.killed {

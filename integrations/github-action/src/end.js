@@ -1,5 +1,6 @@
 /** The end of a job: finish the record, show it, and end as what was found asks for. */
-import { constants, closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { constants, closeSync, fstatSync, mkdtempSync, openSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { readInputs } from "./inputs.js";
@@ -21,14 +22,17 @@ const SUMMARY_MAX = 4 * 1024 * 1024;
 export async function end(runner) {
   // Never started, or said already why not.
   if (runner.state("started") !== "yes") return;
-  const report = runner.state("report");
-  const ended = await call(["job", "end"], runner);
+  const held = runner.state("held") === "yes";
+  // Who holds the job for the whole machine keeps the report where no job can read it.
+  const report = held ? mkdtempSync(join(runner.env["RUNNER_TEMP"] || tmpdir(), "runward-")) : runner.state("report");
+  const summary = held ? [`--summary=${join(report, "summary.md")}`] : [];
+  const ended = await call(["job", "end", ...summary], runner);
   for (const line of ended.err.split("\n")) {
     if (ANNOTATION.test(line)) runner.print(line);
     else if (line !== "") runner.say(line);
   }
   show(runner, report);
-  await send(runner, report);
+  if (!held) await send(runner, report);
   if (ended.code === 0) return;
   if (ended.code === LOCKDOWN) runner.fail("The job was killed: it did what `lockdown` names. The summary says what.");
   else if (ended.code === FOUND) runner.fail("Something that `fail-on` names was found. The summary says what.");

@@ -111,7 +111,7 @@ async function begin(runner, inputs, { release, place, root }) {
   }
   if (ended.code !== 0) throw new Error(why("runward job start failed", ended));
   tell(runner, ended.err);
-  const { mode, report } = await inForce(path, root);
+  const { mode, report, held } = await inForce(path, root);
   if (mode === "none" || (inputs.egressPolicy === "block" && mode !== "block")) {
     const asked = inputs.egressPolicy ?? "the policy's mode";
     throw new Error(`${asked} was asked for, and the effective mode is ${mode}`);
@@ -120,8 +120,10 @@ async function begin(runner, inputs, { release, place, root }) {
   await proveConfinement(inputs);
   runner.keep("mode", mode);
   runner.keep("report", report);
+  runner.keep("held", held ? "yes" : "");
   runner.keep("started", "yes");
   runner.keep("enforces", inputs.enforces || mode === "block" ? "yes" : "");
+  if (held) runner.say("The service of this machine holds the job: its record stays with it, and goes to its own server.");
   runner.say(`Runward watches this job. Effective mode: ${mode}, proved in ${seconds.toFixed(2)} s.`);
   if (inputs.disableFileMonitoring) {
     runner.say("disable-file-monitoring: which files change is still recorded, what changes in them is not.");
@@ -165,14 +167,14 @@ async function policy(runner, inputs) {
  * that the report is really in, which is another one where that was taken.
  * @param {string} path
  * @param {number} [root] The process that the job stands and falls with.
- * @returns {Promise<{ mode: string, report: string }>}
+ * @returns {Promise<{ mode: string, report: string, held: boolean }>}
  */
 export async function inForce(path, root) {
   // Answered to those in the job only, so this also says that we are in it.
   const ended = await run(path, ["job", "status", "--json"]);
-  /** @type {{ root: number, mode: string, report: string }[]} */
+  /** @type {{ root: number, mode: string, report: string, held: boolean }[]} */
   const jobs = ended.code === 0 ? JSON.parse(ended.out) : [];
-  return jobs.find((job) => root === undefined || job.root === root) ?? { mode: "none", report: "" };
+  return jobs.find((job) => root === undefined || job.root === root) ?? { mode: "none", report: "", held: false };
 }
 
 /**

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use runward_policy::{BelowPatterns, BlockList, Matcher, Name};
 use runward_resolver::{Asker, Bound, Gate, GateError, Judgement, Kept, Question};
-use runward_sensor::Fence;
+use runward_sensor::{Fence, FenceError, FenceRules};
 
 use super::plan::kernel_grants;
 
@@ -18,35 +18,30 @@ const GRACE: Duration = Duration::from_secs(30);
 /// The gate of one job: its policy, and the maps that the kernel judges by.
 #[derive(Debug)]
 pub(crate) struct JobGate {
-    matcher: Arc<Matcher>,
-    /// Names that somebody wrote into the policy, rather than a pattern that they fit.
-    spelled_out: HashSet<Name>,
-    /// What was asked for below patterns; only where the policy has some.
-    below: Option<Mutex<BelowPatterns>>,
+    /// Held for as long as one answer takes, so that no address is let through by a policy that is not in force any more.
+    law: RwLock<Law>,
     /// Names that are refused, whatever the policy allows.
     block_list: Arc<BlockList>,
     fence: Fence,
 }
 
-impl JobGate {
-    pub(crate) fn new(matcher: Arc<Matcher>, block_list: Arc<BlockList>, fence: Fence) -> JobGate {
-        let spelled_out = matcher.exact_names().into_iter().cloned().collect();
-        let below = matcher.has_patterns().then(Mutex::default);
-        JobGate {
-            matcher,
-            spelled_out,
-            below,
-            block_list,
-            fence,
-        }
-    }
+/// A policy, and what follows from it.
+#[derive(Debug)]
+struct Law {
+    matcher: Arc<Matcher>,
+    /// Names that somebody wrote into the policy, rather than a pattern that they fit.
+    spelled_out: HashSet<Name>,
+    /// What was asked for below patterns; only where the policy has some.
+    below: Option<Mutex<BelowPatterns>>,
+}
 
-    /// Whether an answered question for a name, which the policy allows, was turned away as one of too many.
-    pub(crate) fn is_one_too_many(&self, name: &Name) -> bool {
-        self.below.as_ref().is_some_and(|below| {
-            let below = below.lock().unwrap_or_else(PoisonError::into_inner);
-            !below.let_through(&self.matcher, name)
-        })
+impl Law {
+    fn new(matcher: Arc<Matcher>) -> Law {
+        Law {
+            spelled_out: matcher.exact_names().into_iter().cloned().collect(),
+            below: matcher.has_patterns().then(Mutex::default),
+            matcher,
+        }
     }
 
     fn admit(&self, name: &Name, record_type: u16) -> bool {
@@ -55,22 +50,56 @@ impl JobGate {
             below.admit(&self.matcher, name, record_type)
         })
     }
+}
 
-    pub(crate) fn matcher(&self) -> &Matcher {
-        &self.matcher
+impl JobGate {
+    pub(crate) fn new(matcher: Arc<Matcher>, block_list: Arc<BlockList>, fence: Fence) -> JobGate {
+        JobGate {
+            law: RwLock::new(Law::new(matcher)),
+            block_list,
+            fence,
+        }
+    }
+
+    fn law(&self) -> RwLockReadGuard<'_, Law> {
+        self.law.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a policy in the place of the one in force, which must allow no more.
+    pub(crate) fn tighten(
+        &self,
+        matcher: Arc<Matcher>,
+        rules: &FenceRules,
+    ) -> Result<(), FenceError> {
+        let mut law = self.law.write().unwrap_or_else(PoisonError::into_inner);
+        *law = Law::new(matcher);
+        self.fence.tighten(rules)
+    }
+
+    /// Whether an answered question for a name, which the policy allows, was turned away as one of too many.
+    pub(crate) fn is_one_too_many(&self, name: &Name) -> bool {
+        let law = self.law();
+        law.below.as_ref().is_some_and(|below| {
+            let below = below.lock().unwrap_or_else(PoisonError::into_inner);
+            !below.let_through(&law.matcher, name)
+        })
+    }
+
+    pub(crate) fn matcher(&self) -> Arc<Matcher> {
+        Arc::clone(&self.law().matcher)
     }
 
     pub(crate) fn fence(&self) -> &Fence {
         &self.fence
     }
 
-    fn bind_one(&self, name: &Name, bound: &Bound) -> Result<bool, GateError> {
+    fn bind_one(&self, law: &Law, name: &Name, bound: &Bound) -> Result<bool, GateError> {
         let failed = |error: &dyn std::error::Error| GateError(error.to_string());
         // The job's own loopback needs no name, and another's is no place for one.
         if bound.ip.is_loopback() {
             return Ok(true);
         }
-        let grants = self.matcher.grants(Some(name), Some(bound.ip));
+        let grants = law.matcher.grants(Some(name), Some(bound.ip));
         let grants = kernel_grants(&grants, name).map_err(|error| failed(&error))?;
         if grants.is_empty() {
             return Ok(false);
@@ -85,11 +114,12 @@ impl JobGate {
 
 impl Gate for JobGate {
     fn judge(&self, _: &Asker, question: &Question<'_>) -> Judgement {
+        let law = self.law();
         match Name::parse(question.name) {
             Ok(name)
                 if self.block_list.name(name.as_str()).is_none()
-                    && self.matcher.is_name_allowed(&name)
-                    && self.admit(&name, question.kind.0) =>
+                    && law.matcher.is_name_allowed(&name)
+                    && law.admit(&name, question.kind.0) =>
             {
                 Judgement::Allow
             }
@@ -99,15 +129,20 @@ impl Gate for JobGate {
 
     fn bind(&self, _: &Asker, name: &str, addresses: &[Bound]) -> Result<Kept, GateError> {
         let name = Name::parse(name).map_err(|error| GateError(error.to_string()))?;
-        let grants = kernel_grants(&self.matcher.grants_for_name(&name), &name)
+        let law = self.law();
+        // It was judged by another policy, which is not in force any more.
+        if !law.matcher.is_name_allowed(&name) {
+            return Ok(Kept::Only(Vec::new()));
+        }
+        let grants = kernel_grants(&law.matcher.grants_for_name(&name), &name)
             .map_err(|error| GateError(error.to_string()))?;
         self.fence
             .allow_name(name.as_str(), &grants)
             .map_err(|error| GateError(error.to_string()))?;
-        let spelled_out = self.spelled_out.contains(&name);
+        let spelled_out = law.spelled_out.contains(&name);
         let mut kept = Vec::new();
         for bound in addresses {
-            if (spelled_out || is_public(bound.ip)) && self.bind_one(&name, bound)? {
+            if (spelled_out || is_public(bound.ip)) && self.bind_one(&law, &name, bound)? {
                 kept.push(bound.ip);
             }
         }

@@ -117,9 +117,17 @@ impl Fenced {
         Ok(())
     }
 
+    /// Puts a policy in the place of the one in force, which must allow no more.
+    pub(crate) fn tighten(&self, matcher: Arc<Matcher>) -> Result<(), BlockError> {
+        let mut rules = plan::fence_rules(&matcher)?;
+        rules.resolver_port = self.port;
+        Ok(self.gate.tighten(matcher, &rules)?)
+    }
+
     /// Looks at a program that has just started: rules that are narrowed to it hold from now on.
     pub(crate) fn look_at(&self, id: ProcessId, tree: &Tree) {
-        let policy = self.gate.matcher().policy();
+        let matcher = self.gate.matcher();
+        let policy = matcher.policy();
         let Some(process) = tree.process(id).filter(|_| !policy.narrowings().is_empty()) else {
             return;
         };

@@ -287,6 +287,7 @@ impl Holder {
                 mode: begun.mode,
                 policy: begun.policy,
                 report: begun.report,
+                held: true,
             },
         })
     }

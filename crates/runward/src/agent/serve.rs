@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use runward_agent::{Spool, Supervisor};
-use runward_event::Mode;
 use runward_sensor::{Arrivals, Clock, RunnerProgram, check_machine};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
@@ -58,7 +57,7 @@ pub(crate) fn serve(settings: &Path) -> Result<()> {
         .context("cannot tell the service manager that the agent is there")?;
     output::say(format_args!(
         "jobs of this machine are watched, in {} mode unless they ask for more",
-        word(machine.mode)
+        machine.mode.name()
     ));
     loop {
         let fds = std::iter::once(arrivals.fd()).chain(std::iter::once(asked.as_fd()));
@@ -77,7 +76,7 @@ pub(crate) fn serve(settings: &Path) -> Result<()> {
             AgentStatus {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
-                mode: word(machine.mode).to_owned(),
+                mode: machine.mode.name().to_owned(),
                 policy: machine.sources.clone(),
                 jobs: attendants.statuses(),
                 waiting: spooled.waiting,
@@ -116,11 +115,4 @@ fn alone() -> Result<File> {
         bail!("another agent runs here: `runward agent status` tells of it");
     }
     Ok(lock)
-}
-
-fn word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Audit => "audit",
-        Mode::Block => "block",
-    }
 }

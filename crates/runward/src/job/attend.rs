@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
-use runward_agent::{Finished, Following, Job, JobError, Outputs, ReportFolder, Spool};
-use runward_event::Mode;
+use anyhow::{Context as _, Result};
+use runward_agent::{Finished, Job, JobError, Outputs, ReportFolder, Spool};
+use runward_event::ProcessId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, getpid, getppid, pidfd_open, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -23,16 +23,17 @@ use signal_hook::iterator::SignalsInfo;
 
 use super::client;
 use super::control::{Asked, Control, answer};
+use super::learn::{Handed, Learner};
 use super::place::Place;
 use super::root::{self, Root};
 use super::so_far::{Eyes, Reporter};
-use super::wire::{Answer, Begun, Request, Status, line};
+use super::wire::{self, Answer, Begun, Request, Status, line};
 use crate::cli::AttendOptions;
 use crate::invoker::Invoker;
 use crate::pace::Pace;
-use crate::prepare::{First, Plan, Ready, own_variable};
+use crate::prepare::{First, Plan, Ready, Sent, own_variable};
 use crate::report::{deliver, send_later, tell_upload};
-use crate::{exit, launch, outlast, output, rules};
+use crate::{exit, fail_on, launch, outlast, output, rules};
 
 /// What stands in the record of every such job.
 const ADOPTED: &str = "The job ran before it was watched. Of processes from before, the start was not seen: what is told of them was read afterwards, and who had been left by its parent by then is not among them.";
@@ -51,8 +52,10 @@ const BREATH: Duration = Duration::from_millis(10);
 pub(crate) fn attend(options: &AttendOptions) -> ExitCode {
     // Out of reach of the signals of the caller's terminal and process group. Where that fails, so does the caller.
     let _ = setsid();
-    match begin(options).and_then(Attendant::detach) {
-        Ok(attendant) => attendant.hold(),
+    let begun = begin(options).and_then(|begun| begun.map(Attendant::detach).transpose());
+    match begun {
+        Ok(Some(attendant)) => attendant.hold(),
+        Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
             output::say(format_args!("{error:#}"));
             ExitCode::from(exit::RUNWARD)
@@ -68,8 +71,9 @@ struct Attendant {
     control: Control,
     reporter: Reporter,
     status: Status,
-    following: Option<Following>,
-    page: Option<String>,
+    /// Where it is to be learnt who the job is.
+    learner: Option<Learner>,
+    sent: Option<Sent>,
     hurried: bool,
     /// Whether the service holds it.
     held: bool,
@@ -78,13 +82,24 @@ struct Attendant {
     signals: SignalsInfo,
 }
 
-fn begin(options: &AttendOptions) -> Result<Attendant> {
+/// Begins to hold a job; `None` when the service of this machine holds it, and has taken the policy.
+fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
     let signals = SignalsInfo::new([SIGHUP, SIGINT, SIGTERM]).context("cannot handle signals")?;
     let starter = starter(options.starter)?;
-    if let Some(job) = client::taken() {
-        bail!(
-            "this is called from job {job}, which is watched already: its policy was taken when it began, and another one is refused"
-        );
+    if !options.held
+        && let Some(status) = client::hand_over(&options.start.watch)?
+    {
+        let begun = Begun {
+            job: status.job,
+            root: status.root,
+            mode: status.mode,
+            processes: 0,
+            report: status.report,
+            policy: status.policy,
+        };
+        let mut out = std::io::stdout();
+        out.write_all(&line(&begun)).and_then(|()| out.flush())?;
+        return Ok(None);
     }
     let root = root::find(options.starter, options.start.root, options.held)?;
     let mut watch = options.start.watch.clone();
@@ -102,6 +117,9 @@ fn begin(options: &AttendOptions) -> Result<Attendant> {
     let variable = |name: &str| own(name).or_else(|| script.get(name).cloned());
     let mut plan = Plan::of(&watch, invoker.as_ref(), &variable)?;
     plan.note(&notes(options));
+    if options.held {
+        plan.learn();
+    }
     let place = Place::create()?;
     let control = Control::new(place.listen()?);
     let mode = plan.mode();
@@ -111,12 +129,20 @@ fn begin(options: &AttendOptions) -> Result<Attendant> {
         folder,
         fail_on,
         probe,
-        following,
-        page,
+        sending,
+        sources: said,
     } = plan.carry_out(First::Adopted {
         args: root.args.clone(),
         cwd: root.cwd.clone(),
     })?;
+    let (learner, sent) = if options.held {
+        (Some(Learner::new(said, mode, sending)), None)
+    } else {
+        (
+            None,
+            sending.map(|sending| sending.follow(&job)).transpose()?,
+        )
+    };
     let begun = prove(&mut job, probe).and_then(|()| {
         let own = pidfd_open(getpid(), PidfdFlags::empty()).context("cannot find myself")?;
         let spared = [own.as_fd(), starter.as_fd()];
@@ -129,14 +155,15 @@ fn begin(options: &AttendOptions) -> Result<Attendant> {
             return Err(error);
         }
     };
-    Ok(Attendant {
+    Ok(Some(Attendant {
         status: Status {
             job: place.id.clone(),
             root: root.pid,
             attendant: std::process::id(),
-            mode: word(mode).to_owned(),
+            mode: mode.name().to_owned(),
             policy: sources,
             report: folder.path().display().to_string(),
+            held: options.held,
         },
         reporter: Reporter {
             folder: Arc::new(folder),
@@ -150,13 +177,13 @@ fn begin(options: &AttendOptions) -> Result<Attendant> {
         processes,
         place,
         control,
-        following,
-        page,
+        learner,
+        sent,
         hurried: !options.start.watch.lockdown.is_empty(),
         held: options.held,
         reported: None,
         signals,
-    })
+    }))
 }
 
 fn notes(options: &AttendOptions) -> Vec<String> {
@@ -179,13 +206,6 @@ fn notes(options: &AttendOptions) -> Vec<String> {
         .chain([output])
         .map(str::to_owned)
         .collect()
-}
-
-fn word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Audit => "audit",
-        Mode::Block => "block",
-    }
 }
 
 /// The process that waits for this one: its parent, or nobody.
@@ -260,11 +280,17 @@ impl Attendant {
             job,
             place,
             reporter,
-            following,
-            page,
+            mut learner,
+            mut sent,
             held,
             ..
         } = self;
+        if let Some(learner) = &mut learner {
+            match learner.send(&job) {
+                Ok(begun) => sent = sent.or(begun),
+                Err(error) => output::say(format_args!("{error:#}")),
+            }
+        }
         let finished = failure.map_or_else(|| job.finish(code, signal), Err);
         outlast::leave_behind();
         while !reporter.claim() {
@@ -281,12 +307,12 @@ impl Attendant {
                 ExitCode::from(exit::FAILURE)
             }
         };
-        if let Some(following) = following {
+        if let Some(sent) = sent {
             let later = match held {
                 true => "the agent sends it later".to_owned(),
                 false => send_later(&reporter.folder),
             };
-            let sent = tell_upload(following, page.as_deref(), &later);
+            let sent = tell_upload(sent, &later);
             if sent
                 && held
                 && let Err(error) = Spool::mark_sent(reporter.folder.path())
@@ -333,6 +359,17 @@ impl Attendant {
                 Ok(busy) => pace.after(busy),
                 Err(error) => return Some(error),
             }
+            if let Err(error) = self.learn() {
+                // Who asks for more than can be had must not go on with less.
+                self.say(&format!("{error:#}: the job is ended"));
+                match self.job.end_all() {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        self.say("processes of the job make others faster than they can be ended")
+                    }
+                    Err(error) => self.say(&format!("cannot end the job: {error}")),
+                }
+            }
             let told = self.job.take_refusals().into_iter();
             let told = told.chain(self.job.take_findings());
             for sentence in told.chain(self.job.take_lockdown()) {
@@ -341,6 +378,24 @@ impl Attendant {
             if over {
                 return None;
             }
+        }
+    }
+
+    fn learn(&mut self) -> Result<()> {
+        if let Some(learner) = &mut self.learner
+            && let Some(sent) = learner.look(&mut self.job, &self.reporter.folder)?
+        {
+            self.sent = Some(sent);
+        }
+        self.know();
+        Ok(())
+    }
+
+    /// What is in force stands in the answer to who asks.
+    fn know(&mut self) {
+        if let Some(learner) = &self.learner {
+            learner.mode().name().clone_into(&mut self.status.mode);
+            self.status.policy = learner.written().to_vec();
         }
     }
 
@@ -353,6 +408,41 @@ impl Attendant {
         }
     }
 
+    /// A policy of the job's own: where the service holds the job, one is taken, early; else none.
+    fn take_policy(
+        &mut self,
+        policy: &wire::Policy,
+        process: ProcessId,
+        pid: u32,
+    ) -> Result<Answer, JobError> {
+        let rules = self.reporter.abouts();
+        let handed = match (
+            &mut self.learner,
+            fail_on::parse("--fail-on", &policy.fail_on, &rules),
+        ) {
+            (None, _) => Handed::Refused,
+            (Some(_), Err(error)) => Handed::Wrong(format!("{error:#}")),
+            (Some(learner), Ok(fail_on)) => {
+                let handed = learner.take(policy, &mut self.job, &self.reporter.folder);
+                if matches!(handed, Handed::InForce) {
+                    self.reporter.fail_on = fail_on;
+                }
+                handed
+            }
+        };
+        self.know();
+        match handed {
+            Handed::InForce => Ok(Answer::Tightened(self.status.clone())),
+            Handed::Wrong(why) => Ok(Answer::Refused { why }),
+            Handed::Refused => {
+                self.job.record_refused_policy(process, pid)?;
+                Ok(Answer::Taken {
+                    job: self.status.job.clone(),
+                })
+            }
+        }
+    }
+
     fn serve(&mut self, asked: Asked) -> Result<(), JobError> {
         let Asked {
             stream,
@@ -360,11 +450,10 @@ impl Attendant {
             request,
         } = asked;
         match request {
-            Request::Begin {} => match peer.place {
+            Request::Begin { policy } => match peer.place {
                 Some((_, process)) => {
-                    self.job.record_refused_policy(process, peer.pid)?;
-                    let job = self.status.job.clone();
-                    answer(&stream, &Answer::Taken { job });
+                    let told = self.take_policy(&policy, process, peer.pid)?;
+                    answer(&stream, &told);
                 }
                 None => answer(&stream, &Answer::NotYours),
             },

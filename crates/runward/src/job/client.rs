@@ -1,5 +1,6 @@
 //! `runward job end` and `runward job status`: who is in a job, or root outside of every one, asks its attendant.
 
+use std::fs;
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -12,8 +13,9 @@ use anyhow::{Context as _, Result, bail};
 use rustix::net::sockopt::socket_peercred;
 
 use super::place;
-use super::wire::{ANSWER_MAX, Answer, Request, Status, line, read};
-use crate::cli::{JobEndOptions, JobStatusOptions};
+use super::wire::{ANSWER_MAX, Answer, Policy, Request, Status, line, read};
+use crate::cli::{JobEndOptions, JobStatusOptions, WatchOptions};
+use crate::policy::sources::read_file;
 use crate::{exit, output, policy};
 
 /// How long an attendant may take for an answer.
@@ -62,14 +64,48 @@ pub(crate) fn all_jobs() -> Vec<Status> {
     asked.collect()
 }
 
-/// Whether a process inside of a job asks for another one: then nothing may begin.
-pub(super) fn taken() -> Option<String> {
-    place::sockets()
-        .iter()
-        .find_map(|socket| match ask(socket, &Request::Begin {}) {
-            Ok(Answer::Taken { job }) => Some(job),
-            _ => None,
-        })
+/// Hands a policy over to who holds the job that this process is in; `None` when it is in none. A job that is not held by
+/// the service of this machine takes none: then nothing may begin.
+pub(super) fn hand_over(watch: &WatchOptions) -> Result<Option<Status>> {
+    let policy = Box::new(wanted(watch)?);
+    let request = Request::Begin { policy };
+    for socket in place::sockets() {
+        match ask(&socket, &request) {
+            Ok(Answer::Tightened(status)) => return Ok(Some(status)),
+            Ok(Answer::Refused { why }) => bail!("{why}"),
+            Ok(Answer::Taken { job }) => bail!(
+                "this is called from job {job}, which is watched already: its policy was taken when it began, and another one is refused"
+            ),
+            // Those of others, and of attendants that are gone.
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// What the options ask for, as far as it can be had when a job is held already.
+fn wanted(watch: &WatchOptions) -> Result<Policy> {
+    let others = [
+        ("--lockdown", !watch.lockdown.is_empty()),
+        ("--rules", watch.rules.is_some()),
+        ("--block-list", !watch.block_list.is_empty()),
+        ("--no-builtin-block-list", watch.no_builtin_block_list),
+        ("--no-diff", watch.no_diff),
+    ];
+    let others = others.into_iter().filter(|(_, given)| *given);
+    let file = watch
+        .policy
+        .as_deref()
+        .map(|path| Ok::<_, anyhow::Error>((output::shown(path), read_file(path)?)))
+        .transpose()?;
+    Ok(Policy {
+        egress_policy: watch.sources.egress_policy.clone(),
+        allowed_endpoints: watch.sources.allowed_endpoints.clone(),
+        denied_endpoints: watch.sources.denied_endpoints.clone(),
+        file,
+        fail_on: watch.fail_on.clone(),
+        others: others.map(|(name, _)| name.to_owned()).collect(),
+    })
 }
 
 fn report(options: &JobEndOptions) -> Result<u8> {
@@ -94,7 +130,12 @@ fn report(options: &JobEndOptions) -> Result<u8> {
                 said,
                 commands,
                 summary,
+                markdown,
             } => {
+                if let Some(path) = &options.summary {
+                    fs::write(path, markdown)
+                        .with_context(|| format!("cannot write {}", path.display()))?;
+                }
                 for sentence in said {
                     output::say(sentence);
                 }

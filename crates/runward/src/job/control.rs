@@ -116,20 +116,22 @@ enum Heard {
 
 impl Client {
     fn listen(&mut self) -> Heard {
-        let mut bytes = [0; REQUEST_MAX];
+        let mut bytes = [0; 4096];
         loop {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return Heard::End,
-                Ok(read) => self
-                    .said
-                    .extend_from_slice(bytes.get(..read).unwrap_or(&[])),
+                Ok(read) => {
+                    let read = bytes.get(..read).unwrap_or(&[]);
+                    let end = read.iter().position(|byte| *byte == b'\n');
+                    self.said
+                        .extend_from_slice(read.get(..end.unwrap_or(read.len())).unwrap_or(&[]));
+                    if end.is_some() {
+                        return request(&self.said).map_or(Heard::Nonsense, Heard::Request);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Heard::Part,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Heard::End,
-            }
-            if let Some(end) = self.said.iter().position(|byte| *byte == b'\n') {
-                let said = self.said.get(..end).unwrap_or(&[]);
-                return request(said).map_or(Heard::Nonsense, Heard::Request);
             }
             if self.said.len() > REQUEST_MAX {
                 return Heard::Nonsense;

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use runward_agent::{ReportFolder, SoFar};
-use runward_detect::Selection;
+use runward_detect::{Observer as _, RuleAbout, Selection};
 use runward_event::parse_line;
-use runward_report::{Report, ReportBuilder, Style, annotations, terminal};
+use runward_report::{Report, ReportBuilder, Style, annotations, markdown, terminal};
 use runward_rules::Rules;
 
 use super::control::{answer, answer_slowly};
@@ -37,6 +37,15 @@ pub(crate) struct Eyes {
 }
 
 impl Reporter {
+    /// The rules by which is looked, beside our own.
+    pub(crate) fn abouts(&self) -> Vec<RuleAbout> {
+        // They were right when the job began.
+        let rules = self.rules.as_deref().map(Rules::read);
+        rules
+            .and_then(Result::ok)
+            .map_or_else(Vec::new, |rules| rules.abouts().to_vec())
+    }
+
     /// Claims the right to write reports; one at a time.
     pub(crate) fn claim(&self) -> bool {
         !self.busy.swap(true, Ordering::AcqRel)
@@ -94,6 +103,7 @@ impl Reporter {
             code,
             said,
             commands: annotations(&report),
+            markdown: markdown(&report),
             summary: terminal(
                 &report,
                 Style {

@@ -27,6 +27,14 @@ const BEGUN_MAX: u64 = 64 << 10;
 pub(crate) fn start() -> ExitCode {
     match begin() {
         Ok(Some(begun)) => {
+            if begun.processes == 0 {
+                let policy = begun.policy.join(", ");
+                output::say(format_args!(
+                    "job {} is held by the service of this machine, in {} mode; policy: {policy}",
+                    begun.job, begun.mode
+                ));
+                return ExitCode::SUCCESS;
+            }
             let processes = match begun.processes {
                 1 => "1 process".to_owned(),
                 count => format!("{count} processes"),

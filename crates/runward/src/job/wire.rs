@@ -4,8 +4,8 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use serde::{Deserialize, Serialize};
 
-/// The longest request, in bytes.
-pub(crate) const REQUEST_MAX: usize = 4096;
+/// The longest request, in bytes: a policy and all that comes with it.
+pub(crate) const REQUEST_MAX: usize = 2 << 20;
 /// The longest answer, in bytes: a summary is far below.
 pub(crate) const ANSWER_MAX: u64 = 16 << 20;
 
@@ -13,8 +13,8 @@ pub(crate) const ANSWER_MAX: u64 = 16 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
-    /// May a job begin for who asks? Not inside of one that has begun.
-    Begin {},
+    /// May a job begin for who asks? Not inside of one that has begun; but one that the service holds takes a policy once.
+    Begin { policy: Box<Policy> },
     /// Write the reports, and tell the summary.
     End {
         /// For a terminal that is so wide.
@@ -23,6 +23,22 @@ pub(crate) enum Request {
     },
     /// Say which job this is.
     Status {},
+}
+
+/// What a pipeline asks for, for the job that it is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Policy {
+    /// The options of that name.
+    pub(crate) egress_policy: Option<String>,
+    pub(crate) allowed_endpoints: Option<String>,
+    pub(crate) denied_endpoints: Option<String>,
+    /// A policy file: its name, and what is in it.
+    pub(crate) file: Option<(String, String)>,
+    /// `--fail-on`
+    pub(crate) fail_on: Vec<String>,
+    /// Other options that were given, by their names: they can't be had any more.
+    pub(crate) others: Vec<String>,
 }
 
 /// What an attendant says.
@@ -34,6 +50,12 @@ pub(crate) enum Answer {
     /// The job has begun, and its policy was taken.
     Taken {
         job: String,
+    },
+    /// The policy is in force, together with what was.
+    Tightened(Status),
+    /// It is not, and never will be.
+    Refused {
+        why: String,
     },
     /// Another one asked for the same just now.
     Busy,
@@ -47,6 +69,8 @@ pub(crate) enum Answer {
         /// Lines for the CI.
         commands: Vec<String>,
         summary: String,
+        /// The summary for a page.
+        markdown: String,
     },
     /// The reports could not be made.
     Failed {
@@ -66,6 +90,8 @@ pub(crate) struct Status {
     /// Where its policy was written.
     pub(crate) policy: Vec<String>,
     pub(crate) report: String,
+    /// Whether the service of this machine holds it, and keeps and sends the record.
+    pub(crate) held: bool,
 }
 
 /// What an attendant tells who started it, when the job is watched.
@@ -125,7 +151,9 @@ mod tests {
     #[test]
     fn a_request_is_one_of_these_and_nothing_else() {
         for wanted in [
-            Request::Begin {},
+            Request::Begin {
+                policy: Box::default(),
+            },
             Request::Status {},
             Request::End {
                 width: 80,
@@ -140,10 +168,12 @@ mod tests {
             b"{}",
             b"[]",
             br#"{"request":"begin","policy":"x"}"#,
+            br#"{"request":"begin"}"#,
+            br#"{"request":"begin","policy":{"fail_on":[],"others":[],"mode":"audit"}}"#,
             br#"{"request":"end","width":80,"color":true,"job":"1"}"#,
             br#"{"request":"end","width":99999,"color":true}"#,
             br#"{"request":"stop"}"#,
-            br#"{"request":"begin"} {"request":"begin"}"#,
+            br#"{"request":"status"} {"request":"status"}"#,
         ] {
             assert_eq!(request(wrong), None, "{}", wrong.escape_ascii());
         }

@@ -15,7 +15,7 @@ use crate::cli::PolicySources;
 /// The policy file of a workspace, at its root.
 const WORKSPACE_FILE: &str = ".runward.yml";
 
-const MODE: &str = "RUNWARD_EGRESS_POLICY";
+pub(crate) const MODE: &str = "RUNWARD_EGRESS_POLICY";
 const ALLOWED: &str = "RUNWARD_ALLOWED_ENDPOINTS";
 const DENIED: &str = "RUNWARD_DENIED_ENDPOINTS";
 
@@ -136,7 +136,7 @@ fn variable_text(name: &str, variable: Variables<'_>) -> Result<Option<String>> 
     Ok(Some(text).filter(|text| !text.trim().is_empty()))
 }
 
-fn read_file(path: &Path) -> Result<String> {
+pub(crate) fn read_file(path: &Path) -> Result<String> {
     let context = || format!("cannot read the policy {}", shown(path));
     if path == Path::new("-") {
         return read_text(std::io::stdin().lock(), path);

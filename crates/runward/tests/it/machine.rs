@@ -13,11 +13,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use runward_event::{Body, Event, parse_line};
-use runward_lab::{actor, requires};
+use runward_lab::{actor, requires, skip, test_name};
 use serde_json::Value;
 
 use crate::bed::{LIMIT, binary};
 use crate::bypass::Ground;
+use crate::upload::Server;
 
 /// Addresses that no policy of these tests names.
 const FIRST: &str = "198.51.100.71";
@@ -60,6 +61,8 @@ cd "$1/_work/app/app"
 export GITHUB_ACTIONS=true GITHUB_REPOSITORY=example/app GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=2 GITHUB_JOB=build
 export GITHUB_WORKFLOW_REF=example/app/.github/workflows/ci.yml@refs/heads/main GITHUB_REF_NAME=main
 export GITHUB_SERVER_URL=https://github.example GITHUB_EVENT_NAME=push GITHUB_ACTOR=octocat
+export GITHUB_WORKSPACE=$PWD
+if [ -e "$1/env" ]; then . "$1/env"; fi
 GITHUB_ACTION=__run sh -e "$2"
 "#;
 
@@ -71,6 +74,11 @@ struct Machine {
 
 impl Machine {
     fn boot(ground: &Ground, settings: &str, runners: &[&str], script: &str) -> Machine {
+        Machine::of(ground.lab.command("unshare"), settings, runners, script)
+    }
+
+    /// `init` becomes `unshare` in the network that the machine is in.
+    fn of(mut init: Command, settings: &str, runners: &[&str], script: &str) -> Machine {
         let folder = tempfile::TempDir::new().unwrap();
         let place = folder.path();
         fs::set_permissions(place, fs::Permissions::from_mode(0o755)).unwrap();
@@ -93,7 +101,6 @@ impl Machine {
             .open(place.join("said"))
             .unwrap();
         let actors = actor("net").parent().unwrap().to_path_buf();
-        let mut init = ground.lab.command("unshare");
         init.args([
             "--pid",
             "--fork",
@@ -135,6 +142,11 @@ impl Machine {
             self.text("said"),
             self.text("agent.log")
         )
+    }
+
+    fn wait_for(&self, name: &str) {
+        let there = within(LIMIT, || self.path(name).exists());
+        assert!(there, "the script comes to {name}: {}", self.told());
     }
 
     fn finish(&mut self) {
@@ -230,8 +242,7 @@ fn a_runners_job_is_fenced_and_recorded_from_its_first_instruction() {
             r#"
 echo '$A/net udp-sendto {FIRST} 4430; echo first $? >>$W/said' >$W/one/first
 cat >$W/step <<'STEP'
-git init -q . && git -c user.name=x -c user.email=x@example.com commit -q --allow-empty -m empty
-echo one >source && git add source && git -c user.name=x -c user.email=x@example.com commit -q -m one
+git init -q . && echo one >source && git add source && git -c user.name=x -c user.email=x@example.com commit -q -m one
 sh -c 'echo other >source'
 $A/net tcp {allowed} 4430; echo allowed $?
 $A/net tcp {LATER} 4430 || echo refused
@@ -397,6 +408,231 @@ kill $agent; wait $agent
     assert!(records[1].has_ended(), "{}", machine.told());
     let notes = records[1].report["notes"].to_string();
     assert!(notes.contains("had an attendant before"), "{notes}");
+}
+
+#[test]
+fn a_pipelines_variables_tighten_what_the_machine_says() {
+    requires!(Root, Netns, Program("unshare"));
+    let ground = Ground::new();
+    let (one, other) = (ground.allowed_v4(), ground.free(7));
+    let mut machine = Machine::boot(
+        &ground,
+        &format!("allowed-endpoints: '{one}:4430 {other}:4430'\n"),
+        &["one", "two", "three"],
+        &format!(
+            r#"
+echo "export RUNWARD_EGRESS_POLICY=block RUNWARD_ALLOWED_ENDPOINTS='{one}:4430 {LATER}:4430'" >$W/one/env
+echo "export RUNWARD_EGRESS_POLICY=blok" >$W/three/env
+cat >$W/step <<'STEP'
+n=$(basename ${{GITHUB_WORKSPACE%%/_work*}})
+sleep 1
+for at in {one} {other} {LATER}; do $A/net tcp $at 4430 >/dev/null 2>&1 && c=0 || c=$?; echo $n $at $c; done
+sh -c 'RUNWARD_EGRESS_POLICY=audit GITHUB_REPOSITORY=other/app sleep 0.1'
+$R job status
+STEP
+agent
+for n in one two three; do runner $n $W/step & eval $n=$!; done
+wait $one $two $three
+records
+kill $agent; wait $agent
+"#
+        ),
+    );
+    machine.finish();
+    let said = machine.text("said");
+    let table = [
+        ("one", one.to_string(), 0),
+        ("one", other.to_string(), 1),
+        ("one", LATER.to_owned(), 1),
+        ("two", one.to_string(), 0),
+        ("two", other.to_string(), 0),
+    ];
+    for (job, address, code) in table {
+        let line = format!("{job} {address} {code}");
+        assert!(
+            said.lines().any(|said| said == line),
+            "{line}: {}",
+            machine.told()
+        );
+    }
+    // Nobody knows what it wanted.
+    assert!(!said.contains("three "), "{}", machine.told());
+    assert!(said.contains("worker 137"), "{}", machine.told());
+    let records = machine.records();
+    let mut modes: Vec<String> = Vec::new();
+    for record in &records {
+        assert!(record.has_ended(), "{}", machine.told());
+        let report = &record.report;
+        modes.push(report["effective_mode"].as_str().unwrap().to_owned());
+        if report["exit_code"] != 0 {
+            continue;
+        }
+        assert_eq!(report["job"]["project"], "example/app", "{}", report["job"]);
+        assert_eq!(report["job"]["pipeline"], ".github/workflows/ci.yml");
+        assert_eq!(report["job"]["run"], "4711");
+        assert_eq!(report["job"]["attempt"], 2);
+        let Body::JobStart(start) = &record.events[0].body else {
+            panic!("{:?}", record.events[0]);
+        };
+        assert_eq!(start.identity.job.as_deref(), Some("build"));
+        for (event, number) in record.events.iter().zip(1..) {
+            assert_eq!(event.seq, number);
+        }
+    }
+    modes.sort_unstable();
+    assert_eq!(modes, ["audit", "audit", "block"], "{}", machine.told());
+}
+
+#[test]
+fn a_job_hands_its_policy_over_once() {
+    requires!(Root, Netns, Program("unshare"));
+    let ground = Ground::new();
+    let (one, other) = (ground.allowed_v4(), ground.free(7));
+    let mut machine = Machine::boot(
+        &ground,
+        "egress-policy: audit\n",
+        &["one"],
+        &format!(
+            r#"
+echo 'egress-policy: audit' >$W/second.yml
+cat >$W/step <<'STEP'
+call() {{ $A/net tcp $1 4430 >/dev/null 2>&1 && c=0 || c=$?; echo call $1 $c; }}
+start() {{ $R job start "$@" && c=0 || c=$?; echo start $c; }}
+call {other}
+start --lockdown high
+start --egress-policy blok
+start --egress-policy block --allowed-endpoints '{one}:4430' --fail-on agent-tampered
+call {one}
+call {other}
+start --policy $W/second.yml
+call {other}
+$R job status | grep -o '[a-z]* mode'
+$R job end --quiet --summary $W/summary.md && c=0 || c=$?
+echo end $c
+STEP
+agent
+runner one $W/step
+records
+kill $agent; wait $agent
+"#
+        ),
+    );
+    machine.finish();
+    let said = machine.text("said");
+    let told: Vec<String> = said
+        .lines()
+        .filter(|line| {
+            ["call ", "start ", "end ", "block "]
+                .iter()
+                .any(|word| line.starts_with(word))
+        })
+        .map(|line| {
+            line.replace(&one.to_string(), "one")
+                .replace(&other.to_string(), "other")
+        })
+        .collect();
+    let want = [
+        "call other 0",
+        "start 125",
+        "start 125",
+        "start 0",
+        "call one 0",
+        "call other 1",
+        "start 125",
+        "call other 1",
+        "block mode",
+        "end 86",
+    ];
+    assert_eq!(told, want, "{}", machine.told());
+    for reason in [
+        "too late for --lockdown",
+        "not an egress policy",
+        "another one is refused",
+    ] {
+        assert!(said.contains(reason), "{reason}: {}", machine.told());
+    }
+    assert!(machine.text("summary.md").contains("agent-tampered"));
+    let records = machine.records();
+    let [job] = records.as_slice() else {
+        panic!("{} records: {}", records.len(), machine.told());
+    };
+    assert_eq!(job.report["effective_mode"], "block");
+    assert!(job.findings().contains(&"agent-tampered"));
+    let Body::JobStart(start) = &job.events[0].body else {
+        panic!("{:?}", job.events[0]);
+    };
+    assert_eq!(start.identity.project.as_deref(), Some("example/app"));
+    assert_eq!(start.policy.len(), 1);
+}
+
+#[test]
+fn the_control_plane_has_a_policy_and_every_record_though_it_was_away() {
+    requires!(Root, Program("unshare"));
+    let mut server = match Server::find() {
+        Ok(server) => server,
+        Err(lacking) => return skip(test_name!(), lacking),
+    };
+    server.start();
+    let key = server.key("admin");
+    let policy =
+        r#"{"name":"strict","text":"egress-policy: block\nallowed-endpoints: [192.0.2.1]\n"}"#;
+    let made = server.send("POST", "/api/v1/policies", &key, policy);
+    assert!(made.contains(" 201 "), "{made}");
+    let attached = server.send("POST", "/api/v1/policies/1/attachments", &key, "{}");
+    assert!(attached.contains(" 201 "), "{attached}");
+    let mut machine = Machine::of(
+        Command::new("unshare"),
+        &format!("server: http://127.0.0.1:{}\nkey-file: KEY\n", server.port),
+        &["one"],
+        r#"
+until_it [ -e $W/key ]
+sed -i "s|KEY|$W/key|" $W/agent.yml
+echo 'sleep 2; $R job status | grep -o "[a-z]* mode"' >$W/step
+has_sent() { "$R" agent status --json | grep -q '"waiting": 0'; }
+agent
+runner one $W/step
+until_it is_idle
+until_it has_sent
+pass first
+stay away
+runner one $W/step
+until_it is_idle
+$R agent status --json | grep '"waiting"'
+kill -KILL $agent; wait $agent
+pass second
+stay back
+agent
+until_it has_sent
+ls /var/lib/runward/spool | wc -l
+kill $agent; wait $agent
+"#,
+    );
+    fs::write(machine.path("key"), &key).unwrap();
+    machine.wait_for("first");
+    server.stop();
+    fs::write(machine.path("away"), "").unwrap();
+    machine.wait_for("second");
+    server.start();
+    fs::write(machine.path("back"), "").unwrap();
+    machine.finish();
+    let said = machine.text("said");
+    let count = |line: &str| said.lines().filter(|said| said.trim() == line).count();
+    assert_eq!(count("block mode"), 2, "{}", machine.told());
+    assert_eq!(count("\"waiting\": 1,"), 1, "{}", machine.told());
+    assert_eq!(count("0"), 1, "{}", machine.told());
+    let mut runs = Vec::new();
+    let finished = within(LIMIT, || {
+        let answer = server.ask("/api/v1/runs", &key);
+        let (_, answer) = answer.split_once("\r\n\r\n").unwrap();
+        let answer: Value = serde_json::from_str(answer).unwrap();
+        runs.clone_from(answer["runs"].as_array().unwrap());
+        runs.iter().all(|run| run["state"] == "finished")
+    });
+    assert!(finished, "{runs:?}");
+    assert_eq!(runs.len(), 2, "{runs:?}");
+    for run in &runs {
+        assert_eq!(run["effective_mode"], "block", "{run}");
+    }
 }
 
 #[test]

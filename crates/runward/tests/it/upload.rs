@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use crate::bed::{Bed, LIMIT, binary};
 
 /// The real server, killed when the test is over.
-struct Server {
+pub(crate) struct Server {
     program: PathBuf,
     folder: TempDir,
-    port: u16,
+    pub(crate) port: u16,
     /// After how many seconds without a sign it gives a run up.
     silent_after: &'static str,
     child: Option<Child>,
@@ -24,7 +24,7 @@ struct Server {
 
 impl Server {
     /// The server that was built beside `runward`, which is so when all tests are.
-    fn find() -> Result<Server, &'static str> {
+    pub(crate) fn find() -> Result<Server, &'static str> {
         let program = binary().with_file_name("runward-server");
         if !program.exists() {
             return Err("needs runward-server beside runward: cargo build -p runward-server");
@@ -50,20 +50,20 @@ impl Server {
         command
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.child = Some(self.command().arg("serve").spawn().unwrap());
         let ready = || self.ask("/readyz", "").contains(" 200 ");
         assert!(within(ready), "the server starts");
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
     }
 
-    fn key(&self, scope: &str) -> String {
+    pub(crate) fn key(&self, scope: &str) -> String {
         let made = self
             .command()
             .args(["admin", "key", "--name", "test", "--scope", scope])
@@ -75,12 +75,18 @@ impl Server {
     }
 
     /// What the server answers, head and all; nothing if it is away.
-    fn ask(&self, path: &str, key: &str) -> String {
+    pub(crate) fn ask(&self, path: &str, key: &str) -> String {
+        self.send("GET", path, key, "")
+    }
+
+    /// The same with something to tell it.
+    pub(crate) fn send(&self, method: &str, path: &str, key: &str, body: &str) -> String {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
             return String::new();
         };
         let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
         );
         let mut answer = Vec::new();
         let _ = stream.write_all(request.as_bytes());

@@ -1,0 +1,363 @@
+//! What of a job that the service holds is known only while it runs: who it is, what its pipeline asks for, and which
+//! policy the control plane has for it.
+//!
+//! A runner's worker is stopped before its first instruction, and then nobody knows what it will run: the machine's
+//! policy is in force. The first process that it starts has it in its environment. From there on all of it together is in
+//! force, which is never less than before, and the record is sent.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use runward_agent::{Job, Learnt, PolicyStore, ReportFolder, Stored, variables};
+use runward_event::{JobContext, JobIdentity, Mode};
+use runward_policy::{Source, SourcePolicy, parse_file};
+
+use super::wire;
+use crate::policy::sources::{Failure, Inputs, MODE};
+use crate::prepare::{Sending, Sent, context};
+use crate::{cli, output, policy};
+
+/// Where the control plane's policies are kept for when it is away.
+const POLICIES: &str = "/var/lib/runward/policies";
+/// How long the control plane may take to tell its policy.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long after it is known who a job is its pipeline may hand over a policy. Then the record is sent, and what comes
+/// later is refused.
+const OPEN_FOR: Duration = Duration::from_secs(60);
+
+/// A job that is not wholly known.
+pub(super) struct Learner {
+    /// What is said about the job, by whom ever, and what is in force.
+    sources: Vec<SourcePolicy>,
+    mode: Mode,
+    /// Where it is written.
+    written: Vec<String>,
+    sending: Option<Sending>,
+    state: State,
+    /// What is known, once it is.
+    known: Option<(JobIdentity, JobContext)>,
+}
+
+enum State {
+    /// Nobody knows whose job it is.
+    Nameless,
+    /// Who it is, is known; what the control plane says is not.
+    Asked(Asked),
+    /// The pipeline has not said what it wants, and may still.
+    Open { since: Instant },
+    /// Nothing more is taken.
+    Settled,
+}
+
+struct Asked {
+    variables: HashMap<String, String>,
+    identity: JobIdentity,
+    /// What the pipeline says.
+    sources: Vec<SourcePolicy>,
+    answer: Option<Receiver<Stored>>,
+    since: Instant,
+}
+
+/// What came of a policy that a process of the job has handed over.
+pub(super) enum Handed {
+    InForce,
+    /// It comes second, or too late.
+    Refused,
+    /// It is wrong, or asks for what can't be had.
+    Wrong(String),
+}
+
+impl Learner {
+    /// `sources`: what is in force, in which mode.
+    pub(super) fn new(sources: Vec<SourcePolicy>, mode: Mode, sending: Option<Sending>) -> Learner {
+        let policy = policy::joined(sources.clone());
+        Learner {
+            written: policy.map_or_else(|_| Vec::new(), |policy| policy::written_in(&policy)),
+            sources,
+            mode,
+            sending,
+            state: State::Nameless,
+            known: None,
+        }
+    }
+
+    /// What is in force.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) fn written(&self) -> &[String] {
+        &self.written
+    }
+
+    /// Goes on learning. Returns the record on its way to the control plane when there is nothing more to learn.
+    ///
+    /// After an error the job must not go on.
+    pub(super) fn look(&mut self, job: &mut Job, folder: &ReportFolder) -> Result<Option<Sent>> {
+        if let Some(environment) = job.take_environment() {
+            self.state = State::Asked(self.ask(variables(&environment))?);
+        }
+        match &self.state {
+            State::Nameless | State::Settled => Ok(None),
+            State::Open { since } if since.elapsed() < OPEN_FOR => Ok(None),
+            State::Open { .. } => {
+                self.state = State::Settled;
+                self.send(job)
+            }
+            State::Asked(asked) => {
+                let Some(stored) = asked.answer() else {
+                    return Ok(None);
+                };
+                let State::Asked(asked) = std::mem::replace(&mut self.state, State::Settled) else {
+                    return Ok(None);
+                };
+                let said = !asked.sources.is_empty();
+                self.conclude(asked, stored, job, folder)?;
+                if said {
+                    return self.send(job);
+                }
+                self.state = State::Open {
+                    since: Instant::now(),
+                };
+                Ok(None)
+            }
+        }
+    }
+
+    /// Sends the record of a job, whoever it is.
+    pub(super) fn send(&mut self, job: &Job) -> Result<Option<Sent>> {
+        let sending = self.sending.take();
+        sending.map(|sending| sending.follow(job)).transpose()
+    }
+
+    /// Takes the policy that a process of the job hands over, once.
+    pub(super) fn take(
+        &mut self,
+        policy: &wire::Policy,
+        job: &mut Job,
+        folder: &ReportFolder,
+    ) -> Handed {
+        if matches!(self.state, State::Settled) {
+            return Handed::Refused;
+        }
+        if !policy.others.is_empty() {
+            return Handed::Wrong(format!(
+                "the service of this machine holds the job, and it is too late for {}: its settings can say so for all jobs",
+                policy.others.join(", ")
+            ));
+        }
+        let sources = match read_handed(policy) {
+            Ok(sources) => sources,
+            Err(error) => return Handed::Wrong(format!("{error:#}")),
+        };
+        let before = self.sources.len();
+        self.sources.extend(sources);
+        // Whose job it is may not be known yet; it is learnt all the same.
+        let state = std::mem::replace(&mut self.state, State::Settled);
+        let done = self.put_in_force(Vec::new(), job, folder);
+        if !matches!(state, State::Open { .. }) {
+            self.state = state;
+        }
+        match done {
+            Ok(()) => Handed::InForce,
+            Err(error) => {
+                self.sources.truncate(before);
+                Handed::Wrong(format!("{error:#}"))
+            }
+        }
+    }
+
+    fn ask(&self, variables: HashMap<String, String>) -> Result<Asked> {
+        let identity = runward_ci::identify(&|name| variables.get(name).cloned());
+        let sources = of_pipeline(&variables, self.mode)?;
+        let answer = self.sending.as_ref().map(|sending| {
+            let store = PolicyStore::new(sending.upload.clone(), PathBuf::from(POLICIES));
+            let asked = identity.clone();
+            let (tell, told) = channel();
+            let started = thread::Builder::new()
+                .name("policy".to_owned())
+                .spawn(move || tell.send(store.ask(&asked)));
+            // Without the thread nobody answers, which is taken for what it is.
+            drop(started);
+            told
+        });
+        Ok(Asked {
+            variables,
+            identity,
+            sources,
+            answer,
+            since: Instant::now(),
+        })
+    }
+
+    fn conclude(
+        &mut self,
+        asked: Asked,
+        stored: Stored,
+        job: &mut Job,
+        folder: &ReportFolder,
+    ) -> Result<()> {
+        self.sources.extend(asked.sources);
+        if let Some((name, text)) = stored.policy {
+            let read = parse_file(&text, Source::Store(name.clone()));
+            let read = read.map_err(|errors| {
+                policy::tell_errors(&errors);
+                anyhow::anyhow!("the control plane's policy {name} can't be read")
+            })?;
+            self.sources.push(read);
+        }
+        let variable = |name: &str| asked.variables.get(name).cloned();
+        let workspace = variable("GITHUB_WORKSPACE").or_else(|| variable("CI_PROJECT_DIR"));
+        let workspace = workspace.map_or_else(PathBuf::new, PathBuf::from);
+        let context = context(&asked.identity, &workspace, &variable);
+        self.known = Some((asked.identity, context));
+        self.put_in_force(stored.note.into_iter().collect(), job, folder)
+    }
+
+    fn put_in_force(
+        &mut self,
+        notes: Vec<String>,
+        job: &mut Job,
+        folder: &ReportFolder,
+    ) -> Result<()> {
+        let policy = policy::joined(self.sources.clone())?;
+        let (mode, written) = (policy.mode(), policy::written_in(&policy));
+        let (identity, context) = self.known.clone().unwrap_or_default();
+        let (project, name) = (identity.project.clone(), identity.job.clone());
+        job.learn(
+            Learnt {
+                identity,
+                context,
+                policy,
+                notes,
+            },
+            folder,
+        )?;
+        self.mode = mode;
+        self.written = written;
+        output::say(format_args!(
+            "process {} is {} of {}: {} mode; policy: {}",
+            job.root_pid().unwrap_or(0),
+            shown(name.as_deref().unwrap_or("a job")),
+            shown(project.as_deref().unwrap_or("a project")),
+            mode.name(),
+            self.written.join(", "),
+        ));
+        Ok(())
+    }
+}
+
+impl Asked {
+    /// What the control plane says, when it has, or when it takes too long.
+    fn answer(&self) -> Option<Stored> {
+        match self.answer.as_ref().map(Receiver::try_recv) {
+            None => Some(Stored::default()),
+            Some(Ok(stored)) => Some(stored),
+            Some(Err(TryRecvError::Empty)) if self.since.elapsed() < PATIENCE => None,
+            // Or its thread broke off.
+            Some(Err(_)) => Some(Stored::unheard()),
+        }
+    }
+}
+
+/// A word of the job's on one line.
+fn shown(word: &str) -> String {
+    word.escape_debug().take(100).collect()
+}
+
+/// Reads what was handed over, as the options and the file that it was.
+fn read_handed(policy: &wire::Policy) -> Result<Vec<SourcePolicy>> {
+    let read = policy::sources::read(&Inputs {
+        flags: &cli::PolicySources {
+            allowed_endpoints: policy.allowed_endpoints.clone(),
+            denied_endpoints: policy.denied_endpoints.clone(),
+            egress_policy: policy.egress_policy.clone(),
+        },
+        file: None,
+        workspace: None,
+        variable: None,
+    });
+    let file = policy
+        .file
+        .as_ref()
+        .map(|(name, text)| parse_file(text, Source::File(name.clone())).map_err(Failure::Policy))
+        .transpose();
+    let read = read.and_then(|mut read| {
+        read.extend(file?);
+        Ok(read)
+    });
+    read.map_err(|failure| match failure {
+        Failure::Input(error) => error,
+        Failure::Policy(errors) => {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("the policy has errors: {}", errors.join("; "))
+        }
+    })
+}
+
+/// What a pipeline says in the variables of its jobs. Where they are wrong, nobody knows what they meant: the job may go
+/// on only where traffic would be recorded and nothing else.
+fn of_pipeline(variables: &HashMap<String, String>, mode: Mode) -> Result<Vec<SourcePolicy>> {
+    let read = policy::sources::read(&Inputs {
+        flags: &cli::PolicySources {
+            allowed_endpoints: None,
+            denied_endpoints: None,
+            egress_policy: None,
+        },
+        file: None,
+        workspace: None,
+        variable: Some(&|name| variables.get(name).map(OsString::from)),
+    });
+    match read {
+        Ok(sources) => Ok(sources),
+        Err(failure) => {
+            policy::refuse(&failure, false);
+            let asked = variables.get(MODE).map(|mode| mode.trim());
+            if mode == Mode::Audit && matches!(asked, None | Some("" | "audit")) {
+                return Ok(Vec::new());
+            }
+            match failure {
+                Failure::Input(error) => Err(error),
+                Failure::Policy(_) => bail!("the policy in the job's variables has errors"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_are_wrong_let_a_job_go_on_only_in_audit_mode() {
+        const ALLOWED: &str = "RUNWARD_ALLOWED_ENDPOINTS";
+        let table: [(&[(&str, &str)], Mode, Option<usize>); 8] = [
+            (&[], Mode::Block, Some(0)),
+            (&[(MODE, "block")], Mode::Audit, Some(1)),
+            (&[(MODE, "blok")], Mode::Audit, None),
+            (&[(MODE, "blok")], Mode::Block, None),
+            (&[(ALLOWED, "a.example")], Mode::Audit, Some(1)),
+            (&[(ALLOWED, "a..example")], Mode::Audit, Some(0)),
+            (&[(ALLOWED, "a..example")], Mode::Block, None),
+            (
+                &[(ALLOWED, "a..example"), (MODE, "block")],
+                Mode::Audit,
+                None,
+            ),
+        ];
+        for (set, mode, want) in table {
+            let variables = set
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            let got = of_pipeline(&variables, mode).ok().map(|read| read.len());
+            assert_eq!(got, want, "{set:?} {mode:?}");
+        }
+    }
+}
