@@ -214,10 +214,7 @@ impl Console {
             self.message(message);
             return false;
         }
-        if ["] Oops: int3", "] RIP: 0010:asm_exc_int3"]
-            .iter()
-            .any(|text| line.contains(text))
-        {
+        if is_emulator_fault(line) {
             self.met_emulator_fault = true;
         }
         // The kernel's own lines start with a time stamp.
@@ -255,6 +252,18 @@ fn printable(line: &[u8]) -> String {
         .chars()
         .filter(|c| *c == '\t' || !c.is_control())
         .collect()
+}
+
+/// A kernel tells where a processor is when it ended there, or stands still: in the handler of breakpoints, or at the very
+/// first instruction of a security hook, which is where it patches.
+fn is_emulator_fault(line: &str) -> bool {
+    let stands_at_hook = line
+        .split_once("] RIP: 0010:security_")
+        .is_some_and(|(_, hook)| hook.contains("+0x0/"));
+    stands_at_hook
+        || ["] Oops: int3", "] RIP: 0010:asm_exc_int3"]
+            .iter()
+            .any(|text| line.contains(text))
 }
 
 #[cfg(test)]
@@ -297,6 +306,7 @@ mod tests {
         assert!(judged(&panicked, true).contains("not syncing: oh"));
         for fault in [
             "[   85.1] RIP: 0010:asm_exc_int3+0x0/0x40",
+            "[  987.2] RIP: 0010:security_capable+0x0/0x60",
             "[ 1.0] Oops: int3: 0000 [#1] PREEMPT SMP",
         ] {
             let faulty = judged(&format!("@@n1 run a\r\n{fault}\r\n"), true);
