@@ -7,6 +7,7 @@ mod attend;
 mod client;
 mod control;
 mod place;
+mod pod;
 mod root;
 mod so_far;
 mod start;

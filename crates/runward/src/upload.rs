@@ -9,6 +9,8 @@ use crate::{exit, output};
 
 /// The variable with the key. Not an option, because other processes can read those.
 pub(crate) const KEY: &str = "RUNWARD_API_KEY";
+/// The variable that names this machine otherwise than the kernel does.
+const HOST: &str = "RUNWARD_HOST";
 
 /// `runward upload`.
 pub(crate) fn upload(options: &UploadOptions) -> ExitCode {
@@ -46,9 +48,11 @@ pub(crate) fn to_server(address: &str) -> Result<Upload> {
     let key = std::env::var(KEY).with_context(|| {
         format!("{KEY} is not set: make a key on the server's page Settings, and put it there")
     })?;
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
+    // In a pod, what the kernel calls this machine is the pod's name.
+    let host = std::env::var(HOST).ok().filter(|host| !host.is_empty());
+    let host = host.unwrap_or_else(|| {
+        let system = rustix::system::uname();
+        system.nodename().to_string_lossy().into_owned()
+    });
     Ok(Upload::new(address, key.trim(), &host)?)
 }

@@ -24,6 +24,7 @@ use signal_hook::iterator::SignalsInfo;
 use super::client;
 use super::control::{Asked, Control, answer};
 use super::place::Place;
+use super::pod;
 use super::root::{self, Root};
 use super::so_far::{Eyes, Reporter};
 use super::wire::{Answer, Begun, Request, Status, line};
@@ -91,6 +92,7 @@ fn begin(options: &AttendOptions) -> Result<Attendant> {
     let variable = |name: &str| own_variable(name).or_else(|| script.get(name).cloned());
     let mut plan = Plan::of(&watch, invoker.as_ref(), &variable)?;
     plan.note(&[ADOPTED.to_owned(), NO_OUTPUT.to_owned()]);
+    plan.note(pod::note(root.pid).as_slice());
     let place = Place::create()?;
     let control = Control::new(place.listen()?);
     let mode = plan.mode();

@@ -61,12 +61,15 @@ pub(crate) fn find(caller: u32, wanted: Option<u32>) -> Result<Root> {
 /// word, as its environment always is.
 pub(crate) fn environment(caller: u32) -> HashMap<String, String> {
     let script = script(&ancestors(caller)).map(|ancestor| ancestor.pid);
+    script.map(variables).unwrap_or_default()
+}
+
+/// The environment that a process was started with; nothing where it may not be looked at.
+pub(crate) fn variables(pid: u32) -> HashMap<String, String> {
     let mut bytes = Vec::new();
-    let read = script.and_then(|pid| {
-        let file = File::open(format!("/proc/{pid}/environ")).ok()?;
-        file.take(ENVIRONMENT_MAX).read_to_end(&mut bytes).ok()
-    });
-    if read.is_none() {
+    let read = File::open(format!("/proc/{pid}/environ"))
+        .and_then(|file| file.take(ENVIRONMENT_MAX).read_to_end(&mut bytes));
+    if read.is_err() {
         return HashMap::new();
     }
     let variables = bytes.split(|byte| *byte == 0);
