@@ -395,7 +395,8 @@ mod tests {
 
     #[test]
     fn a_pod_says_its_name() {
-        let cases: [(&[(&str, &str)], Option<&str>, Option<&str>); 7] = [
+        type Variables = &'static [(&'static str, &'static str)];
+        let cases: [(Variables, Option<&str>, Option<&str>); 7] = [
             // ARC, container mode `kubernetes`; its namespace as its documentation says to set it.
             (
                 &[
