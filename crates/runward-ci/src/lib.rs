@@ -1,4 +1,4 @@
-//! Who a job is, from the environment that the CI system set.
+//! Who a job is, from the environment that the CI system set; and which pod it runs in, from its control group.
 //!
 //! [`identify`] is a function from variables to [`JobIdentity`], and [`context()`] one to what the job was made with.
 //! Everything that they return is a claim of the environment: fit to label a report, unfit to authorise anything.
@@ -12,12 +12,14 @@
 
 mod clean;
 mod context;
+mod kubernetes;
 mod providers;
 
 use runward_event::{JobIdentity, Provider};
 
 use clean::Environment;
 pub use context::{context, is_fork, pinned};
+pub use kubernetes::{Pod, PodName};
 
 /// Tells who the job is in whose environment this runs; `env` gives the value of a variable.
 ///

@@ -8,6 +8,7 @@ mod client;
 mod control;
 mod learn;
 mod place;
+mod pod;
 mod root;
 mod so_far;
 mod start;

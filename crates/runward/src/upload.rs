@@ -9,6 +9,8 @@ use crate::{exit, output};
 
 /// The variable with the key. Not an option, because other processes can read those.
 pub(crate) const KEY: &str = "RUNWARD_API_KEY";
+/// The variable that names this machine otherwise than the kernel does.
+const HOST: &str = "RUNWARD_HOST";
 
 /// `runward upload`.
 pub(crate) fn upload(options: &UploadOptions) -> ExitCode {
@@ -51,9 +53,11 @@ pub(crate) fn to_server(address: &str) -> Result<Upload> {
 
 /// A way to a server, with a key of it.
 pub(crate) fn with_key(address: &str, key: &str) -> Result<Upload> {
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
+    // In a pod, what the kernel calls this machine is the pod's name.
+    let host = std::env::var(HOST).ok().filter(|host| !host.is_empty());
+    let host = host.unwrap_or_else(|| {
+        let system = rustix::system::uname();
+        system.nodename().to_string_lossy().into_owned()
+    });
     Ok(Upload::new(address, key.trim(), &host)?)
 }

@@ -25,6 +25,7 @@ use super::client;
 use super::control::{Asked, Control, answer};
 use super::learn::{Handed, Learner};
 use super::place::Place;
+use super::pod;
 use super::root::{self, Root};
 use super::so_far::{Eyes, Reporter};
 use super::wire::{self, Answer, Begun, Request, Status, line};
@@ -108,7 +109,7 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
     let invoker = Invoker::find()?;
     let script = if options.held {
         watch.workspace = watch.workspace.or_else(|| root::work_folder(root.pid));
-        root::environment_of(root.pid)
+        root::variables(root.pid)
     } else {
         root::environment(options.starter)
     };
@@ -120,6 +121,7 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
     if options.held {
         plan.learn();
     }
+    plan.note(pod::note(root.pid).as_slice());
     let place = Place::create()?;
     let control = Control::new(place.listen()?);
     let mode = plan.mode();

@@ -68,11 +68,11 @@ pub(crate) fn find(caller: u32, wanted: Option<u32>, of_service: bool) -> Result
 /// word, as its environment always is.
 pub(crate) fn environment(caller: u32) -> HashMap<String, String> {
     let script = script(&ancestors(caller)).map(|ancestor| ancestor.pid);
-    script.map(environment_of).unwrap_or_default()
+    script.map(variables).unwrap_or_default()
 }
 
 /// The environment that a process was started with, or has made of it.
-pub(crate) fn environment_of(pid: u32) -> HashMap<String, String> {
+pub(crate) fn variables(pid: u32) -> HashMap<String, String> {
     let mut bytes = Vec::new();
     let read = File::open(format!("/proc/{pid}/environ"))
         .and_then(|file| file.take(ENVIRONMENT_MAX).read_to_end(&mut bytes));

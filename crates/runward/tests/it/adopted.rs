@@ -27,15 +27,15 @@ const PINS: &str = "/sys/fs/bpf/runward";
 const SOON: Duration = Duration::from_secs(10);
 
 /// A script that runs as somebody's job, and a folder for what it says.
-struct Script {
+pub(crate) struct Script {
     folder: tempfile::TempDir,
-    shell: Child,
+    pub(crate) shell: Child,
 }
 
 impl Script {
     /// `$R` is the program, `$A` the actors, `$W` the folder. `pass NAME` tells the test that the script has come so far,
     /// `stay NAME` waits until the test lets it go on.
-    fn start(mut shell: Command, text: &str) -> Script {
+    pub(crate) fn start(mut shell: Command, text: &str) -> Script {
         mount_bpffs();
         let folder = tempfile::TempDir::new().unwrap();
         let actors = actor("net").parent().unwrap().to_path_buf();
@@ -68,24 +68,24 @@ impl Script {
         Script::start(Command::new("sh"), text)
     }
 
-    fn in_lab(ground: &Ground, text: &str) -> Script {
+    pub(crate) fn in_lab(ground: &Ground, text: &str) -> Script {
         Script::start(ground.lab.command("sh"), text)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         fs::read_to_string(self.path("said")).unwrap_or_default()
     }
 
-    fn wait_for(&self, name: &str) {
+    pub(crate) fn wait_for(&self, name: &str) {
         let there = within(LIMIT, || self.path(name).exists());
         assert!(there, "the script comes to {name}: {}", self.said());
     }
 
-    fn let_go(&self, name: &str) {
+    pub(crate) fn let_go(&self, name: &str) {
         fs::write(self.path(name), "").unwrap();
     }
 
@@ -144,7 +144,7 @@ impl Drop for Script {
     }
 }
 
-fn within(limit: Duration, mut happens: impl FnMut() -> bool) -> bool {
+pub(crate) fn within(limit: Duration, mut happens: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
     loop {
         if happens() {
@@ -157,7 +157,7 @@ fn within(limit: Duration, mut happens: impl FnMut() -> bool) -> bool {
     }
 }
 
-fn packets(ground: &Ground, address: &str) -> usize {
+pub(crate) fn packets(ground: &Ground, address: &str) -> usize {
     let address: IpAddr = address.parse().unwrap();
     ground.wire.to(address).unwrap().len()
 }

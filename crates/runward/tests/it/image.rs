@@ -36,6 +36,13 @@ impl Image {
     pub(crate) fn run(&self, bed: &Bed, podman: impl AsRef<OsStr>) -> Command {
         let mut command = bed.runward(["run", "--quiet", "--"]);
         command.arg(podman);
+        self.kept_apart(&mut command);
+        command.args(["run", "--rm", "--network", "none"]);
+        command
+    }
+
+    /// Tells the podman that a command ends with to keep everything here.
+    pub(crate) fn kept_apart(&self, command: &mut Command) {
         command.env("CONTAINERS_CONF", self.place("containers.conf"));
         for (option, folder) in [
             ("--root", "store"),
@@ -44,7 +51,5 @@ impl Image {
         ] {
             command.args([option, &self.place(folder)]);
         }
-        command.args(["run", "--rm", "--network", "none"]);
-        command
     }
 }

@@ -24,6 +24,7 @@ mod gitlab;
 mod hostile;
 mod image;
 mod install;
+mod kubernetes;
 mod lockdown;
 mod machine;
 mod memory;

@@ -168,7 +168,7 @@ fn a_job_is_fenced_under_all_that_the_unit_forbids() {
 }
 
 /// The names in the unit's set, in order.
-fn capabilities() -> impl Iterator<Item = &'static str> {
+pub(crate) fn capabilities() -> impl Iterator<Item = &'static str> {
     let sets = UNIT
         .lines()
         .filter_map(|line| line.strip_prefix("CapabilityBoundingSet="));

@@ -128,6 +128,7 @@ fn a_server_that_is_away_during_the_job_has_all_of_it_in_the_end() {
         /bin/echo on; touch third; until test -e fourth; do sleep 0.2; done; /bin/true";
     let mut command = bed.runward(["run", "--server", &address, "--", "sh", "-c", script]);
     command.env("RUNWARD_API_KEY", key);
+    command.env("RUNWARD_HOST", "node-7");
     let here = |name: &str| bed.path().join(name);
     let recorded = thread::scope(|scope| {
         let job = scope.spawn(|| bed.finish(&mut command));
@@ -160,6 +161,7 @@ fn a_server_that_is_away_during_the_job_has_all_of_it_in_the_end() {
         answer.contains(&format!("\"events\":{events},")),
         "{events} events: {answer}"
     );
+    assert!(answer.contains("\"host\":\"node-7\""), "{answer}");
 }
 
 #[test]
