@@ -406,7 +406,7 @@ fn the_chart_knows_every_setting_of_the_agent() {
     let known: BTreeSet<&str> = given
         .keys()
         .map(String::as_str)
-        .chain(["policy", "key-file"])
+        .chain(["policy", "key-file", "rules", "block-list"])
         .collect();
     let settings: BTreeSet<&str> = CONFIGURATION
         .lines()

@@ -385,7 +385,8 @@ runner one $W/step & one=$!
 stay runs
 attendant=$($R job status --json | sed -n 's/.*"attendant": \([0-9]*\),/\1/p')
 kill -KILL $attendant
-until_it is_held
+new_one() {{ is_held && [ "$(ls /sys/fs/bpf/runward | grep -vc arrivals)" = 1 ]; }}
+until_it new_one
 pass go
 wait $one
 records
