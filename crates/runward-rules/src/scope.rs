@@ -162,10 +162,7 @@ fn one<'v>(tree: &'v Tree, process: &'v Process) -> Data<'v> {
         put("path", Data::text(&image.path));
         // One more than is shown, so that it is noticed.
         let args = image.args.iter().take(limits::LIST + 1);
-        put(
-            "args",
-            Data::List(args.map(|arg| Data::text(arg)).collect()),
-        );
+        put("args", Data::List(args.map(Data::text).collect()));
         put("cwd", Data::text(&image.cwd));
         put("uid", Data::Int(i64::from(image.uid)));
         if let Some(container) = &image.container {

@@ -166,7 +166,6 @@ impl Arrivals {
             source,
         })?;
         pins.link(&mut link, PROGRAM.as_ref())?;
-        drop(program);
         // Not before this one stands.
         for folder in Pins::of_arrivals_that_are_gone() {
             let _ = fs::remove_dir_all(folder);

@@ -48,7 +48,7 @@ enum State {
     /// Nobody knows whose job it is.
     Nameless,
     /// Who it is, is known; what the control plane says is not.
-    Asked(Asked),
+    Asked(Box<Asked>),
     /// The pipeline has not said what it wants, and may still.
     Open { since: Instant },
     /// Nothing more is taken.
@@ -101,7 +101,7 @@ impl Learner {
     /// After an error the job must not go on.
     pub(super) fn look(&mut self, job: &mut Job, folder: &ReportFolder) -> Result<Option<Sent>> {
         if let Some(environment) = job.take_environment() {
-            self.state = State::Asked(self.ask(variables(&environment))?);
+            self.state = State::Asked(Box::new(self.ask(variables(&environment))?));
         }
         match &self.state {
             State::Nameless | State::Settled => Ok(None),
@@ -118,7 +118,7 @@ impl Learner {
                     return Ok(None);
                 };
                 let said = !asked.sources.is_empty();
-                self.conclude(asked, stored, job, folder)?;
+                self.conclude(*asked, stored, job, folder)?;
                 if said {
                     return self.send(job);
                 }
@@ -337,7 +337,8 @@ mod tests {
     #[test]
     fn variables_that_are_wrong_let_a_job_go_on_only_in_audit_mode() {
         const ALLOWED: &str = "RUNWARD_ALLOWED_ENDPOINTS";
-        let table: [(&[(&str, &str)], Mode, Option<usize>); 8] = [
+        type Set = &'static [(&'static str, &'static str)];
+        let table: [(Set, Mode, Option<usize>); 8] = [
             (&[], Mode::Block, Some(0)),
             (&[(MODE, "block")], Mode::Audit, Some(1)),
             (&[(MODE, "blok")], Mode::Audit, None),
