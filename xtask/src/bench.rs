@@ -4,6 +4,7 @@
 //! the order changes from pair to pair, and what counts is the ratio inside a pair. The median over the pairs is
 //! shown with its quartiles and extremes, because a median without its spread promises more than was measured.
 
+mod agent;
 mod built;
 mod bulk;
 mod connect;
@@ -96,7 +97,7 @@ fn names(only: Option<&str>) -> anyhow::Result<Vec<&'static str>> {
     let all = work::NAMES
         .into_iter()
         .chain(connect::NAMES)
-        .chain([bulk::NAME, pipeline::NAME])
+        .chain([bulk::NAME, pipeline::NAME, agent::NAME])
         .chain(resolver::NAMES)
         .chain(control_plane::NAMES);
     let all: Vec<_> = all.collect();
@@ -136,6 +137,9 @@ impl Bench<'_> {
         }
         if name == pipeline::NAME {
             return pipeline::run(self.scratch, self.pairs);
+        }
+        if name == agent::NAME {
+            return agent::run(&jobs.runward, self.scratch);
         }
         if name == bulk::NAME {
             return bulk::run(jobs, place, self.pairs);

@@ -56,8 +56,8 @@ pub struct Spooled {
 /// What became of the records that waited.
 #[derive(Debug, Default)]
 pub struct Forwarded {
-    /// Pages of those that were sent.
-    pub pages: Vec<String>,
+    /// Pages of those that were sent, and how many events each has.
+    pub pages: Vec<(String, u64)>,
     /// Those that the control plane will never take, and why. They are kept, and not sent again.
     pub refused: Vec<(PathBuf, UploadError)>,
     /// Why the rest waits.
@@ -115,7 +115,8 @@ impl Spool {
                 .and_then(|events| upload.record(events));
             match sent {
                 Ok(uploaded) => {
-                    forwarded.pages.push(upload.page(&uploaded.run));
+                    let page = upload.page(&uploaded.run);
+                    forwarded.pages.push((page, uploaded.events));
                     fs::remove_dir_all(&record.folder)?;
                 }
                 Err(error @ UploadError::Away(_)) => {

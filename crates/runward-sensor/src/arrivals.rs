@@ -17,7 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::SensorError;
 use crate::load;
-use crate::peer::is_in_a_job;
+use crate::peer::is_held;
 use crate::pins::Pins;
 
 /// How long the kernel's name of a process is, with the byte that ends it.
@@ -116,9 +116,9 @@ impl Arrival {
         }
     }
 
-    /// Whether it is of a job that is watched already, by whatever sensor.
-    pub fn is_in_a_job(&self) -> io::Result<bool> {
-        is_in_a_job(&self.handle)
+    /// Whether it is of a job that is watched already, by a sensor that somebody reads.
+    pub fn is_held(&self) -> io::Result<bool> {
+        is_held(&self.handle)
     }
 }
 
@@ -194,8 +194,8 @@ impl Arrivals {
         Ok(pids.into_iter().filter_map(still_there).collect())
     }
 
-    /// Who arrived before this was opened, and is in no job yet: those that an agent which is gone has not got to, and
-    /// those that begun before there was one. The latter run.
+    /// Who arrived before this was opened: those that an agent which is gone has not got to or did, and those that began
+    /// before there was one. The latter two run.
     pub fn earlier(&self) -> io::Result<Vec<Arrival>> {
         let mut earlier = Vec::new();
         for entry in fs::read_dir("/proc")? {
@@ -205,7 +205,6 @@ impl Arrivals {
             };
             if let Some(arrival) = still_there(pid)
                 && self.arrives(pid)
-                && !arrival.is_in_a_job()?
             {
                 earlier.push(arrival);
             }

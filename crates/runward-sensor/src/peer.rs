@@ -1,5 +1,6 @@
 //! Who is at the other end of a socket of the UNIX domain, by the kernel's word.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -11,6 +12,7 @@ use rustix::net::sockopt::socket_peercred;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::abi::{self, rw_task};
+use crate::pins::maps_of_the_dead;
 
 /// asm-generic/socket.h, from Linux 6.5 on; not in every libc's headers.
 const SO_PEERPIDFD: libc::c_int = 77;
@@ -96,9 +98,22 @@ fn place_in(tasks: &MapHandle, handle: &OwnedFd) -> io::Result<Option<rw_task>> 
 
 /// Whether a process is in a job of whatever sensor of this machine: each has a map of tasks of its own.
 pub(crate) fn is_in_a_job(handle: &OwnedFd) -> io::Result<bool> {
+    is_in_a_job_but(handle, &HashSet::new())
+}
+
+/// The same for sensors that somebody still reads, and not for those of which only the fence is left.
+pub(crate) fn is_held(handle: &OwnedFd) -> io::Result<bool> {
+    is_in_a_job_but(handle, &maps_of_the_dead()?)
+}
+
+/// `left_out`: numbers of maps.
+fn is_in_a_job_but(handle: &OwnedFd, left_out: &HashSet<u32>) -> io::Result<bool> {
     let size = u32::try_from(size_of::<rw_task>()).unwrap_or(0);
     for info in MapInfoIter::default().take(MAPS_MAX) {
         if info.ty != MapType::TaskStorage || info.value_size != size || info.name != *TASKS {
+            continue;
+        }
+        if left_out.contains(&info.id) {
             continue;
         }
         // It may be gone with its sensor by now.

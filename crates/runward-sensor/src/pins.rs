@@ -3,6 +3,7 @@
 //! One folder for each sensor, named after the process that made it: `runward/PID-STARTTIME` on the BPF file system.
 //! Removing the folder ends the fence, once nobody holds its programs any more.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -284,6 +285,17 @@ impl StillRunning {
         }
         StillRunning::Unseen
     }
+}
+
+/// The numbers of the maps of tasks that are pinned by agents which are gone.
+pub(crate) fn maps_of_the_dead() -> io::Result<HashSet<u32>> {
+    let abandoned = folders()?.into_iter().filter(|path| !owner_lives(path));
+    let maps = abandoned.filter_map(|folder| {
+        // It may be removed just now, and one for arrivals has none.
+        let tasks = MapHandle::from_pinned_path(folder.join(TASKS)).ok()?;
+        Some(tasks.info().ok()?.info.id)
+    });
+    Ok(maps.collect())
 }
 
 fn is_absent(path: &Path) -> bool {

@@ -60,6 +60,8 @@ impl Default for SensorOptions {
     }
 }
 
+/// How often a task's storage is written to when others do so, too.
+const STORE_ATTEMPTS: u32 = 64;
 /// How often all processes are looked at for those of a job that is to end: one that makes others faster is looked at
 /// again.
 const END_LOOKS: usize = 200;
@@ -256,12 +258,10 @@ impl Sensor {
             process: process.0,
             ..rw_task::default()
         };
-        self.tasks
-            .update(&key_of(handle), abi::bytes_of(&place), MapFlags::ANY)
-            .map_err(|error| SensorError::Track {
-                pid,
-                source: std::io::Error::other(error),
-            })?;
+        store(&self.tasks, handle, abi::bytes_of(&place)).map_err(|error| SensorError::Track {
+            pid,
+            source: std::io::Error::other(error),
+        })?;
         Ok(process)
     }
 
@@ -279,11 +279,14 @@ impl Sensor {
     ) -> Result<Vec<SensorEvent>, SensorError> {
         let map = load::map(&self.loaded.object, "spared")?;
         for task in spared {
-            map.update(&key_of(*task), &1u32.to_ne_bytes(), MapFlags::ANY)
-                .map_err(|source| SensorError::Map {
+            match store(&map, *task, &1u32.to_ne_bytes()) {
+                // Who has ended starts nothing any more.
+                Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => {}
+                stored => stored.map_err(|source| SensorError::Map {
                     map: "spared",
                     source,
-                })?;
+                })?,
+            }
         }
         let process = self.place(job, root, root_pid)?;
         let walk = self.loaded.descendants.as_ref();
@@ -604,6 +607,19 @@ impl Sensor {
             info.recursion_misses
         } else {
             0
+        }
+    }
+}
+
+/// Writes into a task's storage. The kernel asks to try again when another sensor is the first to store something there at
+/// the same moment.
+fn store(map: &MapHandle, task: BorrowedFd<'_>, value: &[u8]) -> libbpf_rs::Result<()> {
+    let mut attempts = STORE_ATTEMPTS;
+    loop {
+        attempts -= 1;
+        match map.update(&key_of(task), value, MapFlags::ANY) {
+            Err(error) if attempts > 0 && error.kind() == libbpf_rs::ErrorKind::WouldBlock => {}
+            stored => return stored,
         }
     }
 }

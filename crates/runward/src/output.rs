@@ -7,8 +7,8 @@ use runward_report::{Report, Style, terminal};
 
 /// Says something in one sentence, after the program's name.
 pub(crate) fn say(sentence: impl std::fmt::Display) {
-    // A closed standard error is no reason to fail.
-    let _ = writeln!(io::stderr(), "runward: {sentence}");
+    // In one piece: others may write to the same place. A closed standard error is no reason to fail.
+    let _ = io::stderr().write_all(format!("runward: {sentence}\n").as_bytes());
 }
 
 /// A path on one line: nothing in the name of a file acts on a terminal.

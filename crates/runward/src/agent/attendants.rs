@@ -20,12 +20,15 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::machine::Machine;
 use crate::cli;
 use crate::job::{Begun, Status, all_jobs};
-use crate::output;
+use crate::{exit, output};
 
 /// How long an attendant may take until it holds its job.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an attendant that has hung up may take to end.
+const BREATH: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(5);
 /// How often one job gets another attendant.
-const ATTENDANTS_MAX: u32 = 5;
+const ATTENDANTS_MAX: u32 = 10;
 /// The longest that an attendant tells, in bytes.
 const BEGUN_MAX: usize = 64 << 10;
 /// Jobs that are held at once. Beyond, a job waits until another one ends.
@@ -36,6 +39,8 @@ pub(crate) struct Attendants {
     jobs: Vec<Held>,
     /// Those for whom there was no room yet.
     waiting: Vec<Arrival>,
+    /// Those that an agent which is gone has had attended to, as it seems; since when.
+    unclear: Vec<(Arrival, Instant)>,
 }
 
 struct Held {
@@ -75,6 +80,7 @@ impl Attendants {
         Attendants {
             jobs,
             waiting: Vec::new(),
+            unclear: Vec::new(),
         }
     }
 
@@ -97,16 +103,9 @@ impl Attendants {
 
     /// Has an attendant hold a job that begins, or that runs already.
     pub(crate) fn begin(&mut self, root: Arrival, machine: &Machine, spool: &Spool) {
-        match root.is_in_a_job() {
-            Ok(false) => {}
+        if is_held(&root) {
             // A process of a job took a runner's name, or the job was begun by hand.
-            Ok(true) => return release(&root),
-            Err(error) => {
-                output::say(format_args!(
-                    "cannot tell whether process {} is in a job: {error}",
-                    root.pid
-                ));
-            }
+            return release(&root);
         }
         if self.jobs.len() >= JOBS_MAX {
             output::say(format_args!(
@@ -117,6 +116,44 @@ impl Attendants {
             return;
         }
         self.start(root, 0, machine, spool);
+    }
+
+    /// The same for one that was there before this agent: an attendant may hold it that has not said so yet.
+    pub(crate) fn begin_earlier(&mut self, root: Arrival, machine: &Machine, spool: &Spool) {
+        if self.jobs.iter().any(|held| held.root.pid == root.pid) {
+            return;
+        }
+        if is_held(&root) {
+            self.unclear.push((root, Instant::now()));
+        } else {
+            self.begin(root, machine, spool);
+        }
+    }
+
+    /// Asks again about those of which it is not clear who holds them.
+    fn clear_up(&mut self, machine: &Machine, spool: &Spool) {
+        if self.unclear.is_empty() {
+            return;
+        }
+        let statuses = all_jobs();
+        for (root, since) in std::mem::take(&mut self.unclear) {
+            let status = statuses.iter().find(|status| status.root == root.pid);
+            if let Some(held) = status.cloned().and_then(Held::found) {
+                self.jobs.push(held);
+            } else if !is_held(&root) {
+                self.begin(root, machine, spool);
+            } else if since.elapsed() >= PATIENCE {
+                // It is the first process of no job, but in one.
+                release(&root);
+            } else {
+                self.unclear.push((root, since));
+            }
+        }
+    }
+
+    /// Whether [`Attendants::look`] should be called soon, whatever the descriptors tell.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        !self.unclear.is_empty()
     }
 
     fn start(&mut self, root: Arrival, before: u32, machine: &Machine, spool: &Spool) {
@@ -137,6 +174,7 @@ impl Attendants {
     /// Goes on with every job whose attendant has something to tell or has ended. Returns whether a record was finished.
     pub(crate) fn look(&mut self, machine: &Machine, spool: &Spool) -> bool {
         let mut finished = false;
+        self.clear_up(machine, spool);
         for held in std::mem::take(&mut self.jobs) {
             let Held {
                 root,
@@ -165,14 +203,8 @@ impl Attendants {
                         give_up(&root, machine);
                     }
                 },
-                Looked::Failed => {
-                    // It has said why.
-                    if before == 0 {
-                        give_up(&root, machine);
-                    } else {
-                        self.again(root, before, machine, spool);
-                    }
-                }
+                Looked::Failed { why: Why::Said } if before == 0 => give_up(&root, machine),
+                Looked::Failed { .. } => self.again(root, before, machine, spool),
                 Looked::Ended => {
                     finished = true;
                     if has_ended(&root) {
@@ -195,6 +227,9 @@ impl Attendants {
     }
 
     fn again(&mut self, root: Arrival, before: u32, machine: &Machine, spool: &Spool) {
+        if has_ended(&root) {
+            return;
+        }
         if before + 1 >= ATTENDANTS_MAX {
             output::say(format_args!(
                 "the job that begins with process {} had {ATTENDANTS_MAX} attendants, and none stayed",
@@ -210,14 +245,30 @@ impl Attendants {
 enum Looked {
     Goes,
     Holds(Begun),
-    Failed,
+    Failed { why: Why },
     Ended,
+}
+
+/// Why an attendant does not hold its job.
+enum Why {
+    /// It can't, and has said why: the next one couldn't either.
+    Said,
+    /// It was ended, or takes too long.
+    Unknown,
 }
 
 impl Held {
     /// A job of an earlier agent, by what its attendant answers.
     fn found(status: Status) -> Option<Held> {
+        if !status.held {
+            // Begun by hand, and nobody's but its own.
+            return None;
+        }
         let root = Arrival::of(status.root).ok()??;
+        // The agent that its attendant told was gone before it could let the job go on.
+        if root.waits() {
+            release(&root);
+        }
         let attendant = handle(status.attendant).ok()?;
         Some(Held {
             root,
@@ -304,9 +355,14 @@ impl Holder {
                 Told::Holds(begun) => Looked::Holds(begun),
                 Told::NotYet if since.elapsed() < PATIENCE => Looked::Goes,
                 Told::NotYet | Told::Failed => {
+                    // One that has said why ends by itself, at once.
+                    let ended = within(BREATH, || child.try_wait().ok().flatten());
+                    let said = ended.and_then(|status| status.code()) == Some(exit::RUNWARD.into());
                     let _ = child.kill();
                     let _ = child.wait();
-                    Looked::Failed
+                    Looked::Failed {
+                        why: if said { Why::Said } else { Why::Unknown },
+                    }
                 }
             },
             Holder::Holding {
@@ -345,6 +401,9 @@ fn listen(told: &mut ChildStdout, said: &mut Vec<u8>) -> Told {
 
 /// A job that nobody holds: where traffic was to be blocked it must not run, and else it runs unwatched.
 fn give_up(root: &Arrival, machine: &Machine) {
+    if has_ended(root) {
+        return;
+    }
     let pid = root.pid;
     if machine.mode == Mode::Block {
         output::say(format_args!(
@@ -384,6 +443,16 @@ fn remove_fences_of_the_dead(root: &Arrival) {
     }
 }
 
+fn is_held(process: &Arrival) -> bool {
+    process.is_held().unwrap_or_else(|error| {
+        output::say(format_args!(
+            "cannot tell whether process {} is in a job: {error}",
+            process.pid
+        ));
+        false
+    })
+}
+
 fn has_ended(process: &Arrival) -> bool {
     is_readable(process.as_fd())
 }
@@ -395,6 +464,18 @@ fn is_readable(fd: BorrowedFd<'_>) -> bool {
         tv_nsec: 0,
     };
     poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+/// What comes of something that may take a moment.
+fn within<T>(limit: Duration, mut found: impl FnMut() -> Option<T>) -> Option<T> {
+    let since = Instant::now();
+    loop {
+        let found = found();
+        if found.is_some() || since.elapsed() >= limit {
+            return found;
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 fn handle(pid: u32) -> Result<OwnedFd> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use runward_agent::{Spool, Upload};
+use runward_report::text::counted;
 
 use crate::output;
 
@@ -84,8 +85,11 @@ fn look(spool: &Spool, upload: Option<&Upload>) -> Option<String> {
     if let Some(upload) = upload {
         match spool.forward(upload) {
             Ok(forwarded) => {
-                for page in forwarded.pages {
-                    output::say(format_args!("a record that waited was sent: {page}"));
+                for (page, events) in forwarded.pages {
+                    output::say(format_args!(
+                        "a record that waited was sent: {page} ({})",
+                        counted(events, "event", "events")
+                    ));
                 }
                 for (folder, error) in forwarded.refused {
                     output::say(format_args!("{}: {error}", folder.display()));

@@ -29,6 +29,8 @@ const PROGRAMS: [RunnerProgram<'static>; 1] = [
 const RUN: &str = "/run/runward";
 const LOCK: &str = "/run/runward/agent.lock";
 const SPOOL: &str = "/var/lib/runward/spool";
+/// How long it waits where a job may be without an attendant.
+const SOON: Duration = Duration::from_millis(100);
 /// The longest it waits: the service manager wants to hear of it now and then.
 const TICK: Duration = Duration::from_secs(5);
 
@@ -49,7 +51,7 @@ pub(crate) fn serve(settings: &Path) -> Result<()> {
         .earlier()
         .context("cannot look for jobs that run")?
     {
-        attendants.begin(arrival, &machine, &spool);
+        attendants.begin_earlier(arrival, &machine, &spool);
     }
     let mut supervisor = Supervisor::find();
     supervisor
@@ -61,7 +63,11 @@ pub(crate) fn serve(settings: &Path) -> Result<()> {
     ));
     loop {
         let fds = std::iter::once(arrivals.fd()).chain(std::iter::once(asked.as_fd()));
-        wait(fds.chain(attendants.fds()));
+        let tick = match attendants.is_in_doubt() {
+            true => SOON,
+            false => TICK,
+        };
+        wait(fds.chain(attendants.fds()), tick);
         if signals.pending().next().is_some() {
             break;
         }
@@ -93,11 +99,11 @@ pub(crate) fn serve(settings: &Path) -> Result<()> {
     Ok(())
 }
 
-fn wait<'fd>(fds: impl Iterator<Item = BorrowedFd<'fd>>) {
+fn wait<'fd>(fds: impl Iterator<Item = BorrowedFd<'fd>>, tick: Duration) {
     let mut fds: Vec<PollFd<'_>> = fds
         .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
         .collect();
-    let tick = Timespec::try_from(TICK).ok();
+    let tick = Timespec::try_from(tick).ok();
     // A signal ends it early.
     let _ = poll(&mut fds, tick.as_ref());
 }

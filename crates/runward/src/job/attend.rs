@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use runward_agent::{Finished, Job, JobError, Outputs, ReportFolder, Spool};
 use runward_event::ProcessId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -146,6 +146,9 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
         )
     };
     let begun = prove(&mut job, probe).and_then(|()| {
+        if !is_parent(options.starter) {
+            bail!("who started this has ended");
+        }
         let own = pidfd_open(getpid(), PidfdFlags::empty()).context("cannot find myself")?;
         let spared = [own.as_fd(), starter.as_fd()];
         Ok(job.adopt(root.handle.as_fd(), root.pid, &spared)?)
@@ -210,9 +213,13 @@ fn notes(options: &AttendOptions) -> Vec<String> {
         .collect()
 }
 
+fn is_parent(pid: u32) -> bool {
+    getppid().is_some_and(|parent| parent.as_raw_nonzero().get().cast_unsigned() == pid)
+}
+
 /// The process that waits for this one: its parent, or nobody.
 fn starter(pid: u32) -> Result<OwnedFd> {
-    let parent = getppid().filter(|parent| parent.as_raw_nonzero().get().cast_unsigned() == pid);
+    let parent = getppid().filter(|_| is_parent(pid));
     parent
         .and_then(|parent| pidfd_open(parent, PidfdFlags::empty()).ok())
         .filter(|_| getppid() == parent)
@@ -253,9 +260,11 @@ impl Attendant {
             std::env::set_current_dir("/").context("cannot leave the folder of the job")?;
             dup2_stdin(&nothing).context("cannot leave the caller's input")?;
             let mut out = std::io::stdout();
-            out.write_all(&line(&begun))
-                .and_then(|()| out.flush())
-                .context("nobody waits for the job any more")?;
+            let told = out.write_all(&line(&begun)).and_then(|()| out.flush());
+            // A service that is gone is followed by another one, which finds this by its socket.
+            if !self.held {
+                told.context("nobody waits for the job any more")?;
+            }
             // Who waited knows now that the job is held: from here on, nothing may fail.
             if self.held {
                 let _ = dup2_stdout(&nothing);

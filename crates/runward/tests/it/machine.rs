@@ -4,7 +4,9 @@
 //! A runner is played by its shape: GitHub's is a listener that starts a worker for each job, which starts the steps and
 //! says in their environment what they are. The programs have the names of the real ones and are shells.
 
+mod power;
 mod schedules;
+mod service;
 
 use std::fs;
 use std::net::IpAddr;
@@ -113,6 +115,7 @@ impl Machine {
         ])
         .arg(place.join("script"))
         .env("R", binary())
+        .env("S", binary().with_file_name("runward-server"))
         .env("A", actors)
         .env("W", place)
         .env("NO_COLOR", "1")
@@ -146,8 +149,11 @@ impl Machine {
         )
     }
 
-    fn wait_for(&self, name: &str) {
-        let there = within(LIMIT, || self.path(name).exists());
+    fn wait_for(&mut self, name: &str) {
+        let is_over = |init: &mut Child| matches!(init.try_wait(), Ok(Some(_)));
+        let path = self.path(name);
+        within(LIMIT, || path.exists() || is_over(&mut self.init));
+        let there = path.exists();
         assert!(there, "the script comes to {name}: {}", self.told());
     }
 

@@ -27,10 +27,10 @@ const ADDRESSES: [&str; 4] = [
 const FIRST_PORT: usize = 2000;
 
 /// A small generator of numbers that only have to look at random (Marsaglia's xorshift).
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
