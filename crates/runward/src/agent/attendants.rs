@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use runward_agent::Spool;
 use runward_event::Mode;
-use runward_sensor::{Arrival, leftovers};
+use runward_sensor::{Arrival, StillRunning, leftovers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -31,8 +31,9 @@ const LOOK: Duration = Duration::from_millis(5);
 const ATTENDANTS_MAX: u32 = 10;
 /// The longest that an attendant tells, in bytes.
 const BEGUN_MAX: usize = 64 << 10;
-/// Jobs that are held at once. Beyond, a job waits until another one ends.
-const JOBS_MAX: usize = 64;
+/// Jobs that are held at once. Beyond, a job waits until another one ends. The kernel takes 64 programs at one place of a
+/// control group: each sensor has one there, and so have others on the machine.
+const JOBS_MAX: usize = 48;
 
 /// All jobs of this machine.
 pub(crate) struct Attendants {
@@ -218,6 +219,9 @@ impl Attendants {
                 }
             }
         }
+        if finished {
+            sweep();
+        }
         while self.jobs.len() < JOBS_MAX
             && let Some(root) = self.waiting.pop()
         {
@@ -238,6 +242,16 @@ impl Attendants {
             return give_up(&root, machine);
         }
         self.start(root, before + 1, machine, spool);
+    }
+}
+
+/// Removes the fences of attendants that were killed and that nobody needs any more: there is room for so many.
+pub(crate) fn sweep() {
+    for leftover in leftovers().unwrap_or_default() {
+        if leftover.running == StillRunning::Nobody {
+            // Should it stay, the next look finds it.
+            let _ = leftover.remove();
+        }
     }
 }
 

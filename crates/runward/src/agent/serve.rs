@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::SignalsInfo;
 
-use super::attendants::Attendants;
+use super::attendants::{Attendants, sweep};
 use super::forwarder::Forwarder;
 use super::machine::Machine;
 use super::status::{self, AgentStatus};
@@ -53,6 +53,7 @@ pub(crate) fn serve(settings: &Path) -> Result<()> {
     {
         attendants.begin_earlier(arrival, &machine, &spool);
     }
+    sweep();
     let mut supervisor = Supervisor::find();
     supervisor
         .ready()

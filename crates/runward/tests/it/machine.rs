@@ -644,6 +644,35 @@ kill $agent; wait $agent
     }
 }
 
+/// A control plane that takes connections and never says a word is worse than one that is away.
+#[test]
+fn a_control_plane_that_never_answers_changes_nothing_for_a_job() {
+    requires!(Root, Program("unshare"));
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let mut machine = Machine::of(
+        Command::new("unshare"),
+        &format!("server: http://127.0.0.1:{port}\nkey-file: KEY\n"),
+        &["one"],
+        r#"
+echo no-key >$W/key
+sed -i "s|KEY|$W/key|" $W/agent.yml
+echo 'echo it runs' >$W/step
+agent
+for i in 1 2 3; do runner one $W/step; done
+$R agent status --json | grep -c '"root"'
+kill -KILL $agent
+"#,
+    );
+    machine.finish();
+    let said = machine.text("said");
+    let count = |line: &str| said.lines().filter(|said| *said == line).count();
+    assert_eq!(count("it runs"), 3, "{}", machine.told());
+    assert_eq!(count("worker 0"), 3, "{}", machine.told());
+    // The jobs are over; their attendants still try to send.
+    assert_eq!(count("3"), 1, "{}", machine.told());
+}
+
 #[test]
 fn a_job_that_cannot_be_fenced_does_not_run() {
     requires!(Root, Netns, Program("unshare"));
