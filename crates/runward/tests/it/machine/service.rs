@@ -20,7 +20,7 @@ const DROP_IN: &str =
 /// Runs jobs beside it, as a runner would that is another service.
 const RUNNER: &str = "[Unit]
 DefaultDependencies=no
-Requires=runward-agent.service
+Wants=runward-agent.service
 After=runward-agent.service
 SuccessAction=exit-force
 FailureAction=exit-force
