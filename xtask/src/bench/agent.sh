@@ -17,7 +17,7 @@ GITHUB_ACTION=__run sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do /bin/true; done; sl
 STEP
 jobs() { i=0; while [ $i -lt $1 ]; do "$W/runner/bin/Runner.Worker" "$W/job" 2>/dev/null; i=$((i + 1)); done; }
 now() { date +%s%N; }
-ticks() { sed 's/.*) //' /proc/$agent/stat | cut -d' ' -f12,13 | tr ' ' + | { read -r sum; echo $((sum)); }; }
+ticks() { set -- $(sed 's/.*) //' /proc/$agent/stat); echo $((${12} + ${13})); }
 memory() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/$agent/status; }
 descriptors() { ls /proc/$agent/fd | wc -l; }
 settled() { while "$R" job status | grep -q ' mode, process '; do sleep 0.05; done; }
