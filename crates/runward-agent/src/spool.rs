@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -67,7 +68,12 @@ pub struct Forwarded {
 impl Spool {
     /// A spool in a folder, which is made if it is not there. `limit`: the bytes that finished records may take.
     pub fn open(folder: &Path, limit: u64) -> io::Result<Spool> {
-        fs::create_dir_all(folder)?;
+        // Records hold what jobs did, arguments and all: for root alone, whatever the folder above allows.
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .recursive(true)
+            .create(folder)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
         Ok(Spool {
             folder: folder.to_path_buf(),
             limit,

@@ -1,6 +1,5 @@
 //! Who is at the other end of a socket of the UNIX domain, by the kernel's word.
 
-use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -16,6 +15,8 @@ use crate::pins::maps_of_the_dead;
 
 /// asm-generic/socket.h, from Linux 6.5 on; not in every libc's headers.
 const SO_PEERPIDFD: libc::c_int = 77;
+/// As in `bpf/common.h`: processes up to this one were put into their job by the user side, first of all.
+const FIRST_MADE: u64 = 1 << 16;
 /// How the kernel side calls its map of tasks.
 const TASKS: &str = "tasks";
 /// Maps of the machine that are looked at.
@@ -98,29 +99,30 @@ fn place_in(tasks: &MapHandle, handle: &OwnedFd) -> io::Result<Option<rw_task>> 
 
 /// Whether a process is in a job of whatever sensor of this machine: each has a map of tasks of its own.
 pub(crate) fn is_in_a_job(handle: &OwnedFd) -> io::Result<bool> {
-    is_in_a_job_but(handle, &HashSet::new())
+    is_placed(handle, |_, _| true)
 }
 
-/// The same for sensors that somebody still reads, and not for those of which only the fence is left.
+/// The same, but for the first process of a job that nobody reads any more, of which only the fence is left: that one
+/// needs somebody. What it has started never does, or a job that is over could begin others in whatever name.
 pub(crate) fn is_held(handle: &OwnedFd) -> io::Result<bool> {
-    is_in_a_job_but(handle, &maps_of_the_dead()?)
+    let dead = maps_of_the_dead()?;
+    is_placed(handle, |map, place| {
+        !dead.contains(&map) || place.process > FIRST_MADE
+    })
 }
 
-/// `left_out`: numbers of maps.
-fn is_in_a_job_but(handle: &OwnedFd, left_out: &HashSet<u32>) -> io::Result<bool> {
+/// Whether a process has a place that counts, in the map of this number.
+fn is_placed(handle: &OwnedFd, counts: impl Fn(u32, &rw_task) -> bool) -> io::Result<bool> {
     let size = u32::try_from(size_of::<rw_task>()).unwrap_or(0);
     for info in MapInfoIter::default().take(MAPS_MAX) {
         if info.ty != MapType::TaskStorage || info.value_size != size || info.name != *TASKS {
-            continue;
-        }
-        if left_out.contains(&info.id) {
             continue;
         }
         // It may be gone with its sensor by now.
         let Ok(tasks) = MapHandle::from_map_id(info.id) else {
             continue;
         };
-        if place_in(&tasks, handle)?.is_some() {
+        if place_in(&tasks, handle)?.is_some_and(|place| counts(info.id, &place)) {
             return Ok(true);
         }
     }

@@ -644,6 +644,48 @@ kill $agent; wait $agent
     }
 }
 
+/// A process that outlives its job takes a worker's name, and says that it is somebody else's job.
+#[test]
+fn what_a_job_leaves_behind_begins_no_other() {
+    requires!(Root, Netns, Program("unshare"), Program("setsid"));
+    let ground = Ground::new();
+    let mut machine = Machine::boot(
+        &ground,
+        &settings(&ground),
+        &["one"],
+        &format!(
+            r#"
+cat >$W/fake <<'FAKE'
+export GITHUB_ACTIONS=true GITHUB_REPOSITORY=other/app GITHUB_JOB=release
+sh -c true
+$A/net udp-sendto {LATER} 4430 || echo fake refused
+echo >$W/done
+FAKE
+cat >$W/left <<'LEFT'
+for i in $(seq 1200); do [ ! -e $W/over ] || break; sleep 0.05; done
+exec $W/one/bin/Runner.Worker $W/fake
+LEFT
+echo 'setsid sh $W/left &' >$W/step
+agent
+runner one $W/step
+until_it is_idle
+pass over
+until_it [ -e $W/done ]
+records
+kill $agent; wait $agent
+"#
+        ),
+    );
+    machine.finish();
+    assert!(machine.text("said").contains("fake refused"), "{}", machine.told());
+    assert_eq!(packets(&ground, LATER), 0, "{}", machine.told());
+    let records = machine.records();
+    let [job] = records.as_slice() else {
+        panic!("{} records: {}", records.len(), machine.told());
+    };
+    assert_eq!(job.report["job"]["project"], "example/app");
+}
+
 /// A control plane that takes connections and never says a word is worse than one that is away.
 #[test]
 fn a_control_plane_that_never_answers_changes_nothing_for_a_job() {
