@@ -116,7 +116,7 @@ fn take_out(options: &UninstallOptions) -> Result<()> {
     if !jobs.is_empty() && !options.force {
         let shown = jobs.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>();
         bail!(
-            "{} under watch ({}{}): wait for the end, or give --force: then nobody records any more what they do",
+            "{} under watch ({}{}): wait for the end, or give --force: these stay watched, later ones are not",
             match jobs.len() {
                 1 => "1 job is".to_owned(),
                 many => format!("{many} jobs are"),
