@@ -40,6 +40,8 @@ pub(super) struct Learner {
     written: Vec<String>,
     sending: Option<Sending>,
     state: State,
+    /// Whether a process of the job has handed a policy over.
+    handed: bool,
     /// What is known, once it is.
     known: Option<(JobIdentity, JobContext)>,
 }
@@ -49,7 +51,7 @@ enum State {
     Nameless,
     /// Who it is, is known; what the control plane says is not.
     Asked(Box<Asked>),
-    /// The pipeline has not said what it wants, and may still.
+    /// All is known but what a process of the job may still hand over.
     Open { since: Instant },
     /// Nothing more is taken.
     Settled,
@@ -83,6 +85,7 @@ impl Learner {
             mode,
             sending,
             state: State::Nameless,
+            handed: false,
             known: None,
         }
     }
@@ -105,7 +108,7 @@ impl Learner {
         }
         match &self.state {
             State::Nameless | State::Settled => Ok(None),
-            State::Open { since } if since.elapsed() < OPEN_FOR => Ok(None),
+            State::Open { since } if !self.handed && since.elapsed() < OPEN_FOR => Ok(None),
             State::Open { .. } => {
                 self.state = State::Settled;
                 self.send(job)
@@ -117,11 +120,7 @@ impl Learner {
                 let State::Asked(asked) = std::mem::replace(&mut self.state, State::Settled) else {
                     return Ok(None);
                 };
-                let said = !asked.sources.is_empty();
                 self.conclude(*asked, stored, job, folder)?;
-                if said {
-                    return self.send(job);
-                }
                 self.state = State::Open {
                     since: Instant::now(),
                 };
@@ -143,7 +142,7 @@ impl Learner {
         job: &mut Job,
         folder: &ReportFolder,
     ) -> Handed {
-        if matches!(self.state, State::Settled) {
+        if self.handed || matches!(self.state, State::Settled) {
             return Handed::Refused;
         }
         if !policy.others.is_empty() {
@@ -158,14 +157,11 @@ impl Learner {
         };
         let before = self.sources.len();
         self.sources.extend(sources);
-        // Whose job it is may not be known yet; it is learnt all the same.
-        let state = std::mem::replace(&mut self.state, State::Settled);
-        let done = self.put_in_force(Vec::new(), job, folder);
-        if !matches!(state, State::Open { .. }) {
-            self.state = state;
-        }
-        match done {
-            Ok(()) => Handed::InForce,
+        match self.put_in_force(Vec::new(), job, folder) {
+            Ok(()) => {
+                self.handed = true;
+                Handed::InForce
+            }
             Err(error) => {
                 self.sources.truncate(before);
                 Handed::Wrong(format!("{error:#}"))

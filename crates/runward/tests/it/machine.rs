@@ -511,6 +511,7 @@ call {other}
 start --lockdown high
 start --egress-policy blok
 start --egress-policy block --allowed-endpoints '{one}:4430' --fail-on agent-tampered
+sleep 1
 call {one}
 call {other}
 start --policy $W/second.yml
