@@ -57,8 +57,6 @@ pub struct Spooled {
 /// What became of the records that waited.
 #[derive(Debug, Default)]
 pub struct Forwarded {
-    /// Pages of those that were sent, and how many events each has.
-    pub pages: Vec<(String, u64)>,
     /// Those that the control plane will never take, and why. They are kept, and not sent again.
     pub refused: Vec<(PathBuf, UploadError)>,
     /// Why the rest waits.
@@ -105,7 +103,14 @@ impl Spool {
     }
 
     /// Sends what waits, oldest first, and removes what was sent. Stops at the first that can't be sent now.
-    pub fn forward(&self, upload: &Upload) -> io::Result<Forwarded> {
+    ///
+    /// `sent_all` is told the page of each record and how many events it has, before it is removed: whoever is killed in between
+    /// sends it again, which changes nothing, and nothing is sent that nobody was told of.
+    pub fn forward(
+        &self,
+        upload: &Upload,
+        sent_all: &mut dyn FnMut(&str, u64),
+    ) -> io::Result<Forwarded> {
         let mut forwarded = Forwarded::default();
         for record in self.finished()? {
             match record.state {
@@ -121,8 +126,7 @@ impl Spool {
                 .and_then(|events| upload.record(events));
             match sent {
                 Ok(uploaded) => {
-                    let page = upload.page(&uploaded.run);
-                    forwarded.pages.push((page, uploaded.events));
+                    sent_all(&upload.page(&uploaded.run), uploaded.events);
                     fs::remove_dir_all(&record.folder)?;
                 }
                 Err(error @ UploadError::Away(_)) => {

@@ -83,14 +83,14 @@ fn forward(
 fn look(spool: &Spool, upload: Option<&Upload>) -> Option<String> {
     let mut problem = None;
     if let Some(upload) = upload {
-        match spool.forward(upload) {
+        let mut sent = |page: &str, events| {
+            output::say(format_args!(
+                "a record that waited was sent: {page} ({})",
+                counted(events, "event", "events")
+            ));
+        };
+        match spool.forward(upload, &mut sent) {
             Ok(forwarded) => {
-                for (page, events) in forwarded.pages {
-                    output::say(format_args!(
-                        "a record that waited was sent: {page} ({})",
-                        counted(events, "event", "events")
-                    ));
-                }
                 for (folder, error) in forwarded.refused {
                     output::say(format_args!("{}: {error}", folder.display()));
                 }
