@@ -678,7 +678,11 @@ kill $agent; wait $agent
         ),
     );
     machine.finish();
-    assert!(machine.text("said").contains("fake refused"), "{}", machine.told());
+    assert!(
+        machine.text("said").contains("fake refused"),
+        "{}",
+        machine.told()
+    );
     assert_eq!(packets(&ground, LATER), 0, "{}", machine.told());
     let records = machine.records();
     let [job] = records.as_slice() else {
