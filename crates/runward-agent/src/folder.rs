@@ -121,20 +121,9 @@ impl ReportFolder {
         name: &str,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), FolderError> {
-        let temporary = format!(".{name}.tmp");
-        let written = self.create_new(&temporary).and_then(|file| {
-            let mut out = io::BufWriter::with_capacity(1 << 16, &file);
-            content(&mut out)?;
-            out.flush()?;
-            drop(out);
-            self.give_away(&file)?;
-            renameat(&self.folder, &temporary, &self.folder, name).map_err(io::Error::from)
-        });
-        written.map_err(|source| {
-            // Best effort: the first error is the one to tell.
-            let _ = unlinkat(&self.folder, &temporary, AtFlags::empty());
-            self.failed(name, source)
-        })
+        let file = self.replace_file(name, content)?;
+        self.give_away(&file)
+            .map_err(|source| self.failed(name, source))
     }
 
     /// Makes sure that `name` still is `file`; if the job put something else there, writes it again from `file`.

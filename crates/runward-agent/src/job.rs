@@ -349,7 +349,8 @@ impl Job {
     /// Takes in what was learnt: puts the policy in force, and writes the record's beginning again. To be called before
     /// anybody else reads the record.
     ///
-    /// After an error the fence may be missing: the job must not go on.
+    /// What can't be written stands in the record's notes: no full disk ends a job. After an error, the fence may be missing
+    /// or be another one than the record says: unless [`Job::is_fenced`] says that there is none, the job must not go on.
     pub fn learn(&mut self, learnt: Learnt, folder: &ReportFolder) -> Result<(), JobError> {
         let mode = learnt.policy.mode();
         let rules = policy_rules(&learnt.policy);
@@ -364,7 +365,17 @@ impl Job {
         start.effective_mode = mode;
         start.policy = rules;
         start.notes.extend(learnt.notes);
-        Ok(self.recorder.begin_again(&self.start, folder)?)
+        if let Err(error) = self.recorder.begin_again(&self.start, folder) {
+            self.end_notes.push(format!(
+                "The record's first line could not be written again, so it does not say who the job is and what its policy was in the end: {error}."
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a fence stands round the job.
+    pub fn is_fenced(&self) -> bool {
+        self.fenced.is_some()
     }
 
     fn enforce(&mut self, matcher: Arc<Matcher>) -> Result<(), JobError> {

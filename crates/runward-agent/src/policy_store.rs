@@ -10,10 +10,10 @@ use runward_event::JobIdentity;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::upload::{Upload, UploadError};
+use crate::upload::Upload;
 
 /// Asks the control plane for policies, and remembers what it said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PolicyStore {
     upload: Upload,
     folder: PathBuf,
@@ -30,8 +30,7 @@ pub struct Stored {
 
 impl Stored {
     /// Of a control plane that says nothing, and has said nothing that is known.
-    #[must_use]
-    pub fn unheard() -> Stored {
+    fn unheard() -> Stored {
         Stored {
             policy: None,
             note: Some(
@@ -70,7 +69,6 @@ impl PolicyStore {
     /// Asks for the policy of a job. Of a control plane that does not answer, the last one that it had for the job.
     #[must_use]
     pub fn ask(&self, job: &JobIdentity) -> Stored {
-        let place = self.folder.join(self.name(job));
         match self.upload.policy(job) {
             Ok(effective) => {
                 let policy = effective.policy.map(|policy| {
@@ -80,21 +78,23 @@ impl PolicyStore {
                     )
                 });
                 // The next job asks again; what can't be kept is missed when the control plane is away.
-                let _ = self.keep(&place, policy.as_ref());
+                let _ = self.keep(&self.place(job), policy.as_ref());
                 Stored { policy, note: None }
             }
-            Err(error) => self.last(&place, &error),
+            Err(error) => self.last(job, &error.to_string()),
         }
     }
 
-    fn last(&self, place: &Path, error: &UploadError) -> Stored {
-        let kept = fs::read(place)
+    /// The last policy that the control plane had for a job, which does not say one now, and why.
+    #[must_use]
+    pub fn last(&self, job: &JobIdentity, why: &str) -> Stored {
+        let kept = fs::read(self.place(job))
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
         match kept {
             Some(kept) => Stored {
                 note: Some(format!(
-                    "The control plane did not say which policy it has for this job ({error}): the last one is in force that it had."
+                    "The control plane did not say which policy it has for this job ({why}): the last one is in force that it had."
                 )),
                 policy: Some((kept.name, kept.text)),
             },
@@ -130,7 +130,7 @@ impl PolicyStore {
     }
 
     /// One name for each job of each server: what a job says of itself is no part of a path.
-    fn name(&self, job: &JobIdentity) -> String {
+    fn place(&self, job: &JobIdentity) -> PathBuf {
         let mut sha = Sha256::new();
         let provider = format!("{:?}", job.provider);
         let parts = [
@@ -145,10 +145,11 @@ impl PolicyStore {
             sha.update(part.len().to_le_bytes());
             sha.update(part);
         }
-        sha.finalize().iter().fold(String::new(), |mut name, byte| {
+        let name = sha.finalize().iter().fold(String::new(), |mut name, byte| {
             // Writing to a String does not fail.
             let _ = write!(name, "{byte:02x}");
             name
-        })
+        });
+        self.folder.join(name)
     }
 }

@@ -1,7 +1,7 @@
 //! From what the sensor tells to the record and the report.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use runward_detect::Observer;
@@ -314,9 +314,20 @@ impl Recorder {
             lines.skip_until(b'\n')?;
             write_line(&mut &mut *out, &event)?;
             io::copy(&mut lines, out).map(drop)
-        })?;
-        self.out = BufWriter::with_capacity(1 << 16, file);
-        Ok(())
+        });
+        match file {
+            Ok(file) => {
+                self.out = BufWriter::with_capacity(1 << 16, file);
+                Ok(())
+            }
+            Err(error) => {
+                // The record goes on where it was.
+                if let Err(error) = written.seek(SeekFrom::End(0)) {
+                    self.write_failure = Some((error, 1));
+                }
+                Err(error)
+            }
+        }
     }
 
     fn write(&mut self, event: &Event) {

@@ -371,15 +371,7 @@ impl Attendant {
                 Err(error) => return Some(error),
             }
             if let Err(error) = self.learn() {
-                // Who asks for more than can be had must not go on with less.
-                self.say(&format!("{error:#}: the job is ended"));
-                match self.job.end_all() {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        self.say("processes of the job make others faster than they can be ended")
-                    }
-                    Err(error) => self.say(&format!("cannot end the job: {error}")),
-                }
+                end(&self.job, &self.status.job, &error);
             }
             let told = self.job.take_refusals().into_iter();
             let told = told.chain(self.job.take_findings());
@@ -435,6 +427,10 @@ impl Attendant {
             (Some(_), Err(error)) => Handed::Wrong(format!("{error:#}")),
             (Some(learner), Ok(fail_on)) => {
                 let handed = learner.take(policy, &mut self.job, &self.reporter.folder);
+                let handed = handed.unwrap_or_else(|error| {
+                    end(&self.job, &self.status.job, &error);
+                    Handed::Wrong(format!("{error:#}"))
+                });
                 if matches!(handed, Handed::InForce) {
                     self.reporter.fail_on = fail_on;
                 }
@@ -487,6 +483,18 @@ impl Attendant {
             }
         }
         Ok(())
+    }
+}
+
+/// Ends a job of the service: who asks for more than can be had must not go on with less.
+fn end(job: &Job, name: &str, why: &anyhow::Error) {
+    output::say(format_args!("job {name}: {why:#}: the job is ended"));
+    match job.end_all() {
+        Ok(true) => {}
+        Ok(false) => output::say(format_args!(
+            "job {name}: its processes make others faster than they can be ended"
+        )),
+        Err(error) => output::say(format_args!("job {name}: cannot end the job: {error}")),
     }
 }
 

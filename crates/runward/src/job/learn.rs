@@ -62,7 +62,7 @@ struct Asked {
     identity: JobIdentity,
     /// What the pipeline says.
     sources: Vec<SourcePolicy>,
-    answer: Option<Receiver<Stored>>,
+    answer: Option<(PolicyStore, Receiver<Stored>)>,
     since: Instant,
 }
 
@@ -136,35 +136,43 @@ impl Learner {
     }
 
     /// Takes the policy that a process of the job hands over, once.
+    ///
+    /// After an error the job must not go on.
     pub(super) fn take(
         &mut self,
         policy: &wire::Policy,
         job: &mut Job,
         folder: &ReportFolder,
-    ) -> Handed {
+    ) -> Result<Handed> {
         if self.handed || matches!(self.state, State::Settled) {
-            return Handed::Refused;
+            return Ok(Handed::Refused);
         }
         if !policy.others.is_empty() {
-            return Handed::Wrong(format!(
+            return Ok(Handed::Wrong(format!(
                 "the service of this machine holds the job, and it is too late for {}: its settings can say so for all jobs",
                 policy.others.join(", ")
-            ));
+            )));
         }
         let sources = match read_handed(policy) {
             Ok(sources) => sources,
-            Err(error) => return Handed::Wrong(format!("{error:#}")),
+            Err(error) => return Ok(Handed::Wrong(format!("{error:#}"))),
         };
         let before = self.sources.len();
         self.sources.extend(sources);
+        if let Err(error) = policy::joined(self.sources.clone()) {
+            self.sources.truncate(before);
+            return Ok(Handed::Wrong(format!("{error:#}")));
+        }
         match self.put_in_force(Vec::new(), job, folder) {
             Ok(()) => {
                 self.handed = true;
-                Handed::InForce
+                Ok(Handed::InForce)
             }
+            // What stands now is neither what was nor what was asked for.
+            Err(error) if job.is_fenced() => Err(error),
             Err(error) => {
                 self.sources.truncate(before);
-                Handed::Wrong(format!("{error:#}"))
+                Ok(Handed::Wrong(format!("{error:#}")))
             }
         }
     }
@@ -176,12 +184,13 @@ impl Learner {
             let store = PolicyStore::new(sending.upload.clone(), PathBuf::from(POLICIES));
             let asked = identity.clone();
             let (tell, told) = channel();
+            let asking = store.clone();
             let started = thread::Builder::new()
                 .name("policy".to_owned())
-                .spawn(move || tell.send(store.ask(&asked)));
+                .spawn(move || tell.send(asking.ask(&asked)));
             // Without the thread nobody answers, which is taken for what it is.
             drop(started);
-            told
+            (store, told)
         });
         Ok(Asked {
             variables,
@@ -252,12 +261,14 @@ impl Learner {
 impl Asked {
     /// What the control plane says, when it has, or when it takes too long.
     fn answer(&self) -> Option<Stored> {
-        match self.answer.as_ref().map(Receiver::try_recv) {
-            None => Some(Stored::default()),
-            Some(Ok(stored)) => Some(stored),
-            Some(Err(TryRecvError::Empty)) if self.since.elapsed() < PATIENCE => None,
+        let Some((store, answer)) = &self.answer else {
+            return Some(Stored::default());
+        };
+        match answer.try_recv() {
+            Ok(stored) => Some(stored),
+            Err(TryRecvError::Empty) if self.since.elapsed() < PATIENCE => None,
             // Or its thread broke off.
-            Some(Err(_)) => Some(Stored::unheard()),
+            Err(_) => Some(store.last(&self.identity, "it takes too long")),
         }
     }
 }
