@@ -1,8 +1,25 @@
 //! The environment of a process, as the kernel keeps it: variables, each with a NUL at its end.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
 
 use runward_event::Provider;
+
+/// Bytes of an environment that are read.
+const ENVIRONMENT_MAX: u64 = 1 << 20;
+
+/// The environment that a process was started with, or has made of it; empty where it may not be looked at.
+#[must_use]
+pub fn environment_of(pid: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let read = File::open(format!("/proc/{pid}/environ"))
+        .and_then(|file| file.take(ENVIRONMENT_MAX).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => bytes,
+        Err(_) => Vec::new(),
+    }
+}
 
 /// A process's variables. One that is not text is left out.
 #[must_use]

@@ -25,7 +25,7 @@ mod supervisor;
 mod upload;
 
 pub use context::read_context;
-pub use environment::variables;
+pub use environment::{environment_of, variables};
 pub use fence::BlockError;
 pub use folder::{EVENTS, FolderError, ReportFolder};
 pub use job::{Finished, Job, JobError, JobOptions, Learnt, SoFar};

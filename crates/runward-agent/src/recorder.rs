@@ -15,7 +15,7 @@ use runward_sensor::{Clock, Loss, SensorEvent};
 use runward_tree::Tree;
 
 use crate::Finished;
-use crate::environment::names_a_job;
+use crate::environment::{environment_of, names_a_job};
 use crate::fence::JobGate;
 use crate::findings::Findings;
 use crate::folder::{EVENTS, FolderError, ReportFolder};
@@ -108,8 +108,17 @@ impl Recorder {
         let (Body::ProcessExec(exec), Some(environment)) = (&event.body, &event.environment) else {
             return;
         };
-        if exec.parent == Some(root) && names_a_job(environment) {
-            self.environment = Some(environment.clone());
+        if exec.parent != Some(root) {
+            return;
+        }
+        // What the kernel side leaves out of a long one could be the policy. A process that is gone by now has brothers.
+        let is_cut = exec.truncated.iter().any(|field| field == "env");
+        let environment = match is_cut {
+            true => environment_of(exec.pid).into(),
+            false => environment.clone(),
+        };
+        if names_a_job(&environment) {
+            self.environment = Some(environment);
             self.asks = None;
         }
     }

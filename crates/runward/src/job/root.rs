@@ -20,8 +20,6 @@ const CLIMB: usize = 256;
 const SETTINGS_MAX: u64 = 64 << 10;
 /// What .NET writes before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Bytes of an environment that are read.
-const ENVIRONMENT_MAX: u64 = 1 << 20;
 /// The machine's, or the container's, first process.
 const INIT: u32 = 1;
 
@@ -71,21 +69,9 @@ pub(crate) fn environment(caller: u32) -> HashMap<String, String> {
     script.map(variables).unwrap_or_default()
 }
 
-/// The environment that a process was started with, or has made of it.
+/// The variables of a process; nothing where it may not be looked at.
 pub(crate) fn variables(pid: u32) -> HashMap<String, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(format!("/proc/{pid}/environ"))
-        .and_then(|file| file.take(ENVIRONMENT_MAX).read_to_end(&mut bytes));
-    if read.is_err() {
-        return HashMap::new();
-    }
-    let variables = bytes.split(|byte| *byte == 0);
-    variables
-        .filter_map(|variable| {
-            let (name, value) = str::from_utf8(variable).ok()?.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        })
-        .collect()
+    runward_agent::variables(&runward_agent::environment_of(pid))
 }
 
 /// Where GitHub's runner keeps the workspaces of its jobs, by the settings that lie beside it.

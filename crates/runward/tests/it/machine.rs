@@ -432,6 +432,8 @@ fn a_pipelines_variables_tighten_what_the_machine_says() {
             r#"
 echo "export RUNWARD_EGRESS_POLICY=block RUNWARD_ALLOWED_ENDPOINTS='{one}:4430 {LATER}:4430'" >$W/one/env
 echo "export RUNWARD_EGRESS_POLICY=blok" >$W/three/env
+# More than the kernel side keeps, before the policy.
+echo "export AAA=\$(head -c 60000 /dev/zero | tr '\\0' a)" | cat - $W/one/env >$W/long && mv $W/long $W/one/env
 cat >$W/step <<'STEP'
 n=$(basename ${{GITHUB_WORKSPACE%%/_work*}})
 sleep 1
