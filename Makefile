@@ -19,7 +19,7 @@ demo: build
 	@scripts/setup demo
 	@scripts/demo $(TARGET_DIR)/release/runward $(TARGET_DIR)/release/runward-server
 
-# The agent as a tarball, a deb and an rpm, with checksums and the list of what is in the binary, in target/dist.
+# The agent as a tarball, a deb, an rpm and the binary alone, with checksums and the list of what is in the binary, in target/dist.
 dist: build
 	@scripts/setup dist
 	@cargo xtask dist --runward $(TARGET_DIR)/release/runward

@@ -1,4 +1,4 @@
-//! The agent as people install it: a tarball, a deb and an rpm, with their checksums and the list of what is in the
+//! The agent as people install it: a tarball, a deb, an rpm and the binary alone, with their checksums and the list of what is in the
 //! binary.
 //!
 //! Each is a function of the commit and the binary: made twice, it has the same bytes. So nobody has to trust the machine
@@ -88,7 +88,11 @@ fn make(binary: &Path, out: &Path) -> anyhow::Result<Vec<String>> {
     fs::create_dir_all(out).with_context(|| format!("can't make {}", out.display()))?;
     let sbom = format!("runward-{}.cdx.json", release.version);
     fs::write(out.join(&sbom), &release.sbom)?;
+    // Alone, too: the GitHub action fetches it, and is tied to its checksum.
+    let alone = format!("runward-{}-{MACHINE}-linux", release.version);
+    fs::copy(&release.binary, out.join(&alone))?;
     let mut made = vec![
+        alone,
         tarball::make(&release, out)?,
         deb::make(&release, out)?,
         rpm::make(&release, out)?,
@@ -185,7 +189,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(1100));
         let again = make(&program(second.path(), Duration::from_secs(4711)), &outs[1]).unwrap();
         assert_eq!(made, again);
-        assert_eq!(made.len(), 5);
+        assert_eq!(made.len(), 6);
         for name in &made {
             let read = |out: &PathBuf| fs::read(out.join(name)).unwrap();
             assert!(read(&outs[0]) == read(&outs[1]), "{name} differs");

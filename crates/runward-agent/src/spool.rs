@@ -135,6 +135,9 @@ impl Spool {
                 }
                 // Who recorded it was killed before anything was written.
                 Err(UploadError::Empty) => fs::remove_dir_all(&record.folder)?,
+                Err(UploadError::Read(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    fs::remove_dir_all(&record.folder)?;
+                }
                 Err(error) => {
                     File::create(record.folder.join(REFUSED))?;
                     forwarded.refused.push((record.folder, error));

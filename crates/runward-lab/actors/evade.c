@@ -183,7 +183,7 @@ static void *go_on(void *argument) {
 static void act_udp_headless(int argc UNUSED, char **argv) {
     static struct rest rest;
     rest.to = parse_target(argv[0], argv[1]);
-    rest.seconds = number(argv[2], 1, 60);
+    rest.seconds = number(argv[2], 1, 300);
     pthread_t thread;
     int error = pthread_create(&thread, NULL, go_on, &rest);
     if (error)

@@ -17,7 +17,7 @@ mod wire;
 use std::process::ExitCode;
 
 pub(crate) use attend::attend;
-pub(crate) use client::all_jobs;
+pub(crate) use client::jobs_at_a_glance;
 pub(crate) use wire::{Begun, Status};
 
 use crate::cli::JobCommand;

@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::machine::Machine;
 use crate::cli;
-use crate::job::{Begun, Status, all_jobs};
+use crate::job::{Begun, Status, jobs_at_a_glance};
 use crate::{exit, output};
 
 /// How long an attendant may take until it holds its job.
@@ -77,7 +77,10 @@ enum Told {
 impl Attendants {
     /// Finds the attendants that an earlier agent has left, with their jobs.
     pub(crate) fn found() -> Attendants {
-        let jobs = all_jobs().into_iter().filter_map(Held::found).collect();
+        let jobs = jobs_at_a_glance()
+            .into_iter()
+            .filter_map(Held::found)
+            .collect();
         Attendants {
             jobs,
             waiting: Vec::new(),
@@ -136,7 +139,7 @@ impl Attendants {
         if self.unclear.is_empty() {
             return;
         }
-        let statuses = all_jobs();
+        let statuses = jobs_at_a_glance();
         for (root, since) in std::mem::take(&mut self.unclear) {
             let status = statuses.iter().find(|status| status.root == root.pid);
             if let Some(held) = status.cloned().and_then(Held::found) {

@@ -13,7 +13,7 @@ use runward_sensor::is_stranger_root;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::AgentStatusOptions;
-use crate::job::Status;
+use crate::job::{Status, jobs_at_a_glance};
 use crate::{exit, output, policy};
 
 /// Where the service is asked.
@@ -88,7 +88,19 @@ pub(crate) fn status(options: &AgentStatusOptions) -> ExitCode {
     }
 }
 
+/// What the agent tells, and of each job what its attendant does: a policy that was tightened meanwhile is not the agent's
+/// to know.
 fn ask() -> Result<AgentStatus> {
+    let mut status = ask_agent()?;
+    for live in jobs_at_a_glance() {
+        if let Some(job) = status.jobs.iter_mut().find(|job| job.job == live.job) {
+            *job = live;
+        }
+    }
+    Ok(status)
+}
+
+fn ask_agent() -> Result<AgentStatus> {
     let stream = UnixStream::connect(SOCKET).map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => anyhow::anyhow!("only root may ask the agent: use sudo"),
         _ => anyhow::anyhow!(

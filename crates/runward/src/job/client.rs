@@ -7,10 +7,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::net::sockopt::socket_peercred;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::place;
 use super::wire::{ANSWER_MAX, Answer, Policy, Request, Status, line, read};
@@ -20,6 +21,10 @@ use crate::{exit, output, policy};
 
 /// How long an attendant may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the agent waits for one attendant, and for all of them: a job can keep its own attendant busy, and must not
+/// keep the agent from other jobs.
+const GLANCE: Duration = Duration::from_secs(1);
+const GLANCES: Duration = Duration::from_secs(10);
 /// How often one that is busy is asked again, and how long to wait before.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(300);
@@ -37,7 +42,7 @@ pub(crate) fn end(options: &JobEndOptions) -> ExitCode {
 }
 
 pub(crate) fn status(options: &JobStatusOptions) -> ExitCode {
-    let found = all_jobs();
+    let found = jobs(|| Some(PATIENCE));
     if options.json {
         policy::print_json(&found);
         return ExitCode::SUCCESS;
@@ -51,11 +56,17 @@ pub(crate) fn status(options: &JobStatusOptions) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The jobs that this process may know of.
-pub(crate) fn all_jobs() -> Vec<Status> {
+/// The jobs whose attendants answer at once. Whoever is missing may be asked again.
+pub(crate) fn jobs_at_a_glance() -> Vec<Status> {
+    let began = Instant::now();
+    jobs(|| Some(GLANCE).filter(|_| began.elapsed() < GLANCES))
+}
+
+/// The jobs that this process may know of. `patience`: how long to wait for the next attendant; none: not at all.
+fn jobs(patience: impl Fn() -> Option<Duration>) -> Vec<Status> {
     let sockets = place::sockets();
     let asked = sockets.iter().filter_map(|socket| {
-        match ask(socket, &Request::Status {}) {
+        match ask(socket, &Request::Status {}, patience()?) {
             Ok(Answer::Status(status)) => Some(status),
             // Those of others, and of attendants that are gone.
             _ => None,
@@ -70,7 +81,7 @@ pub(super) fn hand_over(watch: &WatchOptions) -> Result<Option<Status>> {
     let policy = Box::new(wanted(watch)?);
     let request = Request::Begin { policy };
     for socket in place::sockets() {
-        match ask(&socket, &request) {
+        match ask(&socket, &request, PATIENCE) {
             Ok(Answer::Tightened(status)) => return Ok(Some(status)),
             Ok(Answer::Refused { why }) => bail!("{why}"),
             Ok(Answer::Taken { job }) => bail!(
@@ -121,7 +132,7 @@ fn report(options: &JobEndOptions) -> Result<u8> {
         None => mine()?,
     };
     for _ in 0..ATTEMPTS {
-        let answer = ask(&socket, &request)
+        let answer = ask(&socket, &request, PATIENCE)
             .with_context(|| format!("cannot ask the attendant at {}", socket.display()))?;
         match answer {
             Answer::Busy => thread::sleep(PAUSE),
@@ -156,9 +167,12 @@ fn report(options: &JobEndOptions) -> Result<u8> {
 
 /// The one job that answers.
 fn mine() -> Result<PathBuf> {
-    let mut mine = place::sockets()
-        .into_iter()
-        .filter(|socket| matches!(ask(socket, &Request::Status {}), Ok(Answer::Status(_))));
+    let mut mine = place::sockets().into_iter().filter(|socket| {
+        matches!(
+            ask(socket, &Request::Status {}, PATIENCE),
+            Ok(Answer::Status(_))
+        )
+    });
     match (mine.next(), mine.next()) {
         (Some(socket), None) => Ok(socket),
         (None, _) => {
@@ -170,16 +184,25 @@ fn mine() -> Result<PathBuf> {
     }
 }
 
-fn ask(socket: &Path, request: &Request) -> std::io::Result<Answer> {
-    let mut stream = UnixStream::connect(socket)?;
+fn ask(socket: &Path, request: &Request, patience: Duration) -> std::io::Result<Answer> {
+    let mut stream = connect(socket, patience)?;
     // Nobody else may answer in an attendant's name.
     if !socket_peercred(&stream)?.uid.is_root() {
         return Err(std::io::Error::other("it does not belong to root"));
     }
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     // Who has no business with the job may have been sent away before this arrives.
     let _ = stream.write_all(&line(request));
     let _ = stream.shutdown(Shutdown::Write);
     read(&stream, ANSWER_MAX)
+}
+
+/// Where too many wait to be let in already, this does, too, but no longer than it has patience.
+fn connect(socket: &Path, patience: Duration) -> std::io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC;
+    let stream = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let stream = UnixStream::from(stream);
+    stream.set_write_timeout(Some(patience))?;
+    net::connect(&stream, &SocketAddrUnix::new(socket)?)?;
+    Ok(stream)
 }

@@ -7,6 +7,7 @@
 mod power;
 mod schedules;
 mod service;
+mod steps;
 
 use std::fs;
 use std::net::IpAddr;
@@ -57,7 +58,7 @@ const LISTEN: &str =
     r#""$1/bin/Runner.Worker" "$1/worker" "$1" "$2"; echo "worker $?" >>"$W/said""#;
 
 /// The worker: its own first act comes before every step; then it says who the job is, as the real one does, and runs the
-/// job's script as a step.
+/// job's script as a step, or starts the steps that the test gives it.
 const WORKER: &str = r#"
 if [ -e "$1/first" ]; then . "$1/first"; fi
 mkdir -p "$1/_work/app/app"
@@ -67,7 +68,7 @@ export GITHUB_WORKFLOW_REF=example/app/.github/workflows/ci.yml@refs/heads/main 
 export GITHUB_SERVER_URL=https://github.example GITHUB_EVENT_NAME=push GITHUB_ACTOR=octocat
 export GITHUB_WORKSPACE=$PWD
 if [ -e "$1/env" ]; then . "$1/env"; fi
-GITHUB_ACTION=__run sh -e "$2"
+if [ -e "$1/steps" ]; then . "$1/steps"; else GITHUB_ACTION=__run sh -e "$2"; fi
 "#;
 
 /// A machine that runs one script and ends with it.
@@ -440,9 +441,13 @@ sleep 1
 for at in {one} {other} {LATER}; do $A/net tcp $at 4430 >/dev/null 2>&1 && c=0 || c=$?; echo $n $at $c; done
 sh -c 'RUNWARD_EGRESS_POLICY=audit GITHUB_REPOSITORY=other/app sleep 0.1'
 $R job status
+until [ -e $W/seen ]; do sleep 0.05; done
 STEP
+shows_both() {{ modes=$($R agent status | grep -o '[a-z]* mode, process' | sort -u | wc -l); [ $modes = 2 ]; }}
 agent
 for n in one two three; do runner $n $W/step & eval $n=$!; done
+until_it shows_both
+pass seen
 wait $one $two $three
 records
 kill $agent; wait $agent
