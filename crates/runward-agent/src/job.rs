@@ -178,7 +178,7 @@ impl Job {
         let block_list = Arc::clone(&options.block_list);
         let sensor_options = SensorOptions {
             fence: block || options.learns,
-            lockdown: !options.lockdown.is_empty(),
+            lockdown: !options.lockdown.is_empty() || options.learns,
             adopts: options.adopts,
             ..SensorOptions::default()
         };
@@ -198,18 +198,20 @@ impl Job {
                 )
             })
             .transpose()?;
-        let lockdown = (!options.lockdown.is_empty())
+        let hurried = !options.lockdown.is_empty();
+        let lockdown = sensor_options
+            .lockdown
             .then(|| Lockdown::arm(&mut sensor, JOB, options.lockdown.clone()))
             .transpose()?;
-        let hurried = lockdown.is_some();
         let mut start = job_start(&options, &sensor);
         if blocking.enforced {
             start.block_lists = options.block_list.lists().to_vec();
         }
         start.notes.extend(blocking.note);
+        let strength = lockdown.as_ref().filter(|_| hurried);
         start
             .notes
-            .extend(lockdown.iter().map(|lockdown| lockdown.strength(&sensor)));
+            .extend(strength.map(|lockdown| lockdown.strength(&sensor)));
         let gate = fenced.as_ref().map(Fenced::gate);
         let recorder = Recorder::new(
             Clock::new(),
@@ -370,6 +372,23 @@ impl Job {
                 "The record's first line could not be written again, so it does not say who the job is and what its policy was in the end: {error}."
             ));
         }
+        Ok(())
+    }
+
+    /// Puts a job that learns into lockdown, for these findings beside those that it was in it for: one that was made already
+    /// ends it now. The record's beginning says so when [`Job::learn`] writes it again.
+    pub fn lock_down(&mut self, selection: &Selection) -> Result<(), JobError> {
+        let Some(lockdown) = self.recorder.lockdown().filter(|_| !selection.is_empty()) else {
+            return Ok(());
+        };
+        let before = lockdown.strength(&self.sensor);
+        lockdown.widen(selection)?;
+        let notes = &mut self.start.notes;
+        notes.retain(|note| *note != before);
+        notes.push(lockdown.strength(&self.sensor));
+        self.start.lockdown = lockdown.words().to_vec();
+        self.hurry = HURRY;
+        self.recorder.look_back_for_lockdown();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use runward_detect::{ABOUTS, Finding, Selection, Severity, about, runner_names};
 use runward_event::{Lockdown as Record, Tier, Time};
+use runward_report::Detection;
 use runward_sensor::{Bans, Clock, Ended, Lockdown as Kernel, Sensor, SensorError};
 
 /// Detections that the kernel side knows something of.
@@ -97,6 +98,19 @@ impl Lockdown {
         })
     }
 
+    /// Has it be for more, while the job runs.
+    pub(crate) fn widen(&mut self, selection: &Selection) -> Result<(), SensorError> {
+        let all = self.selection.clone().or(selection);
+        self.kernel.widen(bans(&all))?;
+        self.selection = all;
+        Ok(())
+    }
+
+    /// What it is for.
+    pub(crate) fn words(&self) -> &[String] {
+        self.selection.words()
+    }
+
     /// What it comes to on this kernel, in a sentence.
     pub(crate) fn strength(&self, sensor: &Sensor) -> String {
         let meant =
@@ -127,23 +141,33 @@ impl Lockdown {
     /// When the kernel side has stopped something of which nobody has heard, although there was time for it: the event
     /// was lost.
     pub(crate) fn unheard(&self, clock: Clock) -> Option<Time> {
-        if self.over {
+        if self.over || self.selection.is_empty() {
             return None;
         }
         let since = self.kernel.condemned().ok().flatten()?;
         (Clock::boot_ns().saturating_sub(since) > HEARD_WITHIN_NS).then(|| clock.wall(since))
     }
 
-    /// Ends the job, for this finding.
-    pub(crate) fn end(&mut self, finding: Option<&Finding>, act: Time, clock: Clock) -> Record {
+    /// The first of what was found before that the job is to be killed for.
+    pub(crate) fn hit_before<'a>(&self, found: &'a [Detection]) -> Option<&'a Detection> {
+        let meant = |found: &&Detection| {
+            let covers = self.selection.covers(&found.detection, found.severity);
+            !self.over && covers
+        };
+        found.iter().find(meant)
+    }
+
+    /// Ends the job, for a detection that found something in an event: its id, and the event's number.
+    pub(crate) fn end(&mut self, found: Option<(&str, u64)>, act: Time, clock: Clock) -> Record {
         self.over = true;
         let ended = self.kernel.end();
         let duration_ns = clock.now().nanos_since(act);
-        self.told = Some(sentence(finding, &ended, duration_ns));
+        let detection = found.map(|(detection, _)| detection);
+        self.told = Some(sentence(detection, &ended, duration_ns));
         let Ended { killed, left } = ended.unwrap_or_default();
         Record {
-            detection: finding.map(|finding| finding.detection.clone()),
-            act: finding.map(|finding| finding.seq),
+            detection: detection.map(str::to_owned),
+            act: found.map(|(_, seq)| seq),
             killed,
             left,
             duration_ns,
@@ -169,16 +193,16 @@ impl Lockdown {
 }
 
 fn sentence(
-    finding: Option<&Finding>,
+    detection: Option<&str>,
     ended: &Result<Ended, SensorError>,
     duration_ns: u64,
 ) -> String {
-    let what = match finding {
-        Some(finding) => format!("found {}", finding.detection),
+    let what = match detection {
+        Some(detection) => format!("found {detection}"),
         None => "the kernel stopped an act whose event was lost".to_owned(),
     };
-    let next = finding
-        .and_then(|finding| about(&finding.detection))
+    let next = detection
+        .and_then(about)
         .map_or("Look at the report before you run it again.", |about| {
             about.next
         });

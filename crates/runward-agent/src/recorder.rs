@@ -247,10 +247,28 @@ impl Recorder {
         let Some(finding) = lockdown.hit(self.report.latest()) else {
             return;
         };
-        let end = lockdown.end(Some(&finding), finding.time, self.clock);
+        let found = (finding.detection.as_str(), finding.seq);
+        let end = lockdown.end(Some(found), finding.time, self.clock);
         if !last {
             self.record(self.clock.now(), Body::Lockdown(end));
         }
+    }
+
+    /// What the job is in lockdown for.
+    pub(crate) fn lockdown(&mut self) -> Option<&mut Lockdown> {
+        self.lockdown.as_mut()
+    }
+
+    /// Ends a job that is in lockdown since now, if it did before what it must not: the same again would be no news.
+    pub(crate) fn look_back_for_lockdown(&mut self) {
+        let Some(lockdown) = &mut self.lockdown else {
+            return;
+        };
+        let Some(found) = lockdown.hit_before(self.report.detections()) else {
+            return;
+        };
+        let end = lockdown.end(Some((&found.detection, found.seq)), found.time, self.clock);
+        self.record(self.clock.now(), Body::Lockdown(end));
     }
 
     /// Ends the job if the kernel side stopped an act of it whose event never came.

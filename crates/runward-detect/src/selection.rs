@@ -61,6 +61,20 @@ impl Selection {
         Ok(selection)
     }
 
+    /// What either of the two means.
+    #[must_use]
+    pub fn or(mut self, other: &Selection) -> Selection {
+        let new = |ours: &[String], theirs: &[String]| {
+            let new = theirs.iter().filter(|word| !ours.contains(word));
+            new.cloned().collect::<Vec<_>>()
+        };
+        self.words.extend(new(&self.words, &other.words));
+        self.names.extend(new(&self.names, &other.names));
+        let least = [self.least, other.least].into_iter().flatten();
+        self.least = least.min();
+        self
+    }
+
     /// The words that it was read from.
     pub fn words(&self) -> &[String] {
         &self.words

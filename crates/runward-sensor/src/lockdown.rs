@@ -96,6 +96,19 @@ impl Lockdown {
         })
     }
 
+    /// Has the kernel side stop this, too, of a job that runs.
+    ///
+    /// Were the job condemned in between, that would be forgotten: the act stands in the record all the same, and its
+    /// finding ends the job.
+    pub fn widen(&self, bans: Bans) -> Result<(), SensorError> {
+        let state = self.read()?;
+        let all = Bans(state.bans).and(bans).0;
+        if all == state.bans {
+            return Ok(());
+        }
+        self.write(&rw_lockdown { bans: all, ..state })
+    }
+
     fn write(&self, state: &rw_lockdown) -> Result<(), SensorError> {
         let key = self.job.to_ne_bytes();
         put(&self.lockdowns, "lockdowns", &key, abi::bytes_of(state))

@@ -25,6 +25,11 @@ impl Pace {
         }
     }
 
+    /// From here on, the job is in lockdown.
+    pub(crate) fn hurry(&mut self) {
+        *self = Pace::new(true);
+    }
+
     pub(crate) fn tick(&self) -> Duration {
         self.tick
     }

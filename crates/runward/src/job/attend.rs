@@ -341,7 +341,8 @@ impl Attendant {
 
     /// An error means that the record broke off; the fence stands for all that.
     fn watch(&mut self) -> Option<JobError> {
-        let mut pace = Pace::new(self.hurried);
+        let mut hurried = self.hurried;
+        let mut pace = Pace::new(hurried);
         let mut rested = true;
         loop {
             let timeout = Timespec::try_from(pace.tick()).ok();
@@ -369,6 +370,10 @@ impl Attendant {
             match ticked {
                 Ok(busy) => pace.after(busy),
                 Err(error) => return Some(error),
+            }
+            if self.hurried && !hurried {
+                hurried = true;
+                pace.hurry();
             }
             if let Err(error) = self.learn() {
                 end(&self.job, &self.status.job, &error);
@@ -419,20 +424,24 @@ impl Attendant {
         pid: u32,
     ) -> Result<Answer, JobError> {
         let rules = self.reporter.abouts();
-        let handed = match (
-            &mut self.learner,
-            fail_on::parse("--fail-on", &policy.fail_on, &rules),
-        ) {
+        let lists = fail_on::parse("--fail-on", &policy.fail_on, &rules).and_then(|fail_on| {
+            Ok((
+                fail_on,
+                fail_on::parse("--lockdown", &policy.lockdown, &rules)?,
+            ))
+        });
+        let handed = match (&mut self.learner, lists) {
             (None, _) => Handed::Refused,
             (Some(_), Err(error)) => Handed::Wrong(format!("{error:#}")),
-            (Some(learner), Ok(fail_on)) => {
-                let handed = learner.take(policy, &mut self.job, &self.reporter.folder);
+            (Some(learner), Ok((fail_on, lockdown))) => {
+                let handed = learner.take(policy, &lockdown, &mut self.job, &self.reporter.folder);
                 let handed = handed.unwrap_or_else(|error| {
                     end(&self.job, &self.status.job, &error);
                     Handed::Wrong(format!("{error:#}"))
                 });
                 if matches!(handed, Handed::InForce) {
                     self.reporter.fail_on = fail_on;
+                    self.hurried |= !lockdown.is_empty();
                 }
                 handed
             }

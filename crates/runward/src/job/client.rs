@@ -97,7 +97,6 @@ pub(super) fn hand_over(watch: &WatchOptions) -> Result<Option<Status>> {
 /// What the options ask for, as far as it can be had when a job is held already.
 fn wanted(watch: &WatchOptions) -> Result<Policy> {
     let others = [
-        ("--lockdown", !watch.lockdown.is_empty()),
         ("--rules", watch.rules.is_some()),
         ("--block-list", !watch.block_list.is_empty()),
         ("--no-builtin-block-list", watch.no_builtin_block_list),
@@ -115,6 +114,7 @@ fn wanted(watch: &WatchOptions) -> Result<Policy> {
         denied_endpoints: watch.sources.denied_endpoints.clone(),
         file,
         fail_on: watch.fail_on.clone(),
+        lockdown: watch.lockdown.clone(),
         others: others.map(|(name, _)| name.to_owned()).collect(),
     })
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use runward_agent::{Job, Learnt, PolicyStore, ReportFolder, Stored, variables};
+use runward_detect::Selection;
 use runward_event::{JobContext, JobIdentity, Mode};
 use runward_policy::{Source, SourcePolicy, parse_file};
 
@@ -141,6 +142,7 @@ impl Learner {
     pub(super) fn take(
         &mut self,
         policy: &wire::Policy,
+        lockdown: &Selection,
         job: &mut Job,
         folder: &ReportFolder,
     ) -> Result<Handed> {
@@ -163,7 +165,11 @@ impl Learner {
             self.sources.truncate(before);
             return Ok(Handed::Wrong(format!("{error:#}")));
         }
-        match self.put_in_force(Vec::new(), job, folder) {
+        let in_force = job
+            .lock_down(lockdown)
+            .map_err(anyhow::Error::from)
+            .and_then(|()| self.put_in_force(Vec::new(), job, folder));
+        match in_force {
             Ok(()) => {
                 self.handed = true;
                 Ok(Handed::InForce)

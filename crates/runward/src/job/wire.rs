@@ -37,6 +37,8 @@ pub(crate) struct Policy {
     pub(crate) file: Option<(String, String)>,
     /// `--fail-on`
     pub(crate) fail_on: Vec<String>,
+    /// `--lockdown`
+    pub(crate) lockdown: Vec<String>,
     /// Other options that were given, by their names: they can't be had any more.
     pub(crate) others: Vec<String>,
 }

@@ -585,8 +585,10 @@ setpriv --reuid 65534 --regid 65534 --clear-groups $R job end --quiet; echo unpr
     // The test itself is root, and in no job.
     assert!(answer_to(b"{\"request\":\"status\"}\n").contains("\"answer\":\"status\""));
     assert!(
-        answer_to(b"{\"request\":\"begin\",\"policy\":{\"fail_on\":[],\"others\":[]}}\n")
-            .contains("not_yours")
+        answer_to(
+            b"{\"request\":\"begin\",\"policy\":{\"fail_on\":[],\"lockdown\":[],\"others\":[]}}\n"
+        )
+        .contains("not_yours")
     );
     for nonsense in [
         &b"\n"[..],

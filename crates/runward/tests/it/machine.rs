@@ -515,7 +515,8 @@ cat >$W/step <<'STEP'
 call() {{ $A/net tcp $1 4430 >/dev/null 2>&1 && c=0 || c=$?; echo call $1 $c; }}
 start() {{ $R job start "$@" && c=0 || c=$?; echo start $c; }}
 call {other}
-start --lockdown high
+start --no-diff
+start --lockdown no-such-detection
 start --egress-policy blok
 start --egress-policy block --allowed-endpoints '{one}:4430' --fail-on agent-tampered
 sleep 1
@@ -552,6 +553,7 @@ kill $agent; wait $agent
         "call other 0",
         "start 125",
         "start 125",
+        "start 125",
         "start 0",
         "call one 0",
         "call other 1",
@@ -562,7 +564,8 @@ kill $agent; wait $agent
     ];
     assert_eq!(told, want, "{}", machine.told());
     for reason in [
-        "too late for --lockdown",
+        "too late for --no-diff",
+        "no-such-detection",
         "not an egress policy",
         "another one is refused",
     ] {
@@ -580,6 +583,72 @@ kill $agent; wait $agent
     };
     assert_eq!(start.identity.project.as_deref(), Some("example/app"));
     assert_eq!(start.policy.len(), 1);
+}
+
+#[test]
+fn a_lockdown_that_a_job_hands_over_ends_it_for_what_it_does_and_has_done() {
+    requires!(Root, Program("unshare"), Program("setsid"));
+    for (done_before, told) in [
+        (false, &["start 0", "worker 137"][..]),
+        (true, &["before 0", "worker 137"]),
+    ] {
+        let before = match done_before {
+            true => "$A/procs memfd; echo before $?",
+            false => "",
+        };
+        let mut machine = Machine::of(
+            Command::new("unshare"),
+            "egress-policy: audit\nlockdown: reverse-shell\n",
+            &["one"],
+            &format!(
+                r#"
+cat >$W/step <<'STEP'
+{before}
+setsid sh -c 'sleep 30; echo survived' &
+$R job start --lockdown fileless-execution; echo start $?
+$A/procs memfd; echo after $?
+STEP
+agent
+runner one $W/step
+records
+kill $agent; wait $agent
+"#
+            ),
+        );
+        machine.finish();
+        let said = machine.text("said");
+        let is_ours = |line: &&str| {
+            let words = ["before ", "start ", "after ", "survived", "worker "];
+            words.iter().any(|word| line.starts_with(word))
+        };
+        let lines: Vec<&str> = said.lines().filter(is_ours).collect();
+        assert_eq!(lines, told, "{}", machine.told());
+        let records = machine.records();
+        let [job] = records.as_slice() else {
+            panic!("{} records: {}", records.len(), machine.told());
+        };
+        let report = &job.report;
+        assert_eq!(
+            report["lockdown_list"],
+            serde_json::json!(["reverse-shell", "fileless-execution"])
+        );
+        assert_eq!(report["lockdown"]["detection"], "fileless-execution");
+        assert_eq!(report["lockdown"]["left"], 0);
+        let Body::JobStart(start) = &job.events[0].body else {
+            panic!("{:?}", job.events[0]);
+        };
+        let strengths = start.notes.iter();
+        let strengths: Vec<&String> = strengths
+            .filter(|note| note.starts_with("In lockdown"))
+            .collect();
+        let [strength] = strengths.as_slice() else {
+            panic!("{strengths:?}");
+        };
+        assert!(
+            strength.contains("reverse-shell, fileless-execution"),
+            "{strength}"
+        );
+    }
 }
 
 #[test]
