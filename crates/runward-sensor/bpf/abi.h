@@ -30,7 +30,9 @@ enum rw_kind {
 	RW_MEMORY = 11,
 	/* A job's task is in a call that mounts something. */
 	RW_MOUNT_CALL = 12,
-	RW_KINDS = 13,
+	/* A container begins that is in no job. */
+	RW_CONTAINER = 13,
+	RW_KINDS = 14,
 };
 
 /* Why a record was lost; the loss counters have one slot for each (kind, reason). */
@@ -321,6 +323,18 @@ struct rw_mount_call {
 	__u32 pad;
 };
 
+struct rw_container {
+	struct rw_head head;
+};
+
+/* A process that is connected to an engine of containers. */
+struct rw_engine_client {
+	__u64 job; /* 0 when it is in none */
+	__u64 engine; /* tells engines apart */
+	__u32 pid;
+	__u32 pad;
+};
+
 /* What one rule of a policy allows for an address. */
 struct rw_grant {
 	__u16 port_low; /* host order */
@@ -503,6 +517,8 @@ _Static_assert(sizeof(struct rw_task) == 32, "rw_task");
 _Static_assert(sizeof(struct rw_refused) == 352, "rw_refused");
 _Static_assert(sizeof(struct rw_netns) == 40, "rw_netns");
 _Static_assert(sizeof(struct rw_mount_call) == 40, "rw_mount_call");
+_Static_assert(sizeof(struct rw_container) == 32, "rw_container");
+_Static_assert(sizeof(struct rw_engine_client) == 24, "rw_engine_client");
 _Static_assert(sizeof(struct rw_tamper) == 304, "rw_tamper");
 _Static_assert(sizeof(struct rw_grant) == 32, "rw_grant");
 _Static_assert(sizeof(struct rw_grants) == 1032, "rw_grants");

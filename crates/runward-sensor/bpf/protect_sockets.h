@@ -135,6 +135,9 @@ struct service {
 
 /* Beside an act: C libraries connect there for each user and each name, to see whether anybody answers. */
 #define ASKED_ALWAYS (1 << 16)
+/* Likewise: starts containers. */
+#define ENGINE (1 << 17)
+#define ACT_OF(service) ((service) & 0xffff)
 
 #define SERVICE(suffix, act) { suffix, sizeof(suffix) - 1, act }
 
@@ -143,13 +146,13 @@ struct service {
  * Without the last four, C libraries ask DNS themselves, which leads to the job's resolver.
  */
 static const struct service services[] = {
-	SERVICE("/docker.sock", RW_ACT_SERVICE),
-	SERVICE("/containerd.sock", RW_ACT_SERVICE),
-	SERVICE("/containerd.sock.ttrpc", RW_ACT_SERVICE),
-	SERVICE("/podman.sock", RW_ACT_SERVICE),
-	SERVICE("/crio.sock", RW_ACT_SERVICE),
-	SERVICE("/cri-dockerd.sock", RW_ACT_SERVICE),
-	SERVICE("/buildkitd.sock", RW_ACT_SERVICE),
+	SERVICE("/docker.sock", RW_ACT_SERVICE | ENGINE),
+	SERVICE("/containerd.sock", RW_ACT_SERVICE | ENGINE),
+	SERVICE("/containerd.sock.ttrpc", RW_ACT_SERVICE | ENGINE),
+	SERVICE("/podman.sock", RW_ACT_SERVICE | ENGINE),
+	SERVICE("/crio.sock", RW_ACT_SERVICE | ENGINE),
+	SERVICE("/cri-dockerd.sock", RW_ACT_SERVICE | ENGINE),
+	SERVICE("/buildkitd.sock", RW_ACT_SERVICE | ENGINE),
 	SERVICE("/incus/unix.socket", RW_ACT_SERVICE),
 	SERVICE("/lxd/unix.socket", RW_ACT_SERVICE),
 	SERVICE("/libvirt-sock", RW_ACT_SERVICE),
@@ -183,7 +186,7 @@ __noinline int is_service(__u64 end, __u32 len, __u32 index)
 	return same_name(tail, service->suffix);
 }
 
-/* What connecting to a socket of this name would be, and ASKED_ALWAYS. */
+/* What connecting to a socket of this name would be, with ASKED_ALWAYS and ENGINE. */
 __noinline int act_on_service(__u64 end, __u32 len)
 {
 	for (__u32 i = 0; i < SERVICES; i++)
@@ -208,24 +211,31 @@ static __always_inline __u32 unix_name(struct sock *sk, __u64 *name)
 	return len - sizeof(__u16);
 }
 
+/* The same without a NUL at its end: a path counts one where who bound it did. */
+static __always_inline __u32 unix_path(struct sock *sk, __u64 *name)
+{
+	__u32 len = unix_name(sk, name);
+	char last = 0;
+
+	if (!len)
+		return 0;
+	bpf_probe_read_kernel(&last, 1, (void *)*name + len - 1);
+	return last ? len : len - 1;
+}
+
 /* int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk): `other` listens. */
 SEC("fmod_ret/security_unix_stream_connect")
 int BPF_PROG(guard_unix_connect, struct sock *sk, struct sock *other)
 {
 	__u64 thread = bpf_get_current_pid_tgid(), name = 0;
 	__u32 len, act;
-	char last = 0;
 
 	if (!fenced_place() || !bpf_map_delete_elem(&own_peers, &thread))
 		return 0;
-	len = unix_name(other, &name);
+	len = unix_path(other, &name);
 	if (!len)
 		return 0;
-	/* A path counts its NUL where the caller did. */
-	bpf_probe_read_kernel(&last, 1, (void *)name + len - 1);
-	if (!last)
-		len -= 1;
-	act = act_on_service(name + len, len) & ~ASKED_ALWAYS;
+	act = ACT_OF(act_on_service(name + len, len));
 	if (!act)
 		return 0;
 	forbid_named(act, name);

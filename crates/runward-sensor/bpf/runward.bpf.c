@@ -10,6 +10,7 @@
  *   adopt.h    processes that ran before their job began
  *   memory.h   other processes' memory
  *   mounts.h   who mounts something
+ *   containers.h  containers that a daemon starts for a job
  *   sockets.h  what is known of a socket and its peers
  *   packets.h  where a packet goes, DNS messages
  *   listed.h   what no job reaches: the block list
@@ -32,6 +33,7 @@
 #include "memory.h"
 #include "mounts.h"
 #include "open_sockets.h"
+#include "containers.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -50,6 +52,8 @@ const struct {
 	struct rw_refused refused;
 	struct rw_netns netns;
 	struct rw_mount_call mount_call;
+	struct rw_container container;
+	struct rw_engine_client engine_client;
 	struct rw_tamper tamper;
 	struct rw_stream stream;
 	struct rw_memory memory;

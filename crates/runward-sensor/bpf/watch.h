@@ -241,9 +241,9 @@ int watch_unix_connect(struct bpf_sock_addr *ctx)
 		return 1;
 	/* Nothing was refused where nobody is; who comes later is refused all the same. */
 	if (!(act & ASKED_ALWAYS) || name_cache_runs)
-		forbid_named(act & ~ASKED_ALWAYS, path);
+		forbid_named(ACT_OF(act), path);
 	/* As if nobody were there: then C libraries look elsewhere. */
-	if ((act & ~ASKED_ALWAYS) == RW_ACT_RESOLVER)
+	if (ACT_OF(act) == RW_ACT_RESOLVER)
 		bpf_set_retval(-ECONNREFUSED);
 	return 0;
 }

@@ -39,11 +39,12 @@ mod generated_arrivals {
 
 pub(crate) use generated::types::{
     rodata, rw_act, rw_address_key, rw_adopted, rw_ban, rw_binding, rw_bound, rw_condemned,
-    rw_connect, rw_connect_close, rw_dns, rw_exec, rw_exit, rw_fence, rw_flow, rw_flow_key,
-    rw_fork, rw_grant, rw_grants, rw_head, rw_introduction, rw_kind, rw_listed_net, rw_lockdown,
-    rw_loss, rw_memory, rw_memory_way, rw_mount_call, rw_net_key, rw_netns, rw_outcome, rw_program,
-    rw_reason, rw_refused, rw_resolver_key, rw_socket_gone, rw_strange_socket, rw_stream,
-    rw_stream_kind, rw_tamper, rw_tamper_outcome, rw_task,
+    rw_connect, rw_connect_close, rw_container, rw_dns, rw_engine_client, rw_exec, rw_exit,
+    rw_fence, rw_flow, rw_flow_key, rw_fork, rw_grant, rw_grants, rw_head, rw_introduction,
+    rw_kind, rw_listed_net, rw_lockdown, rw_loss, rw_memory, rw_memory_way, rw_mount_call,
+    rw_net_key, rw_netns, rw_outcome, rw_program, rw_reason, rw_refused, rw_resolver_key,
+    rw_socket_gone, rw_strange_socket, rw_stream, rw_stream_kind, rw_tamper, rw_tamper_outcome,
+    rw_task,
 };
 pub(crate) use generated_arrivals::types::rodata as arrivals_rodata;
 
@@ -83,6 +84,8 @@ abi! {
     rw_refused = 352,
     rw_netns = 40,
     rw_mount_call = 40,
+    rw_container = 32,
+    rw_engine_client = 24,
     rw_tamper = 304,
     rw_grant = 32,
     rw_grants = 1032,

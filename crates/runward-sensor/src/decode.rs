@@ -59,6 +59,8 @@ pub(crate) enum Record {
     Reset(Stream),
     /// A process of a job mounts something.
     MountCall(MountCall),
+    /// The process id of a container's first program, which is in no job.
+    ContainerBegins(u32),
     /// A fenced job is about to use DNS in a network namespace without a resolver.
     NamespaceUsed {
         job: Option<u64>,
@@ -161,6 +163,7 @@ impl Decoder {
                     namespace: u64::from(record.mount_ns),
                 }));
             }
+            rw_kind::RW_CONTAINER => sink(Record::ContainerBegins(head.pid)),
             rw_kind::RW_CONNECT_CLOSE => sink(event(connect_close(abi::read(bytes)?.0))),
             rw_kind::RW_DNS => self.dns_messages(bytes, sink)?,
             rw_kind::RW_SOCKET_GONE => {

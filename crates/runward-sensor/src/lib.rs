@@ -44,6 +44,6 @@ pub use error::SensorError;
 pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant, SCOPE_KNOWN};
 pub use listed::{Listed, ListedName};
 pub use lockdown::{Bans, Ended, Lockdown};
-pub use peer::{Peer, is_stranger_root};
+pub use peer::{Peer, is_in_another_job, is_stranger_root};
 pub use pins::{Leftover, StillRunning, leftovers, own_leftovers};
-pub use sensor::{Loss, NamespaceUse, Sensor, SensorOptions, StrangeSocket};
+pub use sensor::{EngineClients, Loss, NamespaceUse, Sensor, SensorOptions, StrangeSocket};

@@ -88,6 +88,8 @@ pub(crate) struct Loaded {
     pub(crate) condemned: Option<Link>,
     /// What gives those a place who ran before their job began.
     pub(crate) descendants: Option<Link>,
+    /// What lists who of a job is connected to an engine of containers.
+    pub(crate) engine_clients: Option<Link>,
     // Fields drop in this order: the links go before the object that owns their programs.
     _links: Vec<Link>,
     _cgroup: File,
@@ -153,8 +155,6 @@ impl Setup {
                 }
         } else if name == MOUNTS {
             self.mounts
-        } else if name == DESCENDANTS.as_bytes() {
-            self.adopts
         } else if program.section().as_bytes().starts_with(b"fentry") {
             self.tagging == SocketTagging::Trampolines
         } else {
@@ -183,6 +183,8 @@ const LOCKDOWNS: &[u8] = b"lockdown_";
 const CONDEMNED: &str = "lockdown_list";
 /// The program that gives those a place who ran before their job began; run on demand.
 const DESCENDANTS: &str = "adopt_descendants";
+/// The program that lists who of a job is connected to an engine of containers; run on demand.
+const ENGINE_CLIENTS: &str = "engine_clients";
 /// Programs that only a fence needs.
 const FENCE_PROGRAMS: [&str; 8] = [
     OPEN_SOCKETS,
@@ -224,6 +226,7 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
     let mut open_sockets = None;
     let mut condemned = None;
     let mut descendants = None;
+    let mut engine_clients = None;
     for program in object.progs_mut() {
         if !program.autoload() || program.name() == INTRODUCE {
             continue;
@@ -246,6 +249,8 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
             condemned = Some(link);
         } else if program.name() == DESCENDANTS {
             descendants = Some(link);
+        } else if program.name() == ENGINE_CLIENTS {
+            engine_clients = Some(link);
         } else {
             links.push(link);
         }
@@ -255,6 +260,7 @@ pub(crate) fn load(setup: &Setup, pins: Option<&Pins>) -> Result<Loaded, SensorE
         open_sockets,
         condemned,
         descendants,
+        engine_clients,
         _links: links,
         _cgroup: cgroup,
     })

@@ -97,6 +97,14 @@ fn place_in(tasks: &MapHandle, handle: &OwnedFd) -> io::Result<Option<rw_task>> 
     Ok(place.and_then(|bytes| Some(abi::read::<rw_task>(&bytes)?.0)))
 }
 
+/// Whether a process, which is in no job of this sensor, is in one of another's. One that is gone is not.
+#[must_use]
+pub fn is_in_another_job(pid: u32) -> bool {
+    let handle =
+        Pid::from_raw(pid.cast_signed()).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    handle.is_some_and(|handle| is_in_a_job(&handle).unwrap_or(false))
+}
+
 /// Whether a process is in a job of whatever sensor of this machine: each has a map of tasks of its own.
 pub(crate) fn is_in_a_job(handle: &OwnedFd) -> io::Result<bool> {
     is_placed(handle, |_, _| true)

@@ -15,8 +15,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::SensorError;
 use crate::abi::{
-    self, rw_adopted, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss, rw_strange_socket,
-    rw_task,
+    self, rw_adopted, rw_engine_client, rw_flow, rw_flow_key, rw_introduction, rw_kind, rw_loss,
+    rw_strange_socket, rw_task,
 };
 use crate::adopt;
 use crate::capabilities;
@@ -28,6 +28,7 @@ use crate::load::{self, Loaded, MemorySight, Protection, Setup, SocketTagging};
 use crate::lockdown::{Bans, Lockdown};
 use crate::netns;
 use crate::peer::Peer;
+use crate::peer::is_in_another_job;
 use crate::pins::{Pins, all_tracked, tracked};
 use crate::reset::{self, Stream};
 
@@ -79,6 +80,7 @@ const STRANGE_SOCKETS_MAX: usize = 64;
 const NAMESPACES_MAX: usize = 256;
 /// How many calls that mount something are kept until somebody asks.
 const MOUNT_CALLS_MAX: usize = 256;
+const CONTAINERS_MAX: usize = 256;
 
 /// The BPF half of the sensor: loaded, attached, and watching the jobs that were started.
 ///
@@ -95,6 +97,7 @@ pub struct Sensor {
     next_process: u64,
     namespaces: Vec<NamespaceUse>,
     mount_calls: Vec<MountCall>,
+    containers: Vec<u32>,
     tier: Tier,
     sees_memory: bool,
     // Last, so that nothing above outlives the programs.
@@ -111,6 +114,17 @@ pub struct NamespaceUse {
     pub pid: u32,
     /// The kernel's cookie of the namespace.
     pub netns: u64,
+}
+
+/// Whose processes are connected to the daemons that a job asks for containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineClients {
+    /// None of the job's are.
+    NotThisJob,
+    /// Of all jobs of this machine, this one's alone.
+    ThisJob,
+    /// Those of other jobs, too.
+    SeveralJobs,
 }
 
 /// A socket of a fenced job whose packets the fence can't judge.
@@ -205,6 +219,7 @@ impl Sensor {
             next_process: 1,
             namespaces: Vec::new(),
             mount_calls: Vec::new(),
+            containers: Vec::new(),
             tier,
             sees_memory: memory != MemorySight::Nothing,
             loaded,
@@ -434,6 +449,42 @@ impl Sensor {
         std::mem::take(&mut self.mount_calls)
     }
 
+    /// Process ids of containers' first programs that began since the last call of this, and are in no job.
+    pub fn take_containers(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.containers)
+    }
+
+    /// Whether a process of the job is connected to a daemon that starts containers, and whether another job's is, too.
+    pub fn engine_clients(&self, job: u64) -> Result<EngineClients, SensorError> {
+        let failed = |source| SensorError::OpenSockets { source };
+        let link = &self.loaded.engine_clients;
+        let link = link.as_ref().ok_or(SensorError::Object("engine_clients"))?;
+        let mut walk = Iter::new(link).map_err(|error| failed(std::io::Error::other(error)))?;
+        let mut bytes = Vec::new();
+        walk.read_to_end(&mut bytes).map_err(failed)?;
+        let mut clients = Vec::new();
+        let mut rest = &bytes[..];
+        while let Some((row, after)) = abi::read::<rw_engine_client>(rest) {
+            clients.push(row);
+            rest = after;
+        }
+        let ours: Vec<u64> = clients
+            .iter()
+            .filter(|client| client.job == job)
+            .map(|client| client.engine)
+            .collect();
+        if ours.is_empty() {
+            return Ok(EngineClients::NotThisJob);
+        }
+        let is_rival = |client: &&rw_engine_client| {
+            client.job != job && ours.contains(&client.engine) && is_in_another_job(client.pid)
+        };
+        Ok(match clients.iter().any(|client| is_rival(&client)) {
+            true => EngineClients::SeveralJobs,
+            false => EngineClients::ThisJob,
+        })
+    }
+
     /// Takes what waits in the ring, oldest first. Returns how many events there were; at the limit of one batch there
     /// may be more.
     pub fn drain(&mut self, sink: &mut dyn FnMut(SensorEvent)) -> Result<usize, SensorError> {
@@ -466,6 +517,11 @@ impl Sensor {
                 Record::MountCall(call) => {
                     if self.mount_calls.len() < MOUNT_CALLS_MAX {
                         self.mount_calls.push(call);
+                    }
+                }
+                Record::ContainerBegins(pid) => {
+                    if self.containers.len() < CONTAINERS_MAX {
+                        self.containers.push(pid);
                     }
                 }
                 Record::SocketGone {
@@ -641,7 +697,7 @@ fn protect(object: &Object, what: rw_introduction, folder: &Path) -> Result<(), 
 }
 
 /// The kinds of records that can be lost, and what their loss is called.
-const KINDS: [(rw_kind, EventKind); 12] = [
+const KINDS: [(rw_kind, EventKind); 13] = [
     (rw_kind::RW_FORK, EventKind::ProcessFork),
     (rw_kind::RW_EXEC, EventKind::ProcessExec),
     (rw_kind::RW_EXIT, EventKind::ProcessExit),
@@ -654,6 +710,7 @@ const KINDS: [(rw_kind, EventKind); 12] = [
     (rw_kind::RW_TAMPER, EventKind::Tamper),
     (rw_kind::RW_MEMORY, EventKind::MemoryAccess),
     (rw_kind::RW_MOUNT_CALL, EventKind::File),
+    (rw_kind::RW_CONTAINER, EventKind::ProcessExec),
 ];
 
 const REASONS: [(rw_loss, LossReason); 2] = [

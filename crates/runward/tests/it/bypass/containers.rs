@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use runward_lab::{actor, requires, run, test_name};
+use runward_lab::{actor, requires, run, skip, test_name};
 
 use super::host::{BELOW, SOCKETS, table};
 use super::names::{forgeries, questions, servers};
@@ -276,27 +276,29 @@ impl Service {
 
     /// What a job runs to have the daemon run something in a container.
     fn ask(&self, network: &str, command: &[&str]) -> Vec<String> {
+        let mut line: Vec<String> = ["podman", "--remote", "--url", &url(&self.folder)]
+            .map(str::to_owned)
+            .into();
+        line.extend(self.run(network));
+        line.extend(command.iter().map(|word| (*word).to_owned()));
+        line
+    }
+
+    /// The words that every client has for it, up to the command. The daemon's folder is `/job` inside.
+    fn run(&self, network: &str) -> Vec<String> {
         let actors = actor("net");
         let actors = actors.parent().unwrap_or(Path::new("/")).display();
-        let mut line: Vec<String> = [
-            "podman",
-            "--remote",
-            "--url",
-            &url(&self.folder),
-            "run",
-            "--rm",
-        ]
-        .map(str::to_owned)
-        .into();
-        line.extend([
+        let own = self.folder.path().display();
+        vec![
+            "run".to_owned(),
+            "--rm".to_owned(),
             "--ulimit=nofile=20000:20000".to_owned(),
             "--ulimit=nproc=1000:1000".to_owned(),
             format!("--network={network}"),
             format!("--volume={actors}:/actors:ro"),
+            format!("--volume={own}:/job"),
             "lab".to_owned(),
-        ]);
-        line.extend(command.iter().map(|word| (*word).to_owned()));
-        line
+        ]
     }
 }
 
@@ -334,5 +336,183 @@ fn no_container_that_a_daemon_starts_for_the_job_gets_past_the_fence() {
     for network in ["labnet", "host"] {
         assert!(by_a_daemon(Fence::Down, network) > 0);
         assert_eq!(by_a_daemon(Fence::Up, network), 0, "{network}");
+    }
+}
+
+/// What scripts of jobs say: `ask` has the daemon run a container, `docker_ask` does so by docker's own command line, `stay`
+/// waits for a file.
+fn words(service: &Service) -> String {
+    let run = service.run("host");
+    let (image, options) = run.split_last().expect("words");
+    let folder = service.folder.path().display();
+    format!(
+        "set -u\nURL={url} W={folder}\nexport DOCKER_HOST=$URL\n\
+         ask() {{ podman --remote --url $URL {options} $MORE {image} \"$@\"; }}\n\
+         docker_ask() {{ docker {options} $MORE {image} \"$@\"; }}\n\
+         stay() {{ until [ -e $W/$1 ]; do sleep 0.05; done; }}\nMORE=\n",
+        url = url(&service.folder),
+        options = options.join(" "),
+    )
+}
+
+fn ends(mut child: Child) {
+    let deadline = std::time::Instant::now() + LIMIT;
+    while child.try_wait().expect("a child").is_none() {
+        if std::time::Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("it does not end");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_container_that_a_daemon_starts_for_a_job_is_in_the_job() {
+    needed!();
+    let clients: &[&str] = match run(&mut Command::new("docker"), LIMIT) {
+        Ok(_) => &["ask", "docker_ask"],
+        Err(_) => {
+            skip(
+                &format!("{} (docker)", test_name!()),
+                "needs the program docker",
+            );
+            &["ask"]
+        }
+    };
+    for client in clients {
+        let ground = Ground::new();
+        let service = Service::start(&ground);
+        let [own, later, other] = [66, 67, 68].map(|last| ground.lab.v4(last));
+        let bed = Bed::new();
+        let words = words(&service);
+        let script = format!(
+            "{words}
+echo >$W/begun
+stay asked
+{client} sh -c '/actors/net udp {own} 4430; sh -c \"/actors/net udp {own} 4430; true\"'
+MORE=--detach {client} sh -c 'sleep 1; /actors/net udp {later} 4430; echo >/job/detached'
+stay detached"
+        );
+        let mut command = ground.lab.command(binary());
+        command
+            .args(["run", "--quiet", "--", "sh", "-c", &script])
+            .current_dir(bed.path());
+        // Somebody who is in no job has one run before the job asks.
+        let script = format!(
+            "{words}
+stay begun
+ask sh -c '/actors/net udp {other} 4430; true'
+echo >$W/asked"
+        );
+        let stranger = ground
+            .lab
+            .command("sh")
+            .args(["-c", &script])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        let recorded = bed.finish(&mut command);
+        ends(stranger);
+        let report = &recorded.report;
+        assert!(recorded.ran.worked(), "{}", recorded.ran.stderr);
+        let destinations = report["destinations"].to_string();
+        let has = |address: &dyn std::fmt::Display| destinations.contains(&format!("\"{address}:"));
+        assert!(has(&own) && has(&later), "{client}: {destinations}");
+        assert!(!has(&other), "{client}: {destinations}");
+        let notes = report["notes"].to_string();
+        assert!(notes.contains("2 are in this record"), "{client}: {notes}");
+        let processes = report["processes"].as_array().expect("processes");
+        let inside = processes
+            .iter()
+            .filter(|process| process["container"].is_string());
+        assert!(inside.count() >= 4, "{client}: {processes:?}");
+    }
+}
+
+#[test]
+fn a_lockdown_ends_the_containers_that_a_daemon_has_started() {
+    needed!();
+    let ground = Ground::new();
+    let service = Service::start(&ground);
+    let words = words(&service);
+    let bed = Bed::new();
+    let actors = actor("procs");
+    let script = format!(
+        "{words}
+MORE=--detach ask sh -c 'echo >/job/up; while sleep 0.05; do echo >>/job/rounds; done'
+stay up; stay rounds
+{} memfd",
+        actors.display()
+    );
+    let mut command = ground.lab.command(binary());
+    command
+        .args(["run", "--quiet", "--lockdown", "fileless-execution"])
+        .args(["--", "sh", "-c", &script])
+        .current_dir(bed.path());
+    let recorded = bed.finish(&mut command);
+    assert_eq!(recorded.ran.code(), 87, "{}", recorded.ran.stderr);
+    let rounds = || fs::read(service.folder.path().join("rounds")).map_or(0, |text| text.len());
+    let before = rounds();
+    thread::sleep(Duration::from_millis(500));
+    assert!(before > 0);
+    assert_eq!(rounds(), before, "the container goes on");
+}
+
+#[test]
+fn no_job_has_the_containers_of_another_one_that_asks_the_same_daemon() {
+    needed!();
+    let ground = Ground::new();
+    let service = Service::start(&ground);
+    let words = words(&service);
+    let beds = [Bed::new(), Bed::new()];
+    let targets = [66, 67].map(|last| ground.lab.v4(last));
+    let jobs = [0, 1].map(|job| {
+        let (bed, target) = (&beds[job], targets[job]);
+        // One container keeps a job connected to the daemon; while both are, one says whose it is and one does not.
+        let script = format!(
+            "{words}
+ask sh -c 'echo >/job/up-{job}; until [ -e /job/over ]; do sleep 0.05; done' & up=$!
+stay up-0; stay up-1
+MORE='-e GITHUB_ACTIONS -e GITHUB_REPOSITORY -e GITHUB_RUN_ID -e GITHUB_JOB'
+ask sh -c 'sleep 0.2; /actors/net udp {target} 4430; true'
+MORE=
+ask sh -c 'sleep 0.2; /actors/net udp {target} 4431; true'
+echo >$W/done-{job}
+stay done-0; stay done-1
+echo >$W/over
+wait $up"
+        );
+        let mut command = ground.lab.command(binary());
+        command
+            .args(["run", "--quiet", "--report"])
+            .arg(bed.path().join("report"))
+            .args(["--", "sh", "-c", &script])
+            .current_dir(bed.path())
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_REPOSITORY", "example/app")
+            .env("GITHUB_RUN_ID", "4711")
+            .env("GITHUB_JOB", format!("job-{job}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("runward")
+    });
+    jobs.into_iter().for_each(ends);
+    for (job, bed) in beds.iter().enumerate() {
+        let report = fs::read_to_string(bed.path().join("report/report.json")).expect("a report");
+        let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+        let destinations = report["destinations"].to_string();
+        let has = |target: usize, port: u16| {
+            destinations.contains(&format!("\"{}:{port}\"", targets[target]))
+        };
+        assert!(has(job, 4430), "{job}: {destinations}");
+        for (target, port) in [(1 - job, 4430), (0, 4431), (1, 4431)] {
+            assert!(!has(target, port), "{job}: {destinations}");
+        }
+        let notes = report["notes"].to_string();
+        assert!(
+            notes.contains("nobody can tell which job"),
+            "{job}: {notes}"
+        );
     }
 }
