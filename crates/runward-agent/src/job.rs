@@ -12,15 +12,12 @@ use runward_event::{
 use runward_policy::{BlockList, Matcher, Policy};
 use runward_report::Report;
 use runward_sensor::files::{Change, Config, Place, Watcher};
-use runward_sensor::{
-    Clock, EngineClients, Loss, Peer, Sensor, SensorError, SensorEvent, SensorOptions,
-    is_in_another_job,
-};
+use runward_sensor::{Clock, Loss, Peer, Sensor, SensorError, SensorEvent, SensorOptions};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::block_list;
-use crate::environment::{environment_of, names_a_job, variables};
+use crate::containers::Containers;
 use crate::fence::{BlockError, Fenced, policy_rules};
 use crate::folder::{EVENTS, FolderError, ReportFolder};
 use crate::lockdown::Lockdown;
@@ -42,9 +39,6 @@ const MOUNT_CLIMB: usize = 8;
 const HURRY: u32 = 8;
 /// How many different notes of the fence are kept.
 const NOTES_MAX: usize = 16;
-
-/// How many containers are taken into one job.
-const CONTAINERS_MAX: u64 = 4096;
 
 /// What a report says that is made before the job's end.
 const STILL_RUNS: &str =
@@ -132,10 +126,7 @@ pub struct Job {
     /// The process that an adopted job stands and falls with.
     root: Option<ProcessId>,
     policies_refused: u64,
-    /// Containers that a daemon has started for the job.
-    containers: u64,
-    /// Those of which nobody could tell whether they are.
-    containers_unclear: u64,
+    containers: Containers,
     started_boot_ns: u64,
     ticks: u32,
     /// How often the caller ticks more than usual: a job in lockdown is looked at more often, what costs more is not.
@@ -276,8 +267,7 @@ impl Job {
             start,
             root: None,
             policies_refused: 0,
-            containers: 0,
-            containers_unclear: 0,
+            containers: Containers::default(),
             started_boot_ns,
             ticks: 0,
             hurry: if hurried { HURRY } else { 1 },
@@ -644,64 +634,31 @@ impl Job {
 
     /// Takes containers into the job that a daemon starts because a process of the job asks it to.
     fn follow_containers(&mut self) -> Result<(), JobError> {
-        let containers = self.sensor.take_containers();
-        if containers.is_empty() {
-            return Ok(());
-        }
-        let clients = self.sensor.engine_clients(JOB)?;
-        if clients == EngineClients::NotThisJob {
-            return Ok(());
-        }
-        let room = usize::try_from(CONTAINERS_MAX - self.containers).unwrap_or(0);
-        for pid in containers.into_iter().take(room) {
-            if is_in_another_job(pid) {
+        let mut has_taken = false;
+        for start in self.sensor.take_containers() {
+            let identity = &self.start.identity;
+            if !self
+                .containers
+                .is_ours(start, JOB, identity, &self.sensor)?
+            {
                 continue;
             }
-            // What a container says of itself counts only where it settles something: it is the job's word.
-            let says = match clients {
-                EngineClients::SeveralJobs => self.says(pid),
-                _ => Whose::Ours,
-            };
-            match says {
-                Whose::Ours => self.take_container(pid),
-                Whose::AnotherJobs => {}
-                Whose::Unsaid => self.containers_unclear += 1,
+            // It may have ended meanwhile, with nobody to tell of.
+            let told = Pid::from_raw(start.pid.cast_signed())
+                .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+                .and_then(|handle| {
+                    let adopted = self.sensor.adopt_job(JOB, handle.as_fd(), start.pid, &[]);
+                    adopted.ok()
+                });
+            for event in told.into_iter().flatten() {
+                take(&mut self.recorder, self.fenced.as_ref(), event);
+                has_taken = true;
             }
         }
-        if self.fenced.is_some() {
+        if has_taken && self.fenced.is_some() {
             self.sensor.tag_open_sockets()?;
         }
         Ok(())
-    }
-
-    /// Whose container it is, by the environment of its first program.
-    fn says(&self, pid: u32) -> Whose {
-        let environment = environment_of(pid);
-        let ours = &self.start.identity;
-        if !names_a_job(&environment) || ours.project.is_none() {
-            return Whose::Unsaid;
-        }
-        let variables = variables(&environment);
-        let said = runward_ci::identify(&|name| variables.get(name).cloned());
-        let is_ours = (&said.project, &said.run, &said.job, said.attempt)
-            == (&ours.project, &ours.run, &ours.job, ours.attempt);
-        match is_ours {
-            true => Whose::Ours,
-            false => Whose::AnotherJobs,
-        }
-    }
-
-    fn take_container(&mut self, pid: u32) {
-        let handle = Pid::from_raw(pid.cast_signed())
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        let told = handle.and_then(|handle| {
-            // It may have ended meanwhile, with nobody to tell of.
-            self.sensor.adopt_job(JOB, handle.as_fd(), pid, &[]).ok()
-        });
-        for event in told.iter().flatten().cloned() {
-            take(&mut self.recorder, self.fenced.as_ref(), event);
-        }
-        self.containers += u64::from(told.is_some());
     }
 
     fn drain_sensor(&mut self, batches: usize) -> Result<bool, JobError> {
@@ -795,22 +752,6 @@ impl Job {
         Ok(self.recorder.finish(Body::JobEnd(end)))
     }
 
-    fn container_notes(&self) -> impl Iterator<Item = String> {
-        let taken = (self.containers > 0).then(|| {
-            let count = self.containers;
-            format!(
-                "A daemon outside of the job started containers because the job asked for them: {count} are in this record, each from a moment after its first program began."
-            )
-        });
-        let unclear = (self.containers_unclear > 0).then(|| {
-            let count = self.containers_unclear;
-            format!(
-                "Of {count} containers nobody can tell which job asked for them: several were connected to the daemon, and the containers do not say. They are in no record."
-            )
-        });
-        taken.into_iter().chain(unclear)
-    }
-
     fn job_end(&self, exit_code: i32, signal: Option<i32>) -> JobEnd {
         let watcher = self.watcher.as_ref();
         JobEnd {
@@ -826,17 +767,10 @@ impl Job {
                 .chain(&self.fence_notes)
                 .chain(&self.end_notes)
                 .cloned()
-                .chain(self.container_notes())
+                .chain(self.containers.notes())
                 .collect(),
         }
     }
-}
-
-/// Whose a container is, in its own words.
-enum Whose {
-    Ours,
-    AnotherJobs,
-    Unsaid,
 }
 
 /// Records an event, and has the fence look at a program that it tells of.

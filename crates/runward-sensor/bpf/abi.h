@@ -30,7 +30,7 @@ enum rw_kind {
 	RW_MEMORY = 11,
 	/* A job's task is in a call that mounts something. */
 	RW_MOUNT_CALL = 12,
-	/* A container begins that is in no job. */
+	/* Who looks after a container started a program that is in no job. */
 	RW_CONTAINER = 13,
 	RW_KINDS = 14,
 };
@@ -325,14 +325,18 @@ struct rw_mount_call {
 
 struct rw_container {
 	struct rw_head head;
+	__u32 keeper; /* the process id of who looks after it */
+	__u8 inside; /* whether it runs in the container */
+	__u8 first; /* whether it is the container's first process */
+	__u8 placed; /* whether it is in the job by now */
+	__u8 pad;
 };
 
-/* A process that is connected to an engine of containers. */
+/* A process at one end of a connection to an engine of containers. */
 struct rw_engine_client {
 	__u64 job; /* 0 when it is in none */
-	__u64 engine; /* tells engines apart */
 	__u32 pid;
-	__u32 pad;
+	__u32 serves; /* whether it is the engine */
 };
 
 /* What one rule of a policy allows for an address. */
@@ -517,8 +521,8 @@ _Static_assert(sizeof(struct rw_task) == 32, "rw_task");
 _Static_assert(sizeof(struct rw_refused) == 352, "rw_refused");
 _Static_assert(sizeof(struct rw_netns) == 40, "rw_netns");
 _Static_assert(sizeof(struct rw_mount_call) == 40, "rw_mount_call");
-_Static_assert(sizeof(struct rw_container) == 32, "rw_container");
-_Static_assert(sizeof(struct rw_engine_client) == 24, "rw_engine_client");
+_Static_assert(sizeof(struct rw_container) == 40, "rw_container");
+_Static_assert(sizeof(struct rw_engine_client) == 16, "rw_engine_client");
 _Static_assert(sizeof(struct rw_tamper) == 304, "rw_tamper");
 _Static_assert(sizeof(struct rw_grant) == 32, "rw_grant");
 _Static_assert(sizeof(struct rw_grants) == 1032, "rw_grants");

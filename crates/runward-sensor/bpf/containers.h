@@ -1,76 +1,69 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Containers that an engine's daemon starts because a job asked it to. The daemon is outside of the job, and so is what it
- * starts: the user side is told of every program with which a container begins, and asks who of a job is connected to an
- * engine at that moment: a request to start one is not answered before it runs.
+ * Containers that an engine's daemon starts because a job asked it to: see engines.h. Once the user side has found that a
+ * job asked for one, it begins in the job.
  */
 #ifndef RUNWARD_CONTAINERS_H
 #define RUNWARD_CONTAINERS_H
 
+#include "common.h"
+#include "lockdown.h"
 #include "names.h"
-#include "process.h"
-#include "protect_sockets.h"
+
+#define SIGNAL_UNKILLABLE 0x40 /* linux/sched/signal.h: the first process of a pid namespace */
+
+/* Process ids of those who look after a container that a job has asked for and that has not begun yet, and the job. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u64);
+} keepers SEC(".maps");
+
+static __always_inline void read_comm(struct short_name *name, struct task_struct *task)
+{
+	__builtin_memset(name, 0, sizeof(*name));
+	bpf_probe_read_kernel(name->text, sizeof(task->comm), task->comm);
+}
 
 /* Whether a process looks after a container: of its children, those in another mount namespace are the container. */
-static __always_inline bool keeps_containers(struct task_struct *task)
+static __always_inline bool keeps_containers(struct short_name *comm)
 {
-	struct short_name name = {};
-
-	bpf_probe_read_kernel(name.text, sizeof(task->comm), task->comm);
 	/* containerd-shim-runc-v2, as long as the kernel keeps a name. */
-	return is_name(&name, "containerd-shim") || is_name(&name, "conmon");
+	return is_name(comm, "containerd-shim") || is_name(comm, "conmon");
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(containers_begin, struct task_struct *task)
+static __always_inline bool is_inside_of(struct task_struct *parent, struct task_struct *task)
+{
+	return task->nsproxy->mnt_ns != BPF_CORE_READ(parent, nsproxy, mnt_ns);
+}
+
+static __always_inline bool is_first_inside(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, signal, flags) & SIGNAL_UNKILLABLE;
+}
+
+/* A container's first program, which is in no job yet: its place in the job that has asked for it. */
+static __always_inline struct rw_task *begin_container(struct task_struct *task)
 {
 	struct task_struct *parent = task->real_parent;
-	struct rw_container *record;
+	struct rw_task place = {};
+	struct short_name comm;
+	__u64 *job;
+	__u32 keeper;
 
-	if (!keeps_containers(parent) || task->nsproxy->mnt_ns == BPF_CORE_READ(parent, nsproxy, mnt_ns) ||
-	    task_place(task))
-		return 0;
-	record = has_room(RANK_NOTABLE) ? bpf_ringbuf_reserve(&events, sizeof(*record), 0) : NULL;
-	if (!record) {
-		count_loss(RW_CONTAINER, RW_LOSS_RING_FULL);
-		return 0;
-	}
-	fill_head(&record->head, RW_CONTAINER, 0, 0, process_pid(task));
-	/* It runs already. */
-	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
-	return 0;
-}
-
-/* Lists who has a connection to an engine. What accepts one has the name that its listener was bound to. */
-SEC("iter/task_file")
-int engine_clients(struct bpf_iter__task_file *ctx)
-{
-	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-	struct rw_engine_client row = {};
-	struct rw_task *place;
-	struct socket *socket;
-	struct sock *peer;
-	__u64 name = 0;
-	__u32 len;
-
-	if (!task || !file)
-		return 0;
-	socket = bpf_sock_from_file(file);
-	if (!socket || !socket->sk || socket->sk->__sk_common.skc_family != AF_UNIX)
-		return 0;
-	peer = BPF_CORE_READ((struct unix_sock *)socket->sk, peer);
-	if (!peer)
-		return 0;
-	len = unix_path(peer, &name);
-	if (!len || !(act_on_service(name + len, len) & ENGINE))
-		return 0;
-	place = task_place(task);
-	row.job = place ? place->job : 0;
-	row.engine = (__u64)BPF_CORE_READ((struct unix_sock *)peer, addr);
-	row.pid = process_pid(task);
-	bpf_seq_write(ctx->meta->seq, &row, sizeof(row));
-	return 0;
+	read_comm(&comm, parent);
+	if (!keeps_containers(&comm) || !is_inside_of(parent, task) || !is_first_inside(task))
+		return NULL;
+	keeper = process_pid(parent);
+	job = bpf_map_lookup_elem(&keepers, &keeper);
+	if (!job)
+		return NULL;
+	place.job = *job;
+	place.process = next_id();
+	place.ppid = keeper;
+	remember_fork(task->tgid, place.job, place.process, 0);
+	return bpf_task_storage_get(&tasks, task, &place, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #define RUNWARD_PROCESS_H
 
 #include "common.h"
+#include "containers.h"
 #include "exec_record.h"
 #include "lockdown.h"
 #include "streams.h"
@@ -295,6 +296,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 
 	if (!place)
 		place = adopt(task);
+	if (!place)
+		place = begin_container(task);
 	if (!place)
 		return 0;
 	killed = stop_exec(task->tgid, place->job, place->process, bprm->file);

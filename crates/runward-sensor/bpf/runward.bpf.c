@@ -10,7 +10,7 @@
  *   adopt.h    processes that ran before their job began
  *   memory.h   other processes' memory
  *   mounts.h   who mounts something
- *   containers.h  containers that a daemon starts for a job
+ *   containers.h  containers that a daemon starts for a job; engines.h
  *   sockets.h  what is known of a socket and its peers
  *   packets.h  where a packet goes, DNS messages
  *   listed.h   what no job reaches: the block list
@@ -33,7 +33,7 @@
 #include "memory.h"
 #include "mounts.h"
 #include "open_sockets.h"
-#include "containers.h"
+#include "engines.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

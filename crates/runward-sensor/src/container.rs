@@ -1,3 +1,10 @@
+/// The id of the container that a process is in; `None` for one that is in none, or gone.
+#[must_use]
+pub fn container_of(pid: u32) -> Option<String> {
+    let groups = std::fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+    container_id(&String::from_utf8_lossy(&groups)).map(str::to_owned)
+}
+
 /// The id of a container in a control group's path: 64 hexadecimal digits, as docker, podman, containerd and CRI-O
 /// all write them, whatever stands around. The innermost one counts.
 pub(crate) fn container_id(cgroup: &str) -> Option<&str> {

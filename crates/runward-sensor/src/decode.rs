@@ -12,8 +12,8 @@ use runward_event::{
 };
 
 use crate::abi::{
-    self, rw_connect, rw_connect_close, rw_dns, rw_exec, rw_exit, rw_fork, rw_head, rw_kind,
-    rw_mount_call, rw_netns, rw_outcome, rw_reason, rw_refused, rw_socket_gone,
+    self, rw_connect, rw_connect_close, rw_container, rw_dns, rw_exec, rw_exit, rw_fork, rw_head,
+    rw_kind, rw_mount_call, rw_netns, rw_outcome, rw_reason, rw_refused, rw_socket_gone,
 };
 use crate::container::container_id;
 use crate::dns::{Datagram, DnsDecoder};
@@ -59,14 +59,28 @@ pub(crate) enum Record {
     Reset(Stream),
     /// A process of a job mounts something.
     MountCall(MountCall),
-    /// The process id of a container's first program, which is in no job.
-    ContainerBegins(u32),
+    Container(ContainerStart),
     /// A fenced job is about to use DNS in a network namespace without a resolver.
     NamespaceUsed {
         job: Option<u64>,
         pid: u32,
         netns: u64,
     },
+}
+
+/// A program that was started by a process that looks after a container, and that no job has started itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContainerStart {
+    /// Its process id.
+    pub pid: u32,
+    /// The process that looks after the container: one for each, in most engines.
+    pub keeper: u32,
+    /// Whether it runs in the container; else it is the runtime that makes one, or does something else to it.
+    pub is_inside: bool,
+    /// Whether it is the first process of the container's process ids.
+    pub is_first: bool,
+    /// Whether it is in the job that had asked for it, from its first instruction on.
+    pub is_placed: bool,
 }
 
 /// A process of a job is in a call that mounts something.
@@ -163,7 +177,16 @@ impl Decoder {
                     namespace: u64::from(record.mount_ns),
                 }));
             }
-            rw_kind::RW_CONTAINER => sink(Record::ContainerBegins(head.pid)),
+            rw_kind::RW_CONTAINER => {
+                let (record, _) = abi::read::<rw_container>(bytes)?;
+                sink(Record::Container(ContainerStart {
+                    pid: head.pid,
+                    keeper: record.keeper,
+                    is_inside: record.inside != 0,
+                    is_first: record.first != 0,
+                    is_placed: record.placed != 0,
+                }));
+            }
             rw_kind::RW_CONNECT_CLOSE => sink(event(connect_close(abi::read(bytes)?.0))),
             rw_kind::RW_DNS => self.dns_messages(bytes, sink)?,
             rw_kind::RW_SOCKET_GONE => {

@@ -16,7 +16,7 @@ pub fn decode<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Vec<Body> {
             Record::SocketGone { .. }
             | Record::Reset(_)
             | Record::MountCall(_)
-            | Record::ContainerBegins(_)
+            | Record::Container(_)
             | Record::NamespaceUsed { .. } => {}
         });
     }

@@ -1,5 +1,5 @@
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -21,14 +21,13 @@ use crate::abi::{
 use crate::adopt;
 use crate::capabilities;
 use crate::clock::Clock;
-use crate::decode::{Decoder, MountCall, Record, SensorEvent};
+use crate::decode::{ContainerStart, Decoder, MountCall, Record, SensorEvent};
 use crate::fence::{Fence, FenceRules};
 use crate::listed::Listed;
 use crate::load::{self, Loaded, MemorySight, Protection, Setup, SocketTagging};
 use crate::lockdown::{Bans, Lockdown};
 use crate::netns;
 use crate::peer::Peer;
-use crate::peer::is_in_another_job;
 use crate::pins::{Pins, all_tracked, tracked};
 use crate::reset::{self, Stream};
 
@@ -97,7 +96,7 @@ pub struct Sensor {
     next_process: u64,
     namespaces: Vec<NamespaceUse>,
     mount_calls: Vec<MountCall>,
-    containers: Vec<u32>,
+    containers: Vec<ContainerStart>,
     tier: Tier,
     sees_memory: bool,
     // Last, so that nothing above outlives the programs.
@@ -116,15 +115,15 @@ pub struct NamespaceUse {
     pub netns: u64,
 }
 
-/// Whose processes are connected to the daemons that a job asks for containers.
+/// Who is connected to daemons that start containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineClients {
-    /// None of the job's are.
+    /// No process of the job.
     NotThisJob,
-    /// Of all jobs of this machine, this one's alone.
+    /// Processes of the job, and nobody else.
     ThisJob,
-    /// Those of other jobs, too.
-    SeveralJobs,
+    /// Others, too.
+    AndOthers,
 }
 
 /// A socket of a fenced job whose packets the fence can't judge.
@@ -362,6 +361,12 @@ impl Sensor {
 
     /// Takes the fence down even where processes still need it. For a job that is not going to begin.
     pub fn discard(mut self) {
+        // The kernel may take programs off a moment after their last link is gone. Without an entry, they let all pass.
+        if let Ok(fences) = load::map(&self.loaded.object, "fences") {
+            for job in fences.keys() {
+                let _ = fences.delete(&job);
+            }
+        }
         if let Some(pins) = &mut self.pins {
             pins.discard();
         }
@@ -449,12 +454,30 @@ impl Sensor {
         std::mem::take(&mut self.mount_calls)
     }
 
-    /// Process ids of containers' first programs that began since the last call of this, and are in no job.
-    pub fn take_containers(&mut self) -> Vec<u32> {
+    /// What was started since the last call of this by processes that look after containers, and is in no job.
+    pub fn take_containers(&mut self) -> Vec<ContainerStart> {
         std::mem::take(&mut self.containers)
     }
 
-    /// Whether a process of the job is connected to a daemon that starts containers, and whether another job's is, too.
+    /// Has the container that a process looks after begin in a job, with its first instruction.
+    pub fn expect_container(&self, job: u64, keeper: u32) -> Result<(), SensorError> {
+        let keepers = load::map(&self.loaded.object, "keepers")?;
+        let put = keepers.update(&keeper.to_ne_bytes(), &job.to_ne_bytes(), MapFlags::ANY);
+        put.map_err(|source| SensorError::Map {
+            map: "keepers",
+            source,
+        })
+    }
+
+    /// Expects none any more: it has begun.
+    pub fn expect_no_container(&self, keeper: u32) -> Result<(), SensorError> {
+        let keepers = load::map(&self.loaded.object, "keepers")?;
+        // It may have been forgotten for others.
+        let _ = keepers.delete(&keeper.to_ne_bytes());
+        Ok(())
+    }
+
+    /// Who is connected to daemons that start containers: any of them, for which one starts a container can't be told.
     pub fn engine_clients(&self, job: u64) -> Result<EngineClients, SensorError> {
         let failed = |source| SensorError::OpenSockets { source };
         let link = &self.loaded.engine_clients;
@@ -468,20 +491,18 @@ impl Sensor {
             clients.push(row);
             rest = after;
         }
-        let ours: Vec<u64> = clients
+        // An engine may be another one's client.
+        let engines: HashSet<u32> = clients
             .iter()
-            .filter(|client| client.job == job)
-            .map(|client| client.engine)
+            .filter(|client| client.serves != 0)
+            .map(|client| client.pid)
             .collect();
-        if ours.is_empty() {
-            return Ok(EngineClients::NotThisJob);
-        }
-        let is_rival = |client: &&rw_engine_client| {
-            client.job != job && ours.contains(&client.engine) && is_in_another_job(client.pid)
-        };
-        Ok(match clients.iter().any(|client| is_rival(&client)) {
-            true => EngineClients::SeveralJobs,
-            false => EngineClients::ThisJob,
+        clients.retain(|client| client.serves == 0 && !engines.contains(&client.pid));
+        let ours = clients.iter().filter(|client| client.job == job).count();
+        Ok(match ours {
+            0 => EngineClients::NotThisJob,
+            all if all == clients.len() => EngineClients::ThisJob,
+            _ => EngineClients::AndOthers,
         })
     }
 
@@ -519,9 +540,9 @@ impl Sensor {
                         self.mount_calls.push(call);
                     }
                 }
-                Record::ContainerBegins(pid) => {
+                Record::Container(start) => {
                     if self.containers.len() < CONTAINERS_MAX {
-                        self.containers.push(pid);
+                        self.containers.push(start);
                     }
                 }
                 Record::SocketGone {

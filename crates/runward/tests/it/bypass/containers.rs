@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -148,7 +148,9 @@ impl Drop for Podman {
         let line = self.line();
         if let Some((program, rest)) = line.split_first() {
             let mut command = Command::new(program);
-            command.args(rest).args(["rm", "--all", "--force"]);
+            command
+                .args(rest)
+                .args(["rm", "--all", "--force", "--time=0"]);
             let _ = run(&mut command, LIMIT);
         }
     }
@@ -233,6 +235,9 @@ fn url(folder: &tempfile::TempDir) -> String {
     format!("unix://{}", folder.path().join(SOCKET).display())
 }
 
+/// One at a time: where several clients are connected to such daemons, nobody can tell which one a container is for.
+static SERVICES: Mutex<()> = Mutex::new(());
+
 /// A daemon that is older than the job and starts containers for whoever asks.
 struct Service {
     /// Its store.
@@ -240,10 +245,12 @@ struct Service {
     daemon: Child,
     /// Where such daemons have their sockets.
     folder: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Service {
     fn start(ground: &Ground) -> Service {
+        let alone = SERVICES.lock().unwrap_or_else(PoisonError::into_inner);
         let podman = Podman::new();
         let folder = tempfile::Builder::new()
             .prefix("runward-lab-")
@@ -264,6 +271,7 @@ impl Service {
             _podman: podman,
             daemon,
             folder,
+            _alone: alone,
         };
         for _ in 0..500 {
             if service.folder.path().join(SOCKET).exists() {
@@ -382,16 +390,19 @@ fn a_container_that_a_daemon_starts_for_a_job_is_in_the_job() {
     for client in clients {
         let ground = Ground::new();
         let service = Service::start(&ground);
-        let [own, later, other] = [66, 67, 68].map(|last| ground.lab.v4(last));
+        let [own, later, last, first, other] = [66, 67, 68, 69, 70].map(|last| ground.lab.v4(last));
         let bed = Bed::new();
         let words = words(&service);
         let script = format!(
             "{words}
 echo >$W/begun
 stay asked
-{client} sh -c '/actors/net udp {own} 4430; sh -c \"/actors/net udp {own} 4430; true\"'
-MORE=--detach {client} sh -c 'sleep 1; /actors/net udp {later} 4430; echo >/job/detached'
-stay detached"
+{client} sh -c '/actors/net udp {own} 4430; sh -c \"/actors/net udp {own} 4430; true\"; echo >/job/mine; until [ -e /job/theirs ]; do sleep 0.05; done'
+MORE='--detach --label=mine' {client} sh -c 'sleep 1; /actors/net udp {later} 4430; echo >/job/detached; sleep 600'
+stay detached
+podman --remote --url $URL exec $(podman --remote --url $URL ps --quiet --filter label=mine) sh -c 'sleep 0.5; /actors/net udp {last} 4430; true'
+# It does nothing else, and ends at once.
+MORE=; {client} /actors/net udp {first} 4430; true"
         );
         let mut command = ground.lab.command(binary());
         command
@@ -401,8 +412,12 @@ stay detached"
         let script = format!(
             "{words}
 stay begun
-ask sh -c '/actors/net udp {other} 4430; true'
-echo >$W/asked"
+MORE='--detach --name theirs' ask sh -c '/actors/net udp {other} 4430; sleep 600'
+echo >$W/asked
+# What runs in their container is theirs, though the job is connected now.
+stay mine
+podman --remote --url $URL exec theirs /actors/net udp {other} 4430
+echo >$W/theirs"
         );
         let stranger = ground
             .lab
@@ -417,10 +432,12 @@ echo >$W/asked"
         assert!(recorded.ran.worked(), "{}", recorded.ran.stderr);
         let destinations = report["destinations"].to_string();
         let has = |address: &dyn std::fmt::Display| destinations.contains(&format!("\"{address}:"));
-        assert!(has(&own) && has(&later), "{client}: {destinations}");
+        for address in [own, later, last, first] {
+            assert!(has(&address), "{client}: {address}: {destinations}");
+        }
         assert!(!has(&other), "{client}: {destinations}");
         let notes = report["notes"].to_string();
-        assert!(notes.contains("2 are in this record"), "{client}: {notes}");
+        assert!(notes.contains("3 are in this record"), "{client}: {notes}");
         let processes = report["processes"].as_array().expect("processes");
         let inside = processes
             .iter()
@@ -511,7 +528,7 @@ wait $up"
         }
         let notes = report["notes"].to_string();
         assert!(
-            notes.contains("nobody can tell which job"),
+            notes.contains("nobody can tell who asked"),
             "{job}: {notes}"
         );
     }

@@ -1,0 +1,145 @@
+//! Containers that a daemon outside of the job starts because a process of the job asks it to: whose each is.
+//!
+//! A request to start a container is not answered before it runs. So who is connected to a daemon when a runtime begins to
+//! make one has asked for it, or another one who is connected then. In doubt it is not the job's: what is in a job may be
+//! fenced, and ends with it.
+
+use std::collections::{HashSet, VecDeque};
+
+use runward_event::JobIdentity;
+use runward_sensor::{
+    ContainerStart, EngineClients, Sensor, SensorError, container_of, is_in_another_job,
+};
+
+use crate::environment::{environment_of, names_a_job, variables};
+
+/// How many of those are remembered who look after containers.
+const KEEPERS_MAX: usize = 256;
+/// How many containers are taken into one job.
+const CONTAINERS_MAX: usize = 4096;
+
+/// The containers of one job.
+#[derive(Debug, Default)]
+pub(crate) struct Containers {
+    /// By who looks after a container: who was connected to an engine when its runtime was started last.
+    clients: VecDeque<(u32, EngineClients)>,
+    /// The ids of those that the job has, as far as they are known.
+    ids: HashSet<String>,
+    /// Who looks after one that the job has.
+    keepers: HashSet<u32>,
+    /// How many nobody could tell whose they are.
+    unclear: u64,
+}
+
+/// Whose a container is, in its own words.
+enum Whose {
+    Ours,
+    AnotherJobs,
+    Unsaid,
+}
+
+impl Containers {
+    /// Whether what starts here is the job's, and not in it yet. Most are in it by then: the kernel side puts a container's
+    /// first program into the job that is known to have asked for it.
+    pub(crate) fn is_ours(
+        &mut self,
+        start: ContainerStart,
+        job: u64,
+        identity: &JobIdentity,
+        sensor: &Sensor,
+    ) -> Result<bool, SensorError> {
+        if !start.is_inside {
+            // One that another job has started without a daemon.
+            if is_in_another_job(start.keeper) {
+                return Ok(false);
+            }
+            let clients = sensor.engine_clients(job)?;
+            let is_new = self.remember(start.keeper, clients);
+            if is_new && clients == EngineClients::ThisJob && self.keepers.len() < CONTAINERS_MAX {
+                sensor.expect_container(job, start.keeper)?;
+            }
+            return Ok(false);
+        }
+        let id = container_of(start.pid);
+        if start.is_placed {
+            self.has(start, id);
+            sensor.expect_no_container(start.keeper)?;
+            return Ok(false);
+        }
+        if let Some(id) = &id
+            && !start.is_first
+        {
+            // Started in a container that runs: by whomever, it is the container's.
+            return Ok(self.ids.contains(id) && !is_in_another_job(start.pid));
+        }
+        let known = self.clients.iter();
+        let clients = match known.rev().find(|(keeper, _)| *keeper == start.keeper) {
+            Some((_, clients)) => *clients,
+            None => sensor.engine_clients(job)?,
+        };
+        if self.keepers.len() >= CONTAINERS_MAX || is_in_another_job(start.pid) {
+            return Ok(false);
+        }
+        let whose = match clients {
+            EngineClients::NotThisJob => Whose::AnotherJobs,
+            EngineClients::ThisJob => Whose::Ours,
+            // What a container says of itself counts only where it settles something: it is the job's word.
+            EngineClients::AndOthers => said_by(start.pid, identity),
+        };
+        match whose {
+            Whose::Ours => self.has(start, id),
+            Whose::AnotherJobs => {}
+            Whose::Unsaid => self.unclear += 1,
+        }
+        Ok(matches!(whose, Whose::Ours))
+    }
+
+    fn has(&mut self, start: ContainerStart, id: Option<String>) {
+        self.ids.extend(id);
+        // What is started in one later has another keeper in some engines.
+        if start.is_first {
+            self.keepers.insert(start.keeper);
+        }
+    }
+
+    /// Returns whether this keeper was seen for the first time: what it looks after has not begun.
+    fn remember(&mut self, keeper: u32, clients: EngineClients) -> bool {
+        let known = self.clients.len();
+        self.clients.retain(|(other, _)| *other != keeper);
+        let is_new = self.clients.len() == known;
+        if self.clients.len() == KEEPERS_MAX {
+            self.clients.pop_front();
+        }
+        self.clients.push_back((keeper, clients));
+        is_new
+    }
+
+    /// What the report says of them.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        let count = self.keepers.len();
+        let taken = (count > 0).then(|| format!(
+            "A daemon outside of the job started containers because the job asked for them: {count} are in this record. What ran in one before it was known whose it is may be missing."
+        ));
+        let count = self.unclear;
+        let unclear = (count > 0).then(|| format!(
+            "Of {count} containers nobody can tell who asked for them: others were connected to such a daemon, too, and the containers do not say. They are not in this record."
+        ));
+        taken.into_iter().chain(unclear)
+    }
+}
+
+/// Whose container it is, by the environment of its first program.
+fn said_by(pid: u32, ours: &JobIdentity) -> Whose {
+    let environment = environment_of(pid);
+    if !names_a_job(&environment) || ours.project.is_none() {
+        return Whose::Unsaid;
+    }
+    let variables = variables(&environment);
+    let said = runward_ci::identify(&|name| variables.get(name).cloned());
+    let is_ours = (&said.project, &said.run, &said.job, said.attempt)
+        == (&ours.project, &ours.run, &ours.job, ours.attempt);
+    match is_ours {
+        true => Whose::Ours,
+        false => Whose::AnotherJobs,
+    }
+}
