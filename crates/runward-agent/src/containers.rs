@@ -4,7 +4,7 @@
 //! make one has asked for it, or another one who is connected then. In doubt it is not the job's: what is in a job may be
 //! fenced, and ends with it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use runward_event::JobIdentity;
 use runward_sensor::{
@@ -23,12 +23,10 @@ const CONTAINERS_MAX: usize = 4096;
 pub(crate) struct Containers {
     /// By who looks after a container: who was connected to an engine when its runtime was started last.
     clients: VecDeque<(u32, EngineClients)>,
-    /// The ids of those that the job has, as far as they are known.
-    ids: HashSet<String>,
-    /// Who looks after one that the job has.
-    keepers: HashSet<u32>,
-    /// How many nobody could tell whose they are.
-    unclear: u64,
+    /// Those that the job has: by who looks after one, its id, if it was still there to tell.
+    taken: HashMap<u32, Option<String>>,
+    /// Who looks after one of which nobody could tell whose it is.
+    unclear: HashSet<u32>,
 }
 
 /// Whose a container is, in its own words.
@@ -55,7 +53,9 @@ impl Containers {
             }
             let clients = sensor.engine_clients(job)?;
             let is_new = self.remember(start.keeper, clients);
-            if is_new && clients == EngineClients::ThisJob && self.keepers.len() < CONTAINERS_MAX {
+            if clients != EngineClients::ThisJob {
+                sensor.expect_no_container(start.keeper)?;
+            } else if is_new && self.has_room() {
                 sensor.expect_container(job, start.keeper)?;
             }
             return Ok(false);
@@ -66,18 +66,16 @@ impl Containers {
             sensor.expect_no_container(start.keeper)?;
             return Ok(false);
         }
-        if let Some(id) = &id
-            && !start.is_first
-        {
-            // Started in a container that runs: by whomever, it is the container's.
-            return Ok(self.ids.contains(id) && !is_in_another_job(start.pid));
+        if start.is_session {
+            // By whomever, it is the container's.
+            return Ok(self.knows(id.as_deref()) && !is_in_another_job(start.pid));
         }
         let known = self.clients.iter();
         let clients = match known.rev().find(|(keeper, _)| *keeper == start.keeper) {
             Some((_, clients)) => *clients,
             None => sensor.engine_clients(job)?,
         };
-        if self.keepers.len() >= CONTAINERS_MAX || is_in_another_job(start.pid) {
+        if !self.has_room() || is_in_another_job(start.pid) {
             return Ok(false);
         }
         let whose = match clients {
@@ -89,17 +87,29 @@ impl Containers {
         match whose {
             Whose::Ours => self.has(start, id),
             Whose::AnotherJobs => {}
-            Whose::Unsaid => self.unclear += 1,
+            Whose::Unsaid => {
+                if self.unclear.len() < CONTAINERS_MAX {
+                    self.unclear.insert(start.keeper);
+                }
+            }
         }
         Ok(matches!(whose, Whose::Ours))
     }
 
     fn has(&mut self, start: ContainerStart, id: Option<String>) {
-        self.ids.extend(id);
-        // What is started in one later has another keeper in some engines.
-        if start.is_first {
-            self.keepers.insert(start.keeper);
+        // What was started in one later has another keeper in some engines.
+        if !self.knows(id.as_deref()) {
+            let taken = self.taken.entry(start.keeper).or_default();
+            *taken = taken.take().or(id);
         }
+    }
+
+    fn knows(&self, id: Option<&str>) -> bool {
+        id.is_some() && self.taken.values().any(|taken| taken.as_deref() == id)
+    }
+
+    fn has_room(&self) -> bool {
+        self.taken.len() < CONTAINERS_MAX
     }
 
     /// Returns whether this keeper was seen for the first time: what it looks after has not begun.
@@ -116,11 +126,11 @@ impl Containers {
 
     /// What the report says of them.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
-        let count = self.keepers.len();
+        let count = self.taken.len();
         let taken = (count > 0).then(|| format!(
             "A daemon outside of the job started containers because the job asked for them: {count} are in this record. What ran in one before it was known whose it is may be missing."
         ));
-        let count = self.unclear;
+        let count = self.unclear.len();
         let unclear = (count > 0).then(|| format!(
             "Of {count} containers nobody can tell who asked for them: others were connected to such a daemon, too, and the containers do not say. They are not in this record."
         ));

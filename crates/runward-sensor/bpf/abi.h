@@ -327,7 +327,7 @@ struct rw_container {
 	struct rw_head head;
 	__u32 keeper; /* the process id of who looks after it */
 	__u8 inside; /* whether it runs in the container */
-	__u8 first; /* whether it is the container's first process */
+	__u8 session; /* whether the container ran before */
 	__u8 placed; /* whether it is in the job by now */
 	__u8 pad;
 };

@@ -10,8 +10,6 @@
 #include "lockdown.h"
 #include "names.h"
 
-#define SIGNAL_UNKILLABLE 0x40 /* linux/sched/signal.h: the first process of a pid namespace */
-
 /* Process ids of those who look after a container that a job has asked for and that has not begun yet, and the job. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -38,11 +36,6 @@ static __always_inline bool is_inside_of(struct task_struct *parent, struct task
 	return task->nsproxy->mnt_ns != BPF_CORE_READ(parent, nsproxy, mnt_ns);
 }
 
-static __always_inline bool is_first_inside(struct task_struct *task)
-{
-	return BPF_CORE_READ(task, signal, flags) & SIGNAL_UNKILLABLE;
-}
-
 /* A container's first program, which is in no job yet: its place in the job that has asked for it. */
 static __always_inline struct rw_task *begin_container(struct task_struct *task)
 {
@@ -53,7 +46,7 @@ static __always_inline struct rw_task *begin_container(struct task_struct *task)
 	__u32 keeper;
 
 	read_comm(&comm, parent);
-	if (!keeps_containers(&comm) || !is_inside_of(parent, task) || !is_first_inside(task))
+	if (!keeps_containers(&comm) || !is_inside_of(parent, task))
 		return NULL;
 	keeper = process_pid(parent);
 	job = bpf_map_lookup_elem(&keepers, &keeper);

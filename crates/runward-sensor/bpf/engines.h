@@ -17,12 +17,13 @@ int BPF_PROG(containers_begin, struct task_struct *task)
 	struct rw_container *record;
 	struct short_name comm;
 	struct rw_task *place;
-	bool inside;
+	bool inside, keeps;
 
 	read_comm(&comm, parent);
 	inside = is_inside_of(parent, task);
+	keeps = keeps_containers(&comm);
 	/* What is started in a container that runs has the runtime above it yet. */
-	if (!keeps_containers(&comm) && !(inside && is_runtime(&comm)))
+	if (!keeps && !(inside && is_runtime(&comm)))
 		return 0;
 	place = task_place(task);
 	/* What the job has started itself. */
@@ -36,7 +37,7 @@ int BPF_PROG(containers_begin, struct task_struct *task)
 	fill_head(&record->head, RW_CONTAINER, 0, 0, process_pid(task));
 	record->keeper = process_pid(parent);
 	record->inside = inside;
-	record->first = inside && is_first_inside(task);
+	record->session = inside && !keeps;
 	record->placed = place != NULL;
 	record->pad = 0;
 	/* It runs already. */

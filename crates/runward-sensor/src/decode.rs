@@ -77,8 +77,8 @@ pub struct ContainerStart {
     pub keeper: u32,
     /// Whether it runs in the container; else it is the runtime that makes one, or does something else to it.
     pub is_inside: bool,
-    /// Whether it is the first process of the container's process ids.
-    pub is_first: bool,
+    /// Whether the container ran before, and this was started in it.
+    pub is_session: bool,
     /// Whether it is in the job that had asked for it, from its first instruction on.
     pub is_placed: bool,
 }
@@ -183,7 +183,7 @@ impl Decoder {
                     pid: head.pid,
                     keeper: record.keeper,
                     is_inside: record.inside != 0,
-                    is_first: record.first != 0,
+                    is_session: record.session != 0,
                     is_placed: record.placed != 0,
                 }));
             }

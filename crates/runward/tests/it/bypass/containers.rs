@@ -390,7 +390,8 @@ fn a_container_that_a_daemon_starts_for_a_job_is_in_the_job() {
     for client in clients {
         let ground = Ground::new();
         let service = Service::start(&ground);
-        let [own, later, last, first, other] = [66, 67, 68, 69, 70].map(|last| ground.lab.v4(last));
+        let [own, later, last, first, hosted, other] =
+            [66, 67, 68, 69, 70, 71].map(|last| ground.lab.v4(last));
         let bed = Bed::new();
         let words = words(&service);
         let script = format!(
@@ -402,7 +403,9 @@ MORE='--detach --label=mine' {client} sh -c 'sleep 1; /actors/net udp {later} 44
 stay detached
 podman --remote --url $URL exec $(podman --remote --url $URL ps --quiet --filter label=mine) sh -c 'sleep 0.5; /actors/net udp {last} 4430; true'
 # It does nothing else, and ends at once.
-MORE=; {client} /actors/net udp {first} 4430; true"
+MORE=; {client} /actors/net udp {first} 4430
+# This one has the process ids of the machine.
+MORE=--pid=host {client} /actors/net udp {hosted} 4430; true"
         );
         let mut command = ground.lab.command(binary());
         command
@@ -432,12 +435,12 @@ echo >$W/theirs"
         assert!(recorded.ran.worked(), "{}", recorded.ran.stderr);
         let destinations = report["destinations"].to_string();
         let has = |address: &dyn std::fmt::Display| destinations.contains(&format!("\"{address}:"));
-        for address in [own, later, last, first] {
+        for address in [own, later, last, first, hosted] {
             assert!(has(&address), "{client}: {address}: {destinations}");
         }
         assert!(!has(&other), "{client}: {destinations}");
         let notes = report["notes"].to_string();
-        assert!(notes.contains("3 are in this record"), "{client}: {notes}");
+        assert!(notes.contains("4 are in this record"), "{client}: {notes}");
         let processes = report["processes"].as_array().expect("processes");
         let inside = processes
             .iter()
