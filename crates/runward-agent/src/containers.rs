@@ -7,9 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use runward_event::JobIdentity;
-use runward_sensor::{
-    ContainerStart, EngineClients, Sensor, SensorError, container_of, is_in_another_job,
-};
+use runward_sensor::{ContainerStart, EngineClients, Sensor, container_of, is_in_another_job};
 
 use crate::environment::{environment_of, names_a_job, variables};
 
@@ -45,38 +43,42 @@ impl Containers {
         job: u64,
         identity: &JobIdentity,
         sensor: &Sensor,
-    ) -> Result<bool, SensorError> {
+    ) -> bool {
+        // Who can't be looked for may be there.
+        let look = || {
+            let clients = sensor.engine_clients(job);
+            clients.unwrap_or(EngineClients::AndOthers)
+        };
         if !start.is_inside {
             // One that another job has started without a daemon.
-            if is_in_another_job(start.keeper) {
-                return Ok(false);
+            if !is_in_another_job(start.keeper) {
+                let clients = look();
+                let is_new = self.remember(start.keeper, clients);
+                if clients != EngineClients::ThisJob {
+                    sensor.expect_no_container(start.keeper);
+                } else if is_new && self.has_room() {
+                    sensor.expect_container(job, start.keeper);
+                }
             }
-            let clients = sensor.engine_clients(job)?;
-            let is_new = self.remember(start.keeper, clients);
-            if clients != EngineClients::ThisJob {
-                sensor.expect_no_container(start.keeper)?;
-            } else if is_new && self.has_room() {
-                sensor.expect_container(job, start.keeper)?;
-            }
-            return Ok(false);
+            return false;
         }
         let id = container_of(start.pid);
         if start.is_placed {
             self.has(start, id);
-            sensor.expect_no_container(start.keeper)?;
-            return Ok(false);
+            sensor.expect_no_container(start.keeper);
+            return false;
         }
         if start.is_session {
             // By whomever, it is the container's.
-            return Ok(self.knows(id.as_deref()) && !is_in_another_job(start.pid));
+            return self.knows(id.as_deref()) && !is_in_another_job(start.pid);
         }
         let known = self.clients.iter();
         let clients = match known.rev().find(|(keeper, _)| *keeper == start.keeper) {
             Some((_, clients)) => *clients,
-            None => sensor.engine_clients(job)?,
+            None => look(),
         };
         if !self.has_room() || is_in_another_job(start.pid) {
-            return Ok(false);
+            return false;
         }
         let whose = match clients {
             EngineClients::NotThisJob => Whose::AnotherJobs,
@@ -93,7 +95,7 @@ impl Containers {
                 }
             }
         }
-        Ok(matches!(whose, Whose::Ours))
+        matches!(whose, Whose::Ours)
     }
 
     fn has(&mut self, start: ContainerStart, id: Option<String>) {

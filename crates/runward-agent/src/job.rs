@@ -637,10 +637,7 @@ impl Job {
         let mut has_taken = false;
         for start in self.sensor.take_containers() {
             let identity = &self.start.identity;
-            if !self
-                .containers
-                .is_ours(start, JOB, identity, &self.sensor)?
-            {
+            if !self.containers.is_ours(start, JOB, identity, &self.sensor) {
                 continue;
             }
             // It may have ended meanwhile, with nobody to tell of.

@@ -459,22 +459,20 @@ impl Sensor {
         std::mem::take(&mut self.containers)
     }
 
-    /// Has the container that a process looks after begin in a job, with its first instruction.
-    pub fn expect_container(&self, job: u64, keeper: u32) -> Result<(), SensorError> {
-        let keepers = load::map(&self.loaded.object, "keepers")?;
-        let put = keepers.update(&keeper.to_ne_bytes(), &job.to_ne_bytes(), MapFlags::ANY);
-        put.map_err(|source| SensorError::Map {
-            map: "keepers",
-            source,
-        })
+    /// Has the container that a process looks after begin in a job, with its first instruction. Where the kernel does not
+    /// take that, [`Sensor::take_containers`] tells of one that is not in the job.
+    pub fn expect_container(&self, job: u64, keeper: u32) {
+        if let Ok(keepers) = load::map(&self.loaded.object, "keepers") {
+            let _ = keepers.update(&keeper.to_ne_bytes(), &job.to_ne_bytes(), MapFlags::ANY);
+        }
     }
 
-    /// Expects none any more: it has begun.
-    pub fn expect_no_container(&self, keeper: u32) -> Result<(), SensorError> {
-        let keepers = load::map(&self.loaded.object, "keepers")?;
-        // It may have been forgotten for others.
-        let _ = keepers.delete(&keeper.to_ne_bytes());
-        Ok(())
+    /// Expects none any more.
+    pub fn expect_no_container(&self, keeper: u32) {
+        if let Ok(keepers) = load::map(&self.loaded.object, "keepers") {
+            // It may have been forgotten for others.
+            let _ = keepers.delete(&keeper.to_ne_bytes());
+        }
     }
 
     /// Who is connected to daemons that start containers: any of them, for which one starts a container can't be told.
