@@ -14,7 +14,7 @@ use runward_lab::{actor, requires};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::bed::{LIMIT, binary, mount_bpffs};
+use crate::bed::{LIMIT, binary, mount_bpffs, within};
 use crate::bypass::Ground;
 
 /// Addresses that no policy of these tests names, and what sends to each.
@@ -144,24 +144,6 @@ impl Drop for Script {
     }
 }
 
-pub(crate) fn within(limit: Duration, mut happens: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
-    loop {
-        if happens() {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-pub(crate) fn packets(ground: &Ground, address: &str) -> usize {
-    let address: IpAddr = address.parse().unwrap();
-    ground.wire.to(address).unwrap().len()
-}
-
 fn pins_of(pid: u32) -> usize {
     let folders = fs::read_dir(PINS).into_iter().flatten().flatten();
     let own = format!("{pid}-");
@@ -213,20 +195,20 @@ kill $headless
         ),
     );
     job.wait_for_more("rounds", 3);
-    let gets_out = || packets(&ground, OLD_THREAD) > 3 && packets(&ground, OLD_CHILD) > 1;
+    let gets_out = || ground.packets(OLD_THREAD) > 3 && ground.packets(OLD_CHILD) > 1;
     assert!(within(LIMIT, gets_out), "before, it gets out");
     job.let_go("go");
     job.wait_for("started");
     // What was on its way.
     thread::sleep(Duration::from_millis(500));
-    let before = (packets(&ground, OLD_THREAD), packets(&ground, OLD_CHILD));
+    let before = (ground.packets(OLD_THREAD), ground.packets(OLD_CHILD));
     let allowed_before = ground.bytes_at(allowed.into());
     job.wait_for_more("rounds", 5);
     job.let_go("leave");
     job.wait_for("ended");
-    let after = (packets(&ground, OLD_THREAD), packets(&ground, OLD_CHILD));
+    let after = (ground.packets(OLD_THREAD), ground.packets(OLD_CHILD));
     assert_eq!(after, before, "who ran before sends nothing more");
-    assert_eq!(packets(&ground, NEW_CHILD), 0, "who came later neither");
+    assert_eq!(ground.packets(NEW_CHILD), 0, "who came later neither");
     assert!(
         ground.bytes_at(allowed.into()) > allowed_before,
         "what is allowed passes"
@@ -368,7 +350,7 @@ $R job end; echo end $?
     assert!(said.contains("new 1"), "{said}");
     assert!(said.contains("allowed 0"), "{said}");
     assert!(said.contains("end 1"), "there is nobody to ask: {said}");
-    assert_eq!(packets(&ground, NEW_CHILD), 0);
+    assert_eq!(ground.packets(NEW_CHILD), 0);
     let cleaned = within(LIMIT, || {
         let clean = Command::new(binary()).args(["doctor", "--clean"]).output();
         clean.is_ok() && pins_of(attendant) == 0

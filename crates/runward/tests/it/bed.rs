@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use runward_event::{
     Body, Connect, ConnectClose, Dns, Event, EventKind, Lost, ProcessExec, ProcessExit,
@@ -16,6 +17,20 @@ use tempfile::TempDir;
 
 /// Far longer than any test takes, also under an emulated processor.
 pub(crate) const LIMIT: Duration = Duration::from_secs(240);
+
+/// Whether something happens soon enough.
+pub(crate) fn within(limit: Duration, mut happens: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if happens() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// A fresh folder that is both working directory and workspace.
 pub(crate) struct Bed {

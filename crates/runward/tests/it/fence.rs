@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runward_lab::{Ran, actor, requires, run, skip_part, test_name};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bed::{Bed, LIMIT, binary};
+use crate::bed::{Bed, LIMIT, binary, within};
 use crate::bypass::{Fence, Ground, runward_arguments};
 
 /// An address that no policy of these tests names, and a name that none does.
@@ -130,19 +130,6 @@ fn filled(text: &str, ground: &Ground, folder: &Path) -> String {
         text.replace("{ns}", &ground.nameserver().to_string())
             .replace("{allowed4}", &ground.allowed_v4().to_string())
     )
-}
-
-fn within(limit: Duration, mut happens: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
-    loop {
-        if happens() {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn pins_of(pid: u32) -> Vec<PathBuf> {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use runward_lab::{Ran, requires, run, skip, test_name};
 
-use crate::bed::LIMIT;
+use crate::bed::{LIMIT, within};
 use crate::pipeline::{ALLOWED, CALL, FORBIDDEN, Pipeline, tool};
 
 /// How a workflow names the action: README.md, and what `runward migrate` writes.
@@ -235,7 +235,7 @@ fn a_workflow_in_lockdown_is_killed_and_its_next_step_does_not_run() {
     assert!(!marker.exists(), "{said}");
     assert_eq!(pipeline.arrived(), 0, "{said}");
     let written = || pipeline.path("report/report.json").exists();
-    assert!(crate::pipeline::within(written), "a report is left: {said}");
+    assert!(within(LIMIT, written), "a report is left: {said}");
     let report = pipeline.report();
     assert!(!report["lockdown"].is_null(), "{report}");
 }

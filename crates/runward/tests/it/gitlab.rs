@@ -6,8 +6,8 @@ use std::process::Command;
 
 use runward_lab::{Ran, requires, run, skip, test_name};
 
-use crate::bed::LIMIT;
-use crate::pipeline::{ALLOWED, CALL, FORBIDDEN, Pipeline, tool, within};
+use crate::bed::{LIMIT, within};
+use crate::pipeline::{ALLOWED, CALL, FORBIDDEN, Pipeline, tool};
 
 const TEMPLATE: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -164,7 +164,7 @@ fn a_job_in_lockdown_is_killed_and_after_script_says_why() {
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert!(!ran.worked() && !marker.exists(), "{said}");
     assert_eq!(pipeline.arrived(), 0, "{said}");
-    assert!(within(|| report_of(&pipeline).exists()), "{said}");
+    assert!(within(LIMIT, || report_of(&pipeline).exists()), "{said}");
     let report = pipeline.report_at(&report_of(&pipeline));
     assert!(!report["lockdown"].is_null(), "{report}");
 }

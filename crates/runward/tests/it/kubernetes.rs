@@ -11,7 +11,8 @@ use runward_lab::{Ran, actor, requires, run, skip, test_name};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::adopted::{Script, packets, within};
+use crate::adopted::Script;
+use crate::bed::within;
 use crate::bed::{LIMIT, binary, mount_bpffs};
 use crate::bypass::Ground;
 use crate::image::Image;
@@ -717,7 +718,7 @@ while [ ! -e stop ]; do sleep 0.1; done",
             told()
         );
     }
-    assert_eq!(packets(&ground, FORBIDDEN), 0);
+    assert_eq!(ground.packets(FORBIDDEN), 0);
     let report = report().unwrap();
     assert_eq!(report["effective_mode"], "block");
     assert!(

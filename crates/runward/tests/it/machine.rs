@@ -10,18 +10,15 @@ mod service;
 mod steps;
 
 use std::fs;
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use runward_event::{Body, Event, parse_line};
 use runward_lab::{actor, requires, skip, test_name};
 use serde_json::Value;
 
-use crate::bed::{LIMIT, binary};
+use crate::bed::{LIMIT, binary, within};
 use crate::bypass::Ground;
 use crate::upload::Server;
 
@@ -213,24 +210,6 @@ impl Record {
     }
 }
 
-fn within(limit: Duration, mut happens: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
-    loop {
-        if happens() {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn packets(ground: &Ground, address: &str) -> usize {
-    let address: IpAddr = address.parse().unwrap();
-    ground.wire.to(address).unwrap().len()
-}
-
 fn settings(ground: &Ground) -> String {
     format!(
         "egress-policy: block\nallowed-endpoints: '{}'\n",
@@ -284,7 +263,7 @@ runner one $W/step
             machine.told()
         );
     }
-    assert_eq!(packets(&ground, FIRST), 1, "only when the agent has ended");
+    assert_eq!(ground.packets(FIRST), 1, "only when the agent has ended");
     let records = machine.records();
     let [job] = records.as_slice() else {
         panic!("{} records: {}", records.len(), machine.told());
@@ -360,7 +339,7 @@ kill $agent; wait $agent
     assert_eq!(count("one refused"), 1, "{}", machine.told());
     assert_eq!(count("two refused"), 1, "{}", machine.told());
     assert_eq!(count("worker 0"), 2, "{}", machine.told());
-    assert_eq!(packets(&ground, LATER) + packets(&ground, LAST), 0);
+    assert_eq!(ground.packets(LATER) + ground.packets(LAST), 0);
     let records = machine.records();
     assert_eq!(records.len(), 2, "{}", machine.told());
     for (record, address) in records.iter().zip([LATER, LAST]) {
@@ -411,7 +390,7 @@ kill $agent; wait $agent
             machine.told()
         );
     }
-    assert_eq!(packets(&ground, LATER), 0, "{}", machine.told());
+    assert_eq!(ground.packets(LATER), 0, "{}", machine.told());
     let records = machine.records();
     assert_eq!(records.len(), 2, "{}", machine.told());
     assert!(!records[0].has_ended(), "it broke off");
@@ -759,7 +738,7 @@ kill $agent; wait $agent
         "{}",
         machine.told()
     );
-    assert_eq!(packets(&ground, LATER), 0, "{}", machine.told());
+    assert_eq!(ground.packets(LATER), 0, "{}", machine.told());
     let records = machine.records();
     let [job] = records.as_slice() else {
         panic!("{} records: {}", records.len(), machine.told());

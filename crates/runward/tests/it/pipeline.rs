@@ -6,14 +6,12 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use runward_lab::{Dns, Lab, Site, Tcp};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bed::{LIMIT, binary, mount_bpffs};
+use crate::bed::{binary, mount_bpffs};
 
 /// A host that the policies of these tests allow.
 pub(crate) const ALLOWED: &str = "packages.example";
@@ -162,16 +160,4 @@ pub(crate) fn tool(path: &str) -> Option<PathBuf> {
     let folders = Path::new(env!("CARGO_TARGET_TMPDIR")).ancestors().take(3);
     let mut places = folders.map(|folder| folder.join("tools").join(path));
     places.find(|place| place.exists())
-}
-
-/// Waits for what a runner leaves to others to do.
-pub(crate) fn within(mut happens: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + LIMIT;
-    while Instant::now() < deadline {
-        if happens() {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    false
 }

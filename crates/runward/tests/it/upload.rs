@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use runward_lab::{requires, skip, test_name};
 use tempfile::TempDir;
 
-use crate::bed::{Bed, LIMIT, binary};
+use crate::bed::{Bed, LIMIT, binary, within};
 
 /// The real server, killed when the test is over.
 pub(crate) struct Server {
@@ -53,7 +53,7 @@ impl Server {
     pub(crate) fn start(&mut self) {
         self.child = Some(self.command().arg("serve").spawn().unwrap());
         let ready = || self.ask("/readyz", "").contains(" 200 ");
-        assert!(within(ready), "the server starts");
+        assert!(within(LIMIT, ready), "the server starts");
     }
 
     pub(crate) fn stop(&mut self) {
@@ -101,17 +101,6 @@ impl Drop for Server {
     }
 }
 
-fn within(mut happens: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + LIMIT;
-    while Instant::now() < deadline {
-        if happens() {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    false
-}
-
 #[test]
 fn a_server_that_is_away_during_the_job_has_all_of_it_in_the_end() {
     requires!(Root);
@@ -132,10 +121,10 @@ fn a_server_that_is_away_during_the_job_has_all_of_it_in_the_end() {
     let here = |name: &str| bed.path().join(name);
     let recorded = thread::scope(|scope| {
         let job = scope.spawn(|| bed.finish(&mut command));
-        assert!(within(|| here("first").exists()));
+        assert!(within(LIMIT, || here("first").exists()));
         server.stop();
         std::fs::write(here("second"), "").unwrap();
-        assert!(within(|| here("third").exists()));
+        assert!(within(LIMIT, || here("third").exists()));
         // Some attempts fail meanwhile.
         thread::sleep(Duration::from_millis(2500));
         server.start();
@@ -151,7 +140,7 @@ fn a_server_that_is_away_during_the_job_has_all_of_it_in_the_end() {
     let name = page.unwrap_or_else(|| panic!("it tells where the run is: {}", ran.stderr));
     let reader = server.key("read");
     let mut answer = String::new();
-    let finished = within(|| {
+    let finished = within(LIMIT, || {
         answer = server.ask(&format!("/api/v1/runs/{name}"), &reader);
         answer.contains("\"state\":\"finished\"")
     });
@@ -186,7 +175,7 @@ fn the_server_notices_when_a_runward_is_killed_and_bears_a_quiet_job() {
         let state = format!("\"state\":\"{state}\"");
         server.ask("/api/v1/runs", &reader).contains(&state)
     };
-    assert!(within(|| is("running")));
+    assert!(within(LIMIT, || is("running")));
     let quiet = Instant::now();
     while quiet.elapsed() < Duration::from_secs(10) {
         assert!(is("running"));
@@ -194,5 +183,5 @@ fn the_server_notices_when_a_runward_is_killed_and_bears_a_quiet_job() {
     }
     runward.kill().unwrap();
     runward.wait().unwrap();
-    assert!(within(|| is("silent")));
+    assert!(within(LIMIT, || is("silent")));
 }

@@ -13,7 +13,7 @@ use runward_lab::{actor, requires, run, skip, test_name};
 use super::host::{BELOW, SOCKETS, table};
 use super::names::{forgeries, questions, servers};
 use super::{Batch, Case, Fence, Ground, runward_arguments};
-use crate::bed::{Bed, binary};
+use crate::bed::{Bed, binary, within};
 
 /// Building an image and making a network are quick; a machine without room takes its time.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -364,14 +364,9 @@ fn words(service: &Service) -> String {
 }
 
 fn ends(mut child: Child) {
-    let deadline = std::time::Instant::now() + LIMIT;
-    while child.try_wait().expect("a child").is_none() {
-        if std::time::Instant::now() > deadline {
-            let _ = child.kill();
-            panic!("it does not end");
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+    let ended = within(LIMIT, || child.try_wait().expect("a child").is_some());
+    let _ = child.kill();
+    assert!(ended, "it ends");
 }
 
 #[test]

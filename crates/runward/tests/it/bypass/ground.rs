@@ -78,6 +78,12 @@ impl Ground {
         }
     }
 
+    /// How many packets have come to an address.
+    pub(crate) fn packets(&self, address: &str) -> usize {
+        let address: IpAddr = address.parse().expect("an address");
+        self.wire.to(address).expect("a complete log").len()
+    }
+
     /// What the policy of all attempts allows.
     pub(crate) fn policy(&self) -> String {
         [

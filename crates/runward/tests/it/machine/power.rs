@@ -10,7 +10,7 @@ use runward_lab::{requires, skip, test_name};
 use serde_json::Value;
 
 use super::schedules::Dice;
-use super::{LATER, Machine, packets, settings};
+use super::{LATER, Machine, settings};
 use crate::bed::binary;
 use crate::bypass::Ground;
 
@@ -104,7 +104,7 @@ kill $agent $server; wait $agent
         count("ends"),
         "every job comes to its end: {told}"
     );
-    assert_eq!(count("out") + packets(&ground, LATER), 0, "{told}");
+    assert_eq!(count("out") + ground.packets(LATER), 0, "{told}");
     let log = machine.text("agent.log");
     let mut named = BTreeSet::new();
     for line in log.lines() {

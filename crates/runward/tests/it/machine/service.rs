@@ -7,7 +7,7 @@ use std::path::Path;
 use runward_lab::{actor, requires, skip, test_name};
 use tempfile::TempDir;
 
-use super::{LATER, Record, packets, settings};
+use super::{LATER, Record, settings};
 use crate::bed::mount_bpffs;
 use crate::bypass::Ground;
 use crate::service::{SYSTEMD, boot};
@@ -99,7 +99,7 @@ fn the_unit_runs_the_agent_and_an_update_of_it_ends_no_watch() {
     for line in ["active", "block mode", "block mode", "refused", "job 0"] {
         assert!(lines.any(|said| said.contains(line)), "{line}: {told}");
     }
-    assert_eq!(packets(&ground, LATER), 0, "{told}");
+    assert_eq!(ground.packets(LATER), 0, "{told}");
     let records: Vec<Record> = fs::read_dir(at("records"))
         .unwrap_or_else(|error| panic!("{error}: {told}"))
         .map(|entry| Record::read(&entry.unwrap().path()))
