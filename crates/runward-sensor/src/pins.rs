@@ -37,6 +37,8 @@ const ARRIVALS: &str = "-arrivals";
 const TASKS: &str = "tasks";
 /// The pin of the map of the programs' variables. Among them is the number of the newest process.
 const VARIABLES: &str = "variables";
+/// The pin of the map of what each job may reach.
+const FENCES: &str = "fences";
 /// How often all processes are looked at again because new ones of the job came meanwhile.
 const LOOKS: usize = 100;
 /// How long to wait before looking again where processes come and go too quickly to be seen.
@@ -126,13 +128,15 @@ impl Pins {
         })
     }
 
-    /// Pins what tells later whether processes of the jobs still run.
+    /// Pins what tells later whether processes of the jobs still run, and what takes their fences down.
     pub(crate) fn maps(
         &self,
         tasks: &mut MapHandle,
         variables: &mut MapHandle,
+        fences: &mut MapHandle,
     ) -> Result<(), SensorError> {
-        for (map, name) in [(tasks, TASKS), (variables, VARIABLES)] {
+        let maps = [(tasks, TASKS), (variables, VARIABLES), (fences, FENCES)];
+        for (map, name) in maps {
             let path = self.folder.join(name);
             map.pin(&path).map_err(|source| SensorError::Pin {
                 path,
@@ -149,7 +153,7 @@ impl Drop for Pins {
             !is_of_arrivals(&self.folder) && StillRunning::of(&self.folder) == StillRunning::Nobody;
         if self.discarded || is_over {
             // What cannot be removed is found by `leftovers` later.
-            let _ = fs::remove_dir_all(&self.folder);
+            let _ = take_down(&self.folder);
         }
     }
 }
@@ -224,7 +228,7 @@ impl Leftover {
 
     /// Removes it. Without processes, nothing notices.
     pub fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.folder) {
+        match take_down(&self.folder) {
             // Somebody else was first.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
@@ -296,6 +300,18 @@ pub(crate) fn maps_of_the_dead() -> io::Result<HashSet<u32>> {
         Some(tasks.info().ok()?.info.id)
     });
     Ok(maps.collect())
+}
+
+/// Ends the fence that is pinned in this folder. The kernel takes programs off a moment after their last link is gone;
+/// until then they would refuse what nobody forbids any more, and lead questions for names to a resolver that is gone.
+/// Without their entries, they let all pass.
+fn take_down(folder: &Path) -> io::Result<()> {
+    if let Ok(fences) = MapHandle::from_pinned_path(folder.join(FENCES)) {
+        for job in fences.keys() {
+            let _ = fences.delete(&job);
+        }
+    }
+    fs::remove_dir_all(folder)
 }
 
 fn is_absent(path: &Path) -> bool {

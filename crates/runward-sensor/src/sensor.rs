@@ -181,7 +181,9 @@ impl Sensor {
         let loaded = load::load(&setup, pins.as_ref())?;
         let mut tasks = load::map(&loaded.object, "tasks")?;
         if let Some(pins) = &pins {
-            pins.maps(&mut tasks, &mut load::variables(&loaded.object)?)?;
+            let mut variables = load::variables(&loaded.object)?;
+            let mut fences = load::map(&loaded.object, "fences")?;
+            pins.maps(&mut tasks, &mut variables, &mut fences)?;
             load::introduce(&loaded.object, rw_introduction::RW_INTRODUCE_AGENT)?;
             protect(
                 &loaded.object,
@@ -361,12 +363,6 @@ impl Sensor {
 
     /// Takes the fence down even where processes still need it. For a job that is not going to begin.
     pub fn discard(mut self) {
-        // The kernel may take programs off a moment after their last link is gone. Without an entry, they let all pass.
-        if let Ok(fences) = load::map(&self.loaded.object, "fences") {
-            for job in fences.keys() {
-                let _ = fences.delete(&job);
-            }
-        }
         if let Some(pins) = &mut self.pins {
             pins.discard();
         }
