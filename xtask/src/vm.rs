@@ -17,6 +17,7 @@ use crate::outcome::{Outcome, Report};
 use crate::shell;
 use binaries::Binaries;
 use kernel::{KERNELS, Kernel, KernelFiles};
+use machine::{Ended, Progress};
 
 /// The crates whose tests run in the machines: all of their test binaries.
 const PACKAGES: [&str; 3] = ["runward", "runward-agent", "runward-sensor"];
@@ -24,8 +25,8 @@ const PACKAGES: [&str; 3] = ["runward", "runward-agent", "runward-sensor"];
 /// Ample for a run on two emulated processors; a machine that hangs is ended after it.
 const LIMIT_SECONDS: u64 = 1200;
 
-/// How often a machine is started again that met a fault of the emulator.
-const FAULTS_MAX: usize = 2;
+/// How often another machine does the rest after a fault of the emulator.
+const FAULTS_MAX: usize = 8;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -95,21 +96,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     };
     for kernel in kernels {
         let name = format!("vm {}", kernel.name);
-        let boot = || {
-            on_kernel(kernel, &binaries, options)
-                .unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
-        };
-        let mut outcome = boot();
-        for _ in 0..FAULTS_MAX {
-            let Outcome::Failed(reason) = &outcome else {
-                break;
-            };
-            if !reason.contains(machine::EMULATOR_FAULT) {
-                break;
-            }
-            println!("-- {name}: {reason}; once more");
-            outcome = boot();
-        }
+        let outcome = on_kernel(kernel, &binaries, options)
+            .unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
         report.add(name, outcome);
     }
     Ok(report)
@@ -121,7 +109,27 @@ fn on_kernel(kernel: &Kernel, binaries: &Binaries, options: &Options) -> anyhow:
         Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
     };
     let files = KernelFiles::in_folder(&folder)?;
-    println!("-- {} ({})", kernel.name, files.release);
+    let mut progress = Progress::default();
+    for _ in 0..=FAULTS_MAX {
+        println!("-- {} ({}): {progress}", kernel.name, files.release);
+        match boot(kernel, &files, binaries, options, &mut progress)? {
+            Ended::Judged(outcome) => return Ok(outcome),
+            Ended::EmulatorFault => {}
+        }
+    }
+    Ok(Outcome::Failed(format!(
+        "the emulator failed {FAULTS_MAX} machines and one more ({progress})"
+    )))
+}
+
+/// Runs what is left in one machine.
+fn boot(
+    kernel: &Kernel,
+    files: &KernelFiles,
+    binaries: &Binaries,
+    options: &Options,
+    progress: &mut Progress,
+) -> anyhow::Result<Ended> {
     let scratch = tempfile::Builder::new().prefix("runward-vm.").tempdir()?;
     let nonce = scratch
         .path()
@@ -131,10 +139,11 @@ fn on_kernel(kernel: &Kernel, binaries: &Binaries, options: &Options) -> anyhow:
         .into_owned();
     let plan = initramfs::Plan {
         kernel,
-        files: &files,
+        files,
         binaries,
         filter: options.filter.as_deref(),
         first: options.first.as_deref(),
+        progress,
         nonce: &nonce,
     };
     let archive = plan.pack(scratch.path())?;
@@ -150,7 +159,7 @@ fn on_kernel(kernel: &Kernel, binaries: &Binaries, options: &Options) -> anyhow:
         log: &log,
         expected_binaries: binaries.tests.len(),
     }
-    .run()
+    .run(progress)
 }
 
 /// The reason why no machine can run here, if there is one.

@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 
 use super::binaries::Binaries;
 use super::kernel::{Kernel, KernelFiles};
+use super::machine::Progress;
 use crate::shell;
 
 /// Programs of this machine that tests call, in place of busybox's own: a test that names the program of each
@@ -71,6 +72,8 @@ pub(super) struct Plan<'a> {
     pub(super) binaries: &'a Binaries,
     pub(super) filter: Option<&'a str>,
     pub(super) first: Option<&'a str>,
+    /// What need not be done again.
+    pub(super) progress: &'a Progress,
     /// Stands in every line by which the machine talks to us, so that no test can print such a line.
     pub(super) nonce: &'a str,
 }
@@ -177,15 +180,18 @@ export RUNWARD_EXPECT_TIER={tier} RUNWARD_VM={name}
             );
         }
         // Through a pipe, as in CI: the console would count as a terminal.
-        let filter = self.filter.map(quoted).unwrap_or_default();
         for test in &self.binaries.tests {
+            if self.progress.has_ended(&test.name) {
+                continue;
+            }
+            let chosen = self.chosen(&test.name);
             let folder = quoted(&test.folder.to_string_lossy());
             let _ = write!(
                 script,
                 r#"cd {folder}
 export CARGO_MANIFEST_DIR={folder}
 printf '\n@@{nonce} run %s\n' {name}
-{{ /tests/{name} --test-threads=2 {filter}; echo $? > /run/code; }} 2>&1 | cat
+{{ /tests/{name} --test-threads=2 {chosen}; echo $? > /run/code; }} 2>&1 | cat
 printf '\n@@{nonce} exit %s %s\n' "$(cat /run/code)" {name}
 "#,
                 nonce = self.nonce,
@@ -193,6 +199,19 @@ printf '\n@@{nonce} exit %s %s\n' "$(cat /run/code)" {name}
             );
         }
         script
+    }
+
+    /// The words that choose among the tests of a binary. Names are compared whole or in part, never some so and some
+    /// so: where the tests were chosen by a part of their names, all of them run again.
+    fn chosen(&self, binary: &str) -> String {
+        if let Some(filter) = self.filter {
+            return quoted(filter);
+        }
+        let mut words = String::from("--exact");
+        for test in self.progress.passed(binary) {
+            let _ = write!(words, " --skip {}", quoted(test));
+        }
+        words
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -19,7 +20,46 @@ const LOG_LIMIT: usize = 64 * 1024 * 1024;
 /// What became of a machine that met a breakpoint which its kernel had set and taken away again. Kernels patch their own
 /// code so when a tracepoint or a hook is switched on; real processors see either the old or the new instruction, QEMU's
 /// emulated ones rarely go on seeing what lay between. The kernel then ends, or stands still in its own handler.
-pub(super) const EMULATOR_FAULT: &str = "the emulator ran an instruction that is no longer there";
+const EMULATOR_FAULT: &str = "the emulator ran an instruction that is no longer there";
+
+/// How a machine ended.
+pub(super) enum Ended {
+    /// By itself, or because of something that it or its tests did.
+    Judged(Outcome),
+    /// Its emulator failed it. Another one can do the rest.
+    EmulatorFault,
+}
+
+/// What several machines have got done of one list of tests, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    scan: Scan,
+    /// The test binaries that came to their end.
+    ended: BTreeSet<String>,
+    /// The names of those that did not end with 0.
+    failed: Vec<String>,
+    /// Of the binaries that the emulator broke off, the tests that passed. What failed may have failed because of it, and
+    /// runs again.
+    passed: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Progress {
+    pub(super) fn has_ended(&self, binary: &str) -> bool {
+        self.ended.contains(binary)
+    }
+
+    /// The tests of a binary that need not run again.
+    pub(super) fn passed(&self, binary: &str) -> impl Iterator<Item = &str> {
+        let passed = self.passed.get(binary).into_iter().flatten();
+        passed.map(String::as_str)
+    }
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.scan.totals().fmt(f)
+    }
+}
 
 /// One virtual machine that runs the tests and powers itself off.
 pub(super) struct Machine<'a> {
@@ -36,7 +76,7 @@ pub(super) struct Machine<'a> {
 
 impl Machine<'_> {
     /// Runs it to its end. Whatever goes wrong inside is an outcome; an error is a machine that did not start.
-    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+    pub(super) fn run(&self, progress: &mut Progress) -> anyhow::Result<Ended> {
         if let Some(folder) = self.log.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -49,7 +89,7 @@ impl Machine<'_> {
         let reader = thread::spawn(move || pass_on(stdout, &sender));
 
         let deadline = Instant::now() + self.limit;
-        let mut console = Console::new(self.nonce);
+        let mut console = Console::new(self.nonce, progress);
         let mut logged = 0;
         let in_time = loop {
             match chunks.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -107,36 +147,49 @@ impl Machine<'_> {
             .context("can't start qemu-system-x86_64; `make setup` installs it")
     }
 
-    fn judge(&self, console: Console, in_time: bool) -> Outcome {
+    fn judge(&self, console: Console<'_>, in_time: bool) -> Ended {
         let log = self.log.display();
-        let counted = console.scan.totals();
-        let broken = if console.met_emulator_fault {
-            Some(EMULATOR_FAULT.to_owned())
-        } else if !in_time {
+        if console.met_emulator_fault {
+            println!("-- {EMULATOR_FAULT}; the console is in {log}");
+            console.break_off();
+            return Ended::EmulatorFault;
+        }
+        let Console {
+            progress,
+            panic,
+            ended,
+            ..
+        } = console;
+        let Progress {
+            scan,
+            ended: binaries,
+            failed,
+            ..
+        } = std::mem::take(progress);
+        let exits = binaries.len();
+        let counted = scan.totals();
+        let broken = if !in_time {
             Some(format!("not done after {} s", self.limit.as_secs()))
-        } else if let Some(panic) = &console.panic {
+        } else if let Some(panic) = &panic {
             Some(format!("the kernel said: {panic}"))
-        } else if !console.ended {
+        } else if !ended {
             Some("the machine stopped before the tests were done".to_owned())
-        } else if console.exits != self.expected_binaries {
+        } else if exits != self.expected_binaries {
             Some(format!(
-                "{} of {} test binaries ended",
-                console.exits, self.expected_binaries
+                "{exits} of {} test binaries ended",
+                self.expected_binaries
             ))
-        } else if counted.failed == 0 && !console.failed.is_empty() {
-            Some(format!(
-                "ended with an error: {}",
-                console.failed.join(", ")
-            ))
+        } else if counted.failed == 0 && !failed.is_empty() {
+            Some(format!("ended with an error: {}", failed.join(", ")))
         } else if counted.passed + counted.failed + counted.skipped == 0 {
             Some("no test ran".to_owned())
         } else {
             None
         };
-        match broken {
+        Ended::Judged(match broken {
             Some(why) => Outcome::Failed(format!("{why} ({counted}); the console is in {log}")),
-            None => console.scan.into_outcome(),
-        }
+            None => scan.into_outcome(),
+        })
     }
 }
 
@@ -160,33 +213,44 @@ fn pass_on(mut stdout: ChildStdout, to: &mpsc::SyncSender<Vec<u8>>) {
 }
 
 /// Understands what the machine shows on its serial console.
-struct Console {
+struct Console<'a> {
     marker: String,
     partial: Vec<u8>,
+    progress: &'a mut Progress,
+    /// The test binary that runs.
+    running: Option<String>,
+    /// Its tests that have passed.
+    passed: BTreeSet<String>,
     inside_tests: bool,
-    scan: Scan,
-    /// How many test binaries came to their end.
-    exits: usize,
-    /// The names of those that did not end with 0.
-    failed: Vec<String>,
     panic: Option<String>,
     met_emulator_fault: bool,
     ended: bool,
 }
 
-impl Console {
-    fn new(nonce: &str) -> Console {
+impl Console<'_> {
+    fn new<'a>(nonce: &str, progress: &'a mut Progress) -> Console<'a> {
         Console {
             marker: format!("@@{nonce} "),
             partial: Vec::new(),
+            progress,
+            running: None,
+            passed: BTreeSet::new(),
             inside_tests: false,
-            scan: Scan::default(),
-            exits: 0,
-            failed: Vec::new(),
             panic: None,
             met_emulator_fault: false,
             ended: false,
         }
+    }
+
+    /// Keeps what the binary has got done that never comes to tell how many tests it ran.
+    fn break_off(self) {
+        let Some(running) = self.running else {
+            return;
+        };
+        let count = u64::try_from(self.passed.len()).unwrap_or(u64::MAX);
+        self.progress.scan.broke_off(count);
+        let passed = self.progress.passed.entry(running).or_default();
+        passed.extend(self.passed);
     }
 
     /// Takes what came and answers the lines that a person should see.
@@ -224,7 +288,8 @@ impl Console {
             return true;
         }
         if self.inside_tests {
-            self.scan.line(line);
+            self.progress.scan.line(line);
+            self.passed.extend(passed(line).map(str::to_owned));
         }
         self.inside_tests
     }
@@ -232,18 +297,30 @@ impl Console {
     fn message(&mut self, message: &str) {
         let mut words = message.split(' ');
         match (words.next(), words.next(), words.next()) {
-            (Some("run"), Some(_), None) | (Some("show"), None, None) => self.inside_tests = true,
+            (Some("run"), Some(name), None) => {
+                self.inside_tests = true;
+                self.running = Some(name.to_owned());
+            }
+            (Some("show"), None, None) => self.inside_tests = true,
             (Some("exit"), Some(code), Some(name)) => {
                 self.inside_tests = false;
-                self.exits += 1;
+                self.running = None;
+                self.passed.clear();
+                self.progress.ended.insert(name.to_owned());
                 if code != "0" {
-                    self.failed.push(format!("{name} ({code})"));
+                    self.progress.failed.push(format!("{name} ({code})"));
                 }
             }
             (Some("end"), None, None) => self.ended = true,
             _ => {}
         }
     }
+}
+
+/// The name of a test that has passed. In a line that the kernel wrote into, nobody finds one, and the test runs again.
+fn passed(line: &str) -> Option<&str> {
+    let name = line.strip_prefix("test ")?.strip_suffix(" ... ok")?;
+    (!name.contains(' ')).then_some(name)
 }
 
 /// The line without what would steer a terminal.
@@ -283,12 +360,17 @@ mod tests {
     }
 
     fn judged(text: &str, in_time: bool) -> String {
-        let mut console = Console::new("n1");
+        judged_after(&mut Progress::default(), text, in_time)
+    }
+
+    fn judged_after(progress: &mut Progress, text: &str, in_time: bool) -> String {
+        let mut console = Console::new("n1", progress);
         console.take(text.as_bytes());
         match machine().judge(console, in_time) {
-            Outcome::Tests(totals, _) => totals.to_string(),
-            Outcome::Failed(why) => why,
-            other => format!("{other:?}"),
+            Ended::Judged(Outcome::Tests(totals, _)) => totals.to_string(),
+            Ended::Judged(Outcome::Failed(why)) => why,
+            Ended::Judged(other) => format!("{other:?}"),
+            Ended::EmulatorFault => EMULATOR_FAULT.to_owned(),
         }
     }
 
@@ -318,8 +400,39 @@ mod tests {
     }
 
     #[test]
+    fn what_a_broken_off_machine_has_got_done_is_not_done_again() {
+        let fault = "[ 1.0] Oops: int3: 0000 [#1] PREEMPT SMP\r\n";
+        let mut progress = Progress::default();
+        let first = format!(
+            "@@n1 run a\r\ntest x ... ok\r\ntest result: ok. 1 passed; 0 failed; 0 ignored\r\n@@n1 exit 0 a\r\n\
+             @@n1 run b\r\ntest b::one ... ok\r\nSKIPPED b::two: needs a printer\r\ntest b::two ... ok\r\n\
+             test b::th[ 0.9] veth\r\nree ... ok\r\ntest b::four ... FAILED\r\n{fault}"
+        );
+        assert_eq!(judged_after(&mut progress, &first, true), EMULATOR_FAULT);
+        assert!(progress.has_ended("a") && !progress.has_ended("b"));
+        let passed: Vec<&str> = progress.passed("b").collect();
+        assert_eq!(passed, ["b::one", "b::two"]);
+        let second = format!("@@n1 run b\r\ntest b::three ... ok\r\n{fault}");
+        assert_eq!(judged_after(&mut progress, &second, true), EMULATOR_FAULT);
+        assert_eq!(progress.passed("b").count(), 3);
+        let last = "@@n1 run b\r\ntest b::four ... ok\r\n\
+                    test result: ok. 1 passed; 0 failed; 0 ignored\r\n@@n1 exit 0 b\r\n@@n1 end\r\n";
+        let both = Machine {
+            expected_binaries: 2,
+            ..machine()
+        };
+        let mut console = Console::new("n1", &mut progress);
+        console.take(last.as_bytes());
+        let Ended::Judged(Outcome::Tests(totals, _)) = both.judge(console, true) else {
+            panic!("not judged");
+        };
+        assert_eq!(totals.to_string(), "4 passed, 0 failed, 1 skipped");
+    }
+
+    #[test]
     fn a_line_without_end_does_not_fill_the_memory() {
-        let mut console = Console::new("n1");
+        let mut progress = Progress::default();
+        let mut console = Console::new("n1", &mut progress);
         for _ in 0..100 {
             console.take(&[b'x'; 8192]);
         }
