@@ -9,6 +9,8 @@ mod initramfs;
 mod kernel;
 mod machine;
 
+use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
@@ -22,8 +24,8 @@ use machine::{Ended, Progress};
 /// The crates whose tests run in the machines: all of their test binaries.
 const PACKAGES: [&str; 3] = ["runward", "runward-agent", "runward-sensor"];
 
-/// Ample for a run on two emulated processors; a machine that hangs is ended after it.
-const LIMIT_SECONDS: u64 = 1200;
+/// Ample for a run on an emulated processor; a machine that hangs is ended after it.
+const LIMIT_SECONDS: u64 = 2400;
 
 /// How often another machine does the rest after a fault of the emulator.
 const FAULTS_MAX: usize = 8;
@@ -94,21 +96,46 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
             return Ok(report);
         }
     };
-    for kernel in kernels {
-        let name = format!("vm {}", kernel.name);
-        let outcome = on_kernel(kernel, &binaries, options)
-            .unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
-        report.add(name, outcome);
-    }
+    run_all(kernels, &binaries, options, &mut report);
     Ok(report)
 }
 
-fn on_kernel(kernel: &Kernel, binaries: &Binaries, options: &Options) -> anyhow::Result<Outcome> {
-    let folder = match kernel.fetch() {
-        Ok(folder) => folder,
-        Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
-    };
-    let files = KernelFiles::in_folder(&folder)?;
+fn run_all(kernels: Vec<&Kernel>, binaries: &Binaries, options: &Options, report: &mut Report) {
+    // One after the other: apt has a lock.
+    let fetched: Vec<_> = kernels
+        .into_iter()
+        .map(|kernel| (kernel, kernel.fetch()))
+        .collect();
+    // All at once: each machine has one processor.
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let running: Vec<_> = fetched
+            .iter()
+            .map(|(kernel, folder)| {
+                scope.spawn(move || match folder {
+                    Ok(folder) => on_kernel(kernel, folder, binaries, options)
+                        .unwrap_or_else(|error| Outcome::Failed(format!("{error:#}"))),
+                    Err(error) => Outcome::Skipped(format!("{error:#}")),
+                })
+            })
+            .collect();
+        let ended = running.into_iter().map(|running| {
+            let broken = |_| Outcome::Failed("the thread that ran it broke off".to_owned());
+            running.join().unwrap_or_else(broken)
+        });
+        ended.collect()
+    });
+    for ((kernel, _), outcome) in fetched.iter().zip(outcomes) {
+        report.add(format!("vm {}", kernel.name), outcome);
+    }
+}
+
+fn on_kernel(
+    kernel: &Kernel,
+    folder: &Path,
+    binaries: &Binaries,
+    options: &Options,
+) -> anyhow::Result<Outcome> {
+    let files = KernelFiles::in_folder(folder)?;
     let mut progress = Progress::default();
     for _ in 0..=FAULTS_MAX {
         println!("-- {} ({}): {progress}", kernel.name, files.release);
@@ -151,6 +178,7 @@ fn boot(
         .join("vm")
         .join(format!("{}.log", kernel.name));
     machine::Machine {
+        name: kernel.name,
         vmlinuz: &files.vmlinuz,
         initramfs: &archive,
         command_line: kernel.command_line,
