@@ -22,7 +22,7 @@ use crate::fence::{BlockError, Fenced, policy_rules};
 use crate::folder::{EVENTS, FolderError, ReportFolder};
 use crate::lockdown::Lockdown;
 use crate::output::{Seen, author};
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Whom};
 use crate::resolvers;
 
 /// The number of the job inside its sensor; `runward run` has one job.
@@ -75,10 +75,21 @@ pub struct JobOptions {
     pub block_list_optional: bool,
     /// Whether it begins with processes that run already: see [`Job::adopt`].
     pub adopts: bool,
-    /// Whether it is to be learnt while the job runs who it is, and what else its policy says: see [`Job::learn`].
-    pub learns: bool,
+    /// From whom it is to be learnt while the job runs who it is, and what else its policy says: see [`Job::learn`].
+    pub learns: Learns,
     /// What a reader should know, a sentence each.
     pub notes: Vec<String>,
+}
+
+/// From whose environment it is learnt who a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learns {
+    /// It is known before.
+    Nothing,
+    /// From what its first process itself starts: everything else may be the job's work.
+    FromChildren,
+    /// From whatever of its processes says so first: its first process is no more than a way to a shell.
+    FromAll,
 }
 
 /// Why a job could not be watched.
@@ -116,8 +127,8 @@ pub struct Job {
     notes_told: usize,
     recorder: Recorder,
     block_list: Arc<BlockList>,
-    /// Whether it is still to be learnt who the job is.
-    learns: bool,
+    /// From whom it is to be learnt who the job is.
+    learns: Learns,
     /// What the fence could not do for the job, a sentence each. What it let through is not among it.
     fence_notes: Vec<String>,
     /// What else a reader should know and could not be said at the start.
@@ -125,6 +136,8 @@ pub struct Job {
     start: JobStart,
     /// The process that an adopted job stands and falls with.
     root: Option<ProcessId>,
+    /// How the first of those before it ended that did not end well.
+    failed: Option<(i32, Option<i32>)>,
     policies_refused: u64,
     containers: Containers,
     started_boot_ns: u64,
@@ -179,10 +192,11 @@ impl Job {
     pub fn prepare(options: JobOptions, folder: &ReportFolder) -> Result<Job, JobError> {
         let events = folder.create_file(EVENTS)?;
         let block = options.requested_mode == Mode::Block;
+        let learns = options.learns != Learns::Nothing;
         let block_list = Arc::clone(&options.block_list);
         let sensor_options = SensorOptions {
-            fence: block || options.learns,
-            lockdown: !options.lockdown.is_empty() || options.learns,
+            fence: block || learns,
+            lockdown: !options.lockdown.is_empty() || learns,
             adopts: options.adopts,
             ..SensorOptions::default()
         };
@@ -191,7 +205,7 @@ impl Job {
         if sensor_options.fence {
             sensor.protect_report(folder.path())?;
         }
-        sensor.tell_environments(options.learns);
+        sensor.tell_environments(learns);
         let fenced = block
             .then(|| {
                 Fenced::raise(
@@ -266,6 +280,7 @@ impl Job {
             end_notes: Vec::new(),
             start,
             root: None,
+            failed: None,
             policies_refused: 0,
             containers: Containers::default(),
             started_boot_ns,
@@ -318,6 +333,48 @@ impl Job {
         spared: &[BorrowedFd<'_>],
     ) -> Result<usize, JobError> {
         self.started_boot_ns = Clock::boot_ns();
+        let told = self.take_in(root, root_pid, spared)?;
+        let clock = self.recorder.clock();
+        self.recorder.record(
+            clock.wall(self.started_boot_ns),
+            Body::JobStart(Box::new(self.start.clone())),
+        );
+        self.root = told.first().and_then(|event| event.body.process());
+        match self.learns {
+            Learns::Nothing => {}
+            Learns::FromChildren => self.recorder.ask(Whom::ChildrenOf(self.root)),
+            Learns::FromAll => self.recorder.ask(Whom::All),
+        }
+        let is_program = |event: &&SensorEvent| matches!(event.body, Body::ProcessExec(_));
+        let count = told.iter().filter(is_program).count();
+        for event in told {
+            take(&mut self.recorder, self.fenced.as_ref(), event);
+        }
+        self.recorder.flush();
+        Ok(count)
+    }
+
+    /// Goes on with another process that the job stands and falls with from now on. It must be stopped, and the one before
+    /// must have ended.
+    ///
+    /// After an error it may be in the job and yet not fenced as it should be.
+    pub fn join(&mut self, root: BorrowedFd<'_>, root_pid: u32) -> Result<(), JobError> {
+        let told = self.take_in(root, root_pid, &[])?;
+        self.failed = self.root_exit().filter(|exit| *exit != (0, None));
+        self.root = told.first().and_then(|event| event.body.process());
+        for event in told {
+            take(&mut self.recorder, self.fenced.as_ref(), event);
+        }
+        self.recorder.flush();
+        Ok(())
+    }
+
+    fn take_in(
+        &mut self,
+        root: BorrowedFd<'_>,
+        root_pid: u32,
+        spared: &[BorrowedFd<'_>],
+    ) -> Result<Vec<SensorEvent>, JobError> {
         let told = self.sensor.adopt_job(JOB, root, root_pid, spared)?;
         if self.fenced.is_some()
             && let Some(strange) = self.sensor.tag_open_sockets()?.first()
@@ -327,22 +384,7 @@ impl Job {
                 family: strange.family,
             });
         }
-        let clock = self.recorder.clock();
-        self.recorder.record(
-            clock.wall(self.started_boot_ns),
-            Body::JobStart(Box::new(self.start.clone())),
-        );
-        self.root = told.first().and_then(|event| event.body.process());
-        if let Some(root) = self.root.filter(|_| self.learns) {
-            self.recorder.ask(root);
-        }
-        let is_program = |event: &&SensorEvent| matches!(event.body, Body::ProcessExec(_));
-        let count = told.iter().filter(is_program).count();
-        for event in told {
-            take(&mut self.recorder, self.fenced.as_ref(), event);
-        }
-        self.recorder.flush();
-        Ok(count)
+        Ok(told)
     }
 
     /// The environment by which the job says who it is, once: of the first process that its root has started and that has
@@ -438,8 +480,11 @@ impl Job {
     }
 
     /// How the process ended that an adopted job stands and falls with: its exit code as a shell tells it, and the signal
-    /// that ended it. `None` while it runs, and when its end was lost.
+    /// that ended it. Of several, the first that did not end well. `None` while it runs, and when its end was lost.
     pub fn root_exit(&self) -> Option<(i32, Option<i32>)> {
+        if self.failed.is_some() {
+            return self.failed;
+        }
         let exit = self.recorder.tree().process(self.root?)?.exit?;
         let code = exit.code.or(exit.signal.map(|signal| 128 + signal));
         Some((code.unwrap_or(0), exit.signal))

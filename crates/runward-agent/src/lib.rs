@@ -29,7 +29,7 @@ pub use context::read_context;
 pub use environment::{environment_of, variables};
 pub use fence::BlockError;
 pub use folder::{EVENTS, FolderError, ReportFolder};
-pub use job::{Finished, Job, JobError, JobOptions, Learnt, SoFar};
+pub use job::{Finished, Job, JobError, JobOptions, Learns, Learnt, SoFar};
 pub use lockdown::LockdownEffect;
 pub use output::{Artifacts, Outputs, Search, Seen, relay};
 pub use policy_store::{PolicyStore, Stored};

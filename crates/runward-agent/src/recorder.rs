@@ -27,6 +27,15 @@ use crate::refusals::Refusals;
 /// How the record calls the answer of the resolver to a question that it refuses.
 const NO_SUCH_NAME: &str = "NXDOMAIN";
 
+/// Who is asked who the job is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whom {
+    /// What this process itself starts.
+    ChildrenOf(Option<ProcessId>),
+    /// Every process of the job.
+    All,
+}
+
 /// Numbers events, names connections, writes `events.jsonl` and folds the report, all in one pass.
 pub(crate) struct Recorder {
     clock: Clock,
@@ -44,8 +53,8 @@ pub(crate) struct Recorder {
     lockdown: Option<Lockdown>,
     /// When the job began, once it has.
     began: Option<Time>,
-    /// Whose children say in their environment who the job is, until one has.
-    asks: Option<ProcessId>,
+    /// Who is to say in its environment who the job is, until one has.
+    asks: Option<Whom>,
     /// What one of them has said.
     environment: Option<Box<[u8]>>,
     out: BufWriter<File>,
@@ -92,9 +101,9 @@ impl Recorder {
         self.gate = Some(gate);
     }
 
-    /// Wants to know who the job is, from the environment of what this process starts.
-    pub(crate) fn ask(&mut self, root: ProcessId) {
-        self.asks = Some(root);
+    /// Wants to know who the job is, from the environment of these processes.
+    pub(crate) fn ask(&mut self, whom: Whom) {
+        self.asks = Some(whom);
     }
 
     /// The environment that says who the job is, once.
@@ -102,13 +111,15 @@ impl Recorder {
         self.environment.take()
     }
 
-    /// Only what the runner itself starts is believed, and of that the first: everything later may be the job's work.
+    /// Only the first that says so is believed: everything later may be the job's work.
     fn listen(&mut self, event: &SensorEvent) {
-        let Some(root) = self.asks else { return };
+        let Some(whom) = self.asks else { return };
         let (Body::ProcessExec(exec), Some(environment)) = (&event.body, &event.environment) else {
             return;
         };
-        if exec.parent != Some(root) {
+        if let Whom::ChildrenOf(root) = whom
+            && (exec.parent.is_none() || exec.parent != root)
+        {
             return;
         }
         // What the kernel side leaves out of a long one could be the policy. A process that is gone by now has brothers.

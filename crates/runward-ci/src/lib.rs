@@ -1,4 +1,5 @@
-//! Who a job is, from the environment that the CI system set; and which pod it runs in, from its control group.
+//! Who a job is, from the environment that the CI system set; which pod it runs in, from its control group; and which
+//! stage of a job a shell of GitLab Runner is, from its script.
 //!
 //! [`identify`] is a function from variables to [`JobIdentity`], and [`context()`] one to what the job was made with.
 //! Everything that they return is a claim of the environment: fit to label a report, unfit to authorise anything.
@@ -14,12 +15,14 @@ mod clean;
 mod context;
 mod kubernetes;
 mod providers;
+mod stage;
 
 use runward_event::{JobIdentity, Provider};
 
 use clean::Environment;
 pub use context::{context, is_fork, pinned};
 pub use kubernetes::{Pod, PodName};
+pub use stage::{Stage, StagePlace, workspace};
 
 /// Tells who the job is in whose environment this runs; `env` gives the value of a variable.
 ///

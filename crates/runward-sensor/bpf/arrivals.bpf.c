@@ -36,7 +36,13 @@ struct {
 	__type(value, __u32);
 } arrived SEC(".maps");
 
-/* Process ids of those who were stopped. When it is full, nobody reads it; who reads again looks at all processes first. */
+/* Who was stopped. When it is full, nobody reads it; who reads again looks at all processes first. */
+struct arrival {
+	__u32 pid;
+	/* What it is itself, or 0: then who started it begins jobs. */
+	__u32 kind;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 64 << 10);
@@ -69,19 +75,19 @@ static __always_inline bool has_arrived(struct task_struct *task)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hold_arrival, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	__u32 pid, own = runner(task);
+	struct arrival arrival = { .kind = runner(task) };
 
 	/* What a runner starts of its own programs is the runner. */
-	if (own == STARTS || (own != ARRIVES && runner(task->real_parent) != STARTS))
+	if (arrival.kind == STARTS || (arrival.kind != ARRIVES && runner(task->real_parent) != STARTS))
 		return 0;
 	if (has_arrived(task))
 		return 0;
 	bpf_task_storage_get(&arrived, task->group_leader, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	pid = process_pid(task);
+	arrival.pid = process_pid(task);
 	/* Not to be seen by the agent: in a pid namespace beside its own. It could never let it go on. */
-	if (!pid)
+	if (!arrival.pid)
 		return 0;
 	bpf_send_signal(SIGSTOP);
-	bpf_ringbuf_output(&arrivals, &pid, sizeof(pid), BPF_RB_FORCE_WAKEUP);
+	bpf_ringbuf_output(&arrivals, &arrival, sizeof(arrival), BPF_RB_FORCE_WAKEUP);
 	return 0;
 }

@@ -63,7 +63,7 @@ impl RunnerProgram<'_> {
 /// Stops the first process of every job that a runner of this machine starts.
 pub struct Arrivals {
     ring: RingBuffer<'static>,
-    inbox: Rc<RefCell<Vec<u32>>>,
+    inbox: Rc<RefCell<Vec<(u32, u32)>>>,
     programs: Vec<([u8; COMM_SIZE], u32)>,
     // The link goes before the object that owns its program.
     _link: Link,
@@ -76,6 +76,8 @@ pub struct Arrivals {
 pub struct Arrival {
     /// Its process id.
     pub pid: u32,
+    /// Whether it is known by who started it, and not by its own program.
+    pub is_started: bool,
     handle: OwnedFd,
 }
 
@@ -86,7 +88,11 @@ impl Arrival {
             return Ok(None);
         };
         match pidfd_open(raw, PidfdFlags::empty()) {
-            Ok(handle) => Ok(Some(Arrival { pid, handle })),
+            Ok(handle) => Ok(Some(Arrival {
+                pid,
+                is_started: false,
+                handle,
+            })),
             Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
@@ -152,8 +158,7 @@ impl Arrivals {
             let mut builder = RingBufferBuilder::new();
             builder
                 .add(&arrivals, move |bytes| {
-                    let pid = bytes.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
-                    inbox.borrow_mut().extend(pid);
+                    inbox.borrow_mut().extend(told(bytes));
                     0
                 })
                 .map_err(SensorError::Ring)?;
@@ -190,8 +195,11 @@ impl Arrivals {
     /// Who has arrived since the last call.
     pub fn take(&mut self) -> Result<Vec<Arrival>, SensorError> {
         self.ring.consume().map_err(SensorError::Ring)?;
-        let pids = mem::take(&mut *self.inbox.borrow_mut());
-        Ok(pids.into_iter().filter_map(still_there).collect())
+        let told = mem::take(&mut *self.inbox.borrow_mut());
+        let arrived = told
+            .into_iter()
+            .filter_map(|(pid, kind)| still_there(pid, kind == 0));
+        Ok(arrived.collect())
     }
 
     /// Who arrived before this was opened: those that an agent which is gone has not got to or did, and those that began
@@ -203,24 +211,26 @@ impl Arrivals {
             let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            if let Some(arrival) = still_there(pid)
-                && self.arrives(pid)
+            // The handle before the look: what is seen then is of this process.
+            if let Some(mut arrival) = still_there(pid, false)
+                && let Some(is_started) = self.arrives(pid)
             {
+                arrival.is_started = is_started;
                 earlier.push(arrival);
             }
         }
         Ok(earlier)
     }
 
-    fn arrives(&self, pid: u32) -> bool {
-        let Some((own, parent)) = runner_and_parent(pid, &self.programs) else {
-            return false;
-        };
+    /// Whether a job begins with a process; and if it does, whether that is known by who started it.
+    fn arrives(&self, pid: u32) -> Option<bool> {
+        let (own, parent) = runner_and_parent(pid, &self.programs)?;
         match own {
-            Some(1) => true,
-            Some(_) => false,
+            Some(1) => Some(false),
+            Some(_) => None,
             None => {
-                runner_and_parent(parent, &self.programs).is_some_and(|(above, _)| above == Some(2))
+                let (above, _) = runner_and_parent(parent, &self.programs)?;
+                (above == Some(2)).then_some(true)
             }
         }
     }
@@ -231,8 +241,19 @@ impl Arrivals {
     }
 }
 
-fn still_there(pid: u32) -> Option<Arrival> {
-    Arrival::of(pid).ok().flatten()
+fn still_there(pid: u32, is_started: bool) -> Option<Arrival> {
+    let arrival = Arrival::of(pid).ok().flatten()?;
+    Some(Arrival {
+        is_started,
+        ..arrival
+    })
+}
+
+/// What the kernel side tells of an arrival: its process id, and what it is itself.
+fn told(bytes: &[u8]) -> Option<(u32, u32)> {
+    let (pid, rest) = bytes.split_first_chunk()?;
+    let kind = rest.first_chunk()?;
+    Some((u32::from_ne_bytes(*pid), u32::from_ne_bytes(*kind)))
 }
 
 /// Which program of a runner a process runs, and who its parent is.

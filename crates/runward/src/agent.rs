@@ -7,6 +7,7 @@
 mod attendants;
 mod forwarder;
 mod machine;
+mod script;
 mod serve;
 mod status;
 

@@ -235,6 +235,9 @@ pub(crate) struct AttendOptions {
     /// The job had an attendant before, which has ended
     #[arg(long)]
     pub(crate) again: bool,
+    /// The folder by which the stages of a GitLab job are known: the process is the first of several
+    #[arg(long, value_name = "DIR")]
+    pub(crate) slot: Option<String>,
 }
 
 /// Make the reports again from a folder's events.jsonl.

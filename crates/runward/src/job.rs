@@ -17,7 +17,7 @@ mod wire;
 use std::process::ExitCode;
 
 pub(crate) use attend::attend;
-pub(crate) use client::jobs_at_a_glance;
+pub(crate) use client::{close, jobs_at_a_glance, join};
 pub(crate) use wire::{Begun, Status};
 
 use crate::cli::JobCommand;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use runward_agent::{Following, Job, JobOptions, ReportFolder, Upload, read_context};
+use runward_agent::{Following, Job, JobOptions, Learns, ReportFolder, Upload, read_context};
 use runward_detect::{Observer, Selection};
 use runward_event::{JobContext, JobIdentity, Mode};
 use runward_policy::{BlockList, Policy, SourcePolicy};
@@ -24,7 +24,7 @@ pub(crate) struct Plan {
     diffs: bool,
     sources: Vec<SourcePolicy>,
     policy: Policy,
-    learns: bool,
+    learns: Learns,
     rules: Option<Rules>,
     fail_on: Selection,
     lockdown: Selection,
@@ -107,7 +107,7 @@ impl Plan {
             diffs: !options.no_diff,
             sources,
             policy,
-            learns: false,
+            learns: Learns::Nothing,
             rules,
             fail_on,
             lockdown,
@@ -149,8 +149,8 @@ impl Plan {
     }
 
     /// Who the job is, and what more its policy says, is learnt while it runs.
-    pub(crate) fn learn(&mut self) {
-        self.learns = true;
+    pub(crate) fn learn(&mut self, from: Learns) {
+        self.learns = from;
     }
 
     /// Makes everything ready: nothing but the job itself is missing then.

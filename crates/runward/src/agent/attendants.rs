@@ -12,14 +12,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use runward_agent::Spool;
+use runward_ci::{Stage, StagePlace};
 use runward_event::Mode;
 use runward_sensor::{Arrival, StillRunning, leftovers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::machine::Machine;
+use super::script::{self, Script};
 use crate::cli;
-use crate::job::{Begun, Status, jobs_at_a_glance};
+use crate::job::{Begun, Status, close, jobs_at_a_glance, join};
 use crate::{exit, output};
 
 /// How long an attendant may take until it holds its job.
@@ -38,22 +40,35 @@ const JOBS_MAX: usize = 48;
 /// All jobs of this machine.
 pub(crate) struct Attendants {
     jobs: Vec<Held>,
-    /// Those for whom there was no room yet.
-    waiting: Vec<Arrival>,
+    /// Those in stages that an earlier agent has left between two of them.
+    between: Vec<Status>,
+    /// Those for whom there was no room yet, and what their jobs' stages are known by.
+    waiting: Vec<(Arrival, Option<String>)>,
+    /// Those of whom a script tells which job they are of.
+    unread: Vec<(Arrival, Script)>,
     /// Those that an agent which is gone has had attended to, as it seems; since when.
     unclear: Vec<(Arrival, Instant)>,
 }
 
 struct Held {
     root: Arrival,
+    /// What the stages of a job are known by that has more than one.
+    slot: Option<String>,
     holder: Holder,
     /// How many attendants it had before this one.
     before: u32,
 }
 
+/// The job whose next stage begins.
+enum Earlier<'a> {
+    Held(&'a mut Held),
+    Found(Status),
+}
+
 enum Holder {
     /// Does not hold it yet.
     Starting {
+        slot: Option<String>,
         child: Child,
         told: ChildStdout,
         said: Vec<u8>,
@@ -77,23 +92,32 @@ enum Told {
 impl Attendants {
     /// Finds the attendants that an earlier agent has left, with their jobs.
     pub(crate) fn found() -> Attendants {
-        let jobs = jobs_at_a_glance()
-            .into_iter()
-            .filter_map(Held::found)
-            .collect();
+        let mut jobs = Vec::new();
+        let mut between = Vec::new();
+        for status in jobs_at_a_glance() {
+            let is_staged = status.held && status.slot.is_some();
+            match Held::found(status.clone()) {
+                Some(held) => jobs.push(held),
+                None if is_staged => between.push(status),
+                None => {}
+            }
+        }
         Attendants {
             jobs,
+            between,
             waiting: Vec::new(),
+            unread: Vec::new(),
             unclear: Vec::new(),
         }
     }
 
     /// What tells that [`Attendants::look`] has something to do.
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.jobs.iter().map(|held| match &held.holder {
+        let jobs = self.jobs.iter().map(|held| match &held.holder {
             Holder::Starting { told, .. } => told.as_fd(),
             Holder::Holding { attendant, .. } => attendant.as_fd(),
-        })
+        });
+        jobs.chain(self.unread.iter().map(|(_, script)| script.as_fd()))
     }
 
     /// The jobs that are held.
@@ -111,15 +135,72 @@ impl Attendants {
             // A process of a job took a runner's name, or the job was begun by hand.
             return release(&root);
         }
+        match Script::of(&root) {
+            Some(script) => self.unread.push((root, script)),
+            None => self.begin_job(root, None, machine, spool),
+        }
+    }
+
+    /// Goes on with those whose script can be read by now.
+    fn read(&mut self, machine: &Machine, spool: &Spool) {
+        for (root, script) in std::mem::take(&mut self.unread) {
+            match script.look() {
+                script::Looked::NotYet => self.unread.push((root, script)),
+                script::Looked::Is(None) => self.begin_job(root, None, machine, spool),
+                script::Looked::Is(Some(stage)) => self.begin_stage(root, stage, machine, spool),
+            }
+        }
+    }
+
+    /// A stage of a job: the first one begins it, and the others go on in it.
+    fn begin_stage(&mut self, root: Arrival, stage: Stage, machine: &Machine, spool: &Spool) {
+        let Stage { slot, place } = stage;
+        let is_it = |known: &Option<String>| known.as_deref() == Some(slot.as_str());
+        let earlier = self.between.iter().position(|status| is_it(&status.slot));
+        let earlier = earlier.map(|at| Earlier::Found(self.between.swap_remove(at)));
+        let held = self.jobs.iter_mut().find(|held| is_it(&held.slot));
+        let earlier = earlier.or(held.map(Earlier::Held));
+        let is_free = earlier.as_ref().is_none_or(Earlier::is_between);
+        let joined = match earlier {
+            None => None,
+            Some(earlier) if is_free && place != StagePlace::First => {
+                Some(earlier.go_on(&root, place == StagePlace::Last))
+            }
+            // Two that claim the same are told apart by nothing: neither gets what comes later.
+            Some(earlier) => {
+                earlier.close();
+                None
+            }
+        };
+        match joined {
+            Some(Ok(found)) => {
+                self.jobs.extend(found);
+                return release(&root);
+            }
+            Some(Err(error)) => output::say(format_args!(
+                "process {} begins a stage of a job, whose attendant does not take it: {error:#}: it is watched as a job of its own",
+                root.pid
+            )),
+            None if !is_free => output::say(format_args!(
+                "process {} begins a stage of a job of which another one still runs: it is watched as a job of its own",
+                root.pid
+            )),
+            None => {}
+        }
+        let slot = Some(slot).filter(|_| is_free && place != StagePlace::Last);
+        self.begin_job(root, slot, machine, spool);
+    }
+
+    fn begin_job(&mut self, root: Arrival, slot: Option<String>, machine: &Machine, spool: &Spool) {
         if self.jobs.len() >= JOBS_MAX {
             output::say(format_args!(
                 "{JOBS_MAX} jobs are watched already: the one that begins with process {} waits",
                 root.pid
             ));
-            self.waiting.push(root);
+            self.waiting.push((root, slot));
             return;
         }
-        self.start(root, 0, machine, spool);
+        self.start(root, slot, 0, machine, spool);
     }
 
     /// The same for one that was there before this agent: an attendant may hold it that has not said so yet.
@@ -157,14 +238,22 @@ impl Attendants {
 
     /// Whether [`Attendants::look`] should be called soon, whatever the descriptors tell.
     pub(crate) fn is_in_doubt(&self) -> bool {
-        !self.unclear.is_empty()
+        !self.unclear.is_empty() || !self.unread.is_empty()
     }
 
-    fn start(&mut self, root: Arrival, before: u32, machine: &Machine, spool: &Spool) {
+    fn start(
+        &mut self,
+        root: Arrival,
+        slot: Option<String>,
+        before: u32,
+        machine: &Machine,
+        spool: &Spool,
+    ) {
         let runs = !root.waits();
-        match Holder::start(&root, runs, before > 0, machine, spool) {
+        match Holder::start(&root, slot.as_deref(), runs, before > 0, machine, spool) {
             Ok(holder) => self.jobs.push(Held {
                 root,
+                slot,
                 holder,
                 before,
             }),
@@ -179,15 +268,18 @@ impl Attendants {
     pub(crate) fn look(&mut self, machine: &Machine, spool: &Spool) -> bool {
         let mut finished = false;
         self.clear_up(machine, spool);
+        self.read(machine, spool);
         for held in std::mem::take(&mut self.jobs) {
             let Held {
                 root,
+                slot,
                 mut holder,
                 before,
             } = held;
             match holder.look() {
                 Looked::Goes => self.jobs.push(Held {
                     root,
+                    slot,
                     holder,
                     before,
                 }),
@@ -198,6 +290,7 @@ impl Attendants {
                         release(&root);
                         self.jobs.push(Held {
                             root,
+                            slot,
                             holder,
                             before,
                         });
@@ -208,7 +301,7 @@ impl Attendants {
                     }
                 },
                 Looked::Failed { why: Why::Said } if before == 0 => give_up(&root, machine),
-                Looked::Failed { .. } => self.again(root, before, machine, spool),
+                Looked::Failed { .. } => self.again(root, slot, before, machine, spool),
                 Looked::Ended => {
                     finished = true;
                     if has_ended(&root) {
@@ -218,7 +311,7 @@ impl Attendants {
                         "the attendant of the job that begins with process {} has ended before it: another one follows",
                         root.pid
                     ));
-                    self.again(root, before, machine, spool);
+                    self.again(root, slot, before, machine, spool);
                 }
             }
         }
@@ -226,14 +319,21 @@ impl Attendants {
             sweep();
         }
         while self.jobs.len() < JOBS_MAX
-            && let Some(root) = self.waiting.pop()
+            && let Some((root, slot)) = self.waiting.pop()
         {
-            self.start(root, 0, machine, spool);
+            self.start(root, slot, 0, machine, spool);
         }
         finished
     }
 
-    fn again(&mut self, root: Arrival, before: u32, machine: &Machine, spool: &Spool) {
+    fn again(
+        &mut self,
+        root: Arrival,
+        slot: Option<String>,
+        before: u32,
+        machine: &Machine,
+        spool: &Spool,
+    ) {
         if has_ended(&root) {
             return;
         }
@@ -244,7 +344,7 @@ impl Attendants {
             ));
             return give_up(&root, machine);
         }
-        self.start(root, before + 1, machine, spool);
+        self.start(root, slot, before + 1, machine, spool);
     }
 }
 
@@ -289,6 +389,7 @@ impl Held {
         let attendant = handle(status.attendant).ok()?;
         Some(Held {
             root,
+            slot: status.slot.clone(),
             holder: Holder::Holding {
                 attendant,
                 child: None,
@@ -299,9 +400,51 @@ impl Held {
     }
 }
 
+impl Earlier<'_> {
+    /// Whether its stage is over.
+    fn is_between(&self) -> bool {
+        match self {
+            Earlier::Held(held) => has_ended(&held.root),
+            Earlier::Found(_) => true,
+        }
+    }
+
+    /// Has its attendant go on with the next one. Returns the job, if it was not among the others.
+    fn go_on(self, root: &Arrival, last: bool) -> Result<Option<Held>> {
+        match self {
+            Earlier::Held(held) => {
+                // Whatever comes of it: what it has now is not known otherwise.
+                let slot = held.slot.take();
+                let Holder::Holding { status, .. } = &mut held.holder else {
+                    anyhow::bail!("it does not hold the job yet");
+                };
+                *status = join(&status.job, root.pid, last)?;
+                held.slot = slot.filter(|_| !last);
+                held.root = Arrival::of(root.pid)?.context("the process has ended")?;
+                Ok(None)
+            }
+            Earlier::Found(status) => Ok(Held::found(join(&status.job, root.pid, last)?)),
+        }
+    }
+
+    /// Tells its attendant that there are no more.
+    fn close(self) {
+        match self {
+            Earlier::Held(held) => {
+                held.slot = None;
+                if let Holder::Holding { status, .. } = &held.holder {
+                    close(&status.job);
+                }
+            }
+            Earlier::Found(status) => close(&status.job),
+        }
+    }
+}
+
 impl Holder {
     fn start(
         root: &Arrival,
+        slot: Option<&str>,
         runs: bool,
         again: bool,
         machine: &Machine,
@@ -318,6 +461,7 @@ impl Holder {
         } else if runs {
             words.push("--runs".into());
         }
+        words.extend(slot.map(|slot| format!("--slot={slot}").into()));
         let mut report = OsString::from("--report=");
         report.push(spool.place(root.pid));
         words.push(report);
@@ -332,6 +476,7 @@ impl Holder {
             .context("cannot start a process that holds a job")?;
         let told = child.stdout.take();
         Ok(Holder::Starting {
+            slot: slot.map(str::to_owned),
             told: told.context("cannot hear the process that holds a job")?,
             child,
             said: Vec::new(),
@@ -340,7 +485,7 @@ impl Holder {
     }
 
     fn holding(holder: Holder, begun: Begun) -> Result<Holder> {
-        let Holder::Starting { child, .. } = holder else {
+        let Holder::Starting { child, slot, .. } = holder else {
             return Ok(holder);
         };
         let pid = child.id();
@@ -356,6 +501,7 @@ impl Holder {
                 policy: begun.policy,
                 report: begun.report,
                 held: true,
+                slot,
             },
         })
     }

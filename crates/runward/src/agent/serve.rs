@@ -21,9 +21,11 @@ use super::status::{self, AgentStatus};
 use crate::output;
 
 /// Where jobs begin.
-const PROGRAMS: [RunnerProgram<'static>; 1] = [
+const PROGRAMS: [RunnerProgram<'static>; 2] = [
     // GitHub's runner starts one of these for each job.
     RunnerProgram::Job("Runner.Worker"),
+    // GitLab's starts a shell for each stage of a job.
+    RunnerProgram::Starter("gitlab-runner"),
 ];
 
 const RUN: &str = "/run/runward";

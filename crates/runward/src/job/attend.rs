@@ -13,10 +13,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use runward_agent::{Finished, Job, JobError, Outputs, ReportFolder, Spool};
-use runward_event::ProcessId;
+use runward_agent::{Finished, Job, JobError, Learns, Outputs, ReportFolder, Spool};
+use runward_event::{Mode, ProcessId};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{PidfdFlags, getpid, getppid, pidfd_open, setsid};
+use rustix::process::{PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::SignalsInfo;
@@ -46,6 +46,8 @@ const NOTHING: &str = "true";
 
 /// Between two reports that somebody asks for: a job that asks for them again and again costs no more than this.
 const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
+/// How long the next stage of a job may take to begin. Runners begin it at once.
+const BETWEEN_STAGES: Duration = Duration::from_secs(30);
 /// Between two looks whether a report is written.
 const BREATH: Duration = Duration::from_millis(10);
 
@@ -78,6 +80,10 @@ struct Attendant {
     hurried: bool,
     /// Whether the service holds it.
     held: bool,
+    /// Of a job in stages, since when the last one is over.
+    between: Option<Instant>,
+    /// Whether no more stages come.
+    is_last: bool,
     /// When reports were made last because somebody asked for them.
     reported: Option<Instant>,
     signals: SignalsInfo,
@@ -108,7 +114,9 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
     let rules = watch.rules.as_deref().map(rules::text).transpose()?;
     let invoker = Invoker::find()?;
     let script = if options.held {
-        watch.workspace = watch.workspace.or_else(|| root::work_folder(root.pid));
+        let of_slot = || options.slot.as_deref().and_then(root::workspace_of);
+        let found = || of_slot().or_else(|| root::work_folder(root.pid));
+        watch.workspace = watch.workspace.or_else(found);
         root::variables(root.pid)
     } else {
         root::environment(options.starter)
@@ -119,7 +127,10 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
     let mut plan = Plan::of(&watch, invoker.as_ref(), &variable)?;
     plan.note(&notes(options));
     if options.held {
-        plan.learn();
+        plan.learn(match options.slot {
+            Some(_) => Learns::FromAll,
+            None => Learns::FromChildren,
+        });
     }
     plan.note(pod::note(root.pid).as_slice());
     let place = Place::create()?;
@@ -169,6 +180,7 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
             policy: sources,
             report: folder.path().display().to_string(),
             held: options.held,
+            slot: options.slot.clone(),
         },
         reporter: Reporter {
             folder: Arc::new(folder),
@@ -186,6 +198,8 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
         sent,
         hurried: !options.start.watch.lockdown.is_empty(),
         held: options.held,
+        between: None,
+        is_last: options.slot.is_none(),
         reported: None,
         signals,
     }))
@@ -211,6 +225,11 @@ fn notes(options: &AttendOptions) -> Vec<String> {
         .chain([output])
         .map(str::to_owned)
         .collect()
+}
+
+fn has_ended(root: &Root) -> bool {
+    let mut fds = [PollFd::new(&root.handle, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 fn is_parent(pid: u32) -> bool {
@@ -346,10 +365,13 @@ impl Attendant {
         let mut rested = true;
         loop {
             let timeout = Timespec::try_from(pace.tick()).ok();
-            let mut fds = vec![
-                PollFd::new(&self.root.handle, PollFlags::IN),
-                PollFd::from_borrowed_fd(self.job.urgent_fd(), PollFlags::IN),
-            ];
+            let mut fds = vec![PollFd::from_borrowed_fd(
+                self.job.urgent_fd(),
+                PollFlags::IN,
+            )];
+            if self.between.is_none() {
+                fds.push(PollFd::new(&self.root.handle, PollFlags::IN));
+            }
             let waits_for = fds.len();
             if rested {
                 // Every other time at most, so that a job that asks or reads such files over and over does not keep us
@@ -361,7 +383,10 @@ impl Attendant {
             let _ = poll(&mut fds, timeout.as_ref());
             let woken = |fd: &PollFd<'_>| !fd.revents().is_empty();
             rested = !fds.iter().skip(waits_for).any(woken);
-            let over = fds.first().is_some_and(woken) || self.signals.pending().next().is_some();
+            if has_ended(&self.root) {
+                self.between.get_or_insert_with(Instant::now);
+            }
+            let told_to_end = self.signals.pending().next().is_some();
             let asked = self.control.take(&self.job);
             let ticked = asked
                 .into_iter()
@@ -383,9 +408,49 @@ impl Attendant {
             for sentence in told.chain(self.job.take_lockdown()) {
                 self.say(&sentence);
             }
-            if over {
+            if told_to_end || self.is_over() {
                 return None;
             }
+        }
+    }
+
+    /// Whether its process has ended, and none follows.
+    fn is_over(&self) -> bool {
+        let is_late = |since: Instant| self.is_last || since.elapsed() >= BETWEEN_STAGES;
+        self.between.is_some_and(is_late)
+    }
+
+    /// Goes on with the next stage.
+    fn join(&mut self, asker: u32, pid: u32, last: bool) -> Answer {
+        if self.is_last || !has_ended(&self.root) {
+            return Answer::NotYours;
+        }
+        // What the stage before has told of the job is in force before the next one begins.
+        let caught_up = self.job.tick().map_err(anyhow::Error::from);
+        let caught_up = caught_up.and_then(|_| self.learn());
+        let found = caught_up.and_then(|()| root::find(asker, Some(pid), true));
+        let joined = found.and_then(|root| {
+            self.job
+                .join(root.handle.as_fd(), root.pid)
+                .inspect_err(|_| {
+                    // It has a place in the job perhaps, and must not run past the fence.
+                    if self.status.mode == Mode::Block.name() {
+                        let _ = pidfd_send_signal(&root.handle, Signal::KILL);
+                    }
+                })?;
+            Ok(root)
+        });
+        match joined {
+            Ok(root) => {
+                self.status.root = root.pid;
+                self.root = root;
+                self.between = None;
+                self.is_last = last;
+                Answer::Joined(self.status.clone())
+            }
+            Err(error) => Answer::Failed {
+                why: format!("{error:#}"),
+            },
         }
     }
 
@@ -474,6 +539,14 @@ impl Attendant {
                 None => answer(&stream, &Answer::NotYours),
             },
             Request::Status {} => answer(&stream, &Answer::Status(self.status.clone())),
+            Request::Join { .. } | Request::Over {} if peer.place.is_some() => {
+                answer(&stream, &Answer::NotYours);
+            }
+            Request::Join { root, last } => answer(&stream, &self.join(peer.pid, root, last)),
+            Request::Over {} => {
+                self.is_last = true;
+                answer(&stream, &Answer::Status(self.status.clone()));
+            }
             Request::End { width, color } => {
                 let last = self.reported.replace(Instant::now());
                 let is_soon = last.is_some_and(|last| last.elapsed() < BETWEEN_REPORTS);

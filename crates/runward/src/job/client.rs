@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// keep the agent from other jobs.
 const GLANCE: Duration = Duration::from_secs(1);
 const GLANCES: Duration = Duration::from_secs(10);
+/// How long it waits for one that is to go on with a stage of its job.
+const JOIN: Duration = Duration::from_secs(5);
 /// How often one that is busy is asked again, and how long to wait before.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(300);
@@ -60,6 +62,22 @@ pub(crate) fn status(options: &JobStatusOptions) -> ExitCode {
 pub(crate) fn jobs_at_a_glance() -> Vec<Status> {
     let began = Instant::now();
     jobs(|| Some(GLANCE).filter(|_| began.elapsed() < GLANCES))
+}
+
+/// Has the attendant of a job in stages go on with the next one.
+pub(crate) fn join(job: &str, root: u32, last: bool) -> Result<Status> {
+    let request = Request::Join { root, last };
+    match ask(&place::socket_of(job), &request, JOIN)? {
+        Answer::Joined(status) => Ok(status),
+        Answer::Failed { why } => bail!("{why}"),
+        _ => bail!("another stage of the same job still runs"),
+    }
+}
+
+/// Tells the attendant of a job in stages that there are no more.
+pub(crate) fn close(job: &str) {
+    // It finds out by itself, later.
+    let _ = ask(&place::socket_of(job), &Request::Over {}, GLANCE);
 }
 
 /// The jobs that this process may know of. `patience`: how long to wait for the next attendant; none: not at all.

@@ -20,6 +20,8 @@ const CLIMB: usize = 256;
 const SETTINGS_MAX: u64 = 64 << 10;
 /// What .NET writes before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Parts of a path that are no place for sources: the root, and what lies directly in it.
+const ROOTS: usize = 2;
 /// The machine's, or the container's, first process.
 const INIT: u32 = 1;
 
@@ -90,6 +92,16 @@ pub(crate) fn work_folder(worker: u32) -> Option<PathBuf> {
         true => folder,
         false => runner.to_path_buf(),
     })
+}
+
+/// Where the sources of a GitLab job are going to be, by the slot of its stages. GitLab's runner makes the folder when the
+/// job has begun; until then everything that is there of it lies above.
+pub(crate) fn workspace_of(slot: &str) -> Option<PathBuf> {
+    let workspace = PathBuf::from(runward_ci::workspace(slot)?);
+    let found = workspace.ancestors().find(|folder| folder.is_dir());
+    // The whole machine is nobody's workspace.
+    let found = found.filter(|folder| folder.components().count() > ROOTS)?;
+    Some(found.to_path_buf())
 }
 
 /// What of the runner's settings is needed here.

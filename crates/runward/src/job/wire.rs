@@ -23,6 +23,10 @@ pub(crate) enum Request {
     },
     /// Say which job this is.
     Status {},
+    /// Go on with the job's next stage, which this process is; and whether it is the last one. For root outside of all jobs.
+    Join { root: u32, last: bool },
+    /// No more stages come. For root outside of all jobs.
+    Over {},
 }
 
 /// What a pipeline asks for, for the job that it is in.
@@ -59,6 +63,8 @@ pub(crate) enum Answer {
     Refused {
         why: String,
     },
+    /// The stage is in the job.
+    Joined(Status),
     /// Another one asked for the same just now.
     Busy,
     /// The request is none.
@@ -94,6 +100,9 @@ pub(crate) struct Status {
     pub(crate) report: String,
     /// Whether the service of this machine holds it, and keeps and sends the record.
     pub(crate) held: bool,
+    /// Of a job in stages, what its stages are known by.
+    #[serde(default)]
+    pub(crate) slot: Option<String>,
 }
 
 /// What an attendant tells who started it, when the job is watched.
@@ -157,6 +166,11 @@ mod tests {
                 policy: Box::default(),
             },
             Request::Status {},
+            Request::Over {},
+            Request::Join {
+                root: 7,
+                last: true,
+            },
             Request::End {
                 width: 80,
                 color: true,
@@ -175,6 +189,7 @@ mod tests {
             br#"{"request":"end","width":80,"color":true,"job":"1"}"#,
             br#"{"request":"end","width":99999,"color":true}"#,
             br#"{"request":"stop"}"#,
+            br#"{"request":"join","root":-1,"last":true}"#,
             br#"{"request":"status"} {"request":"status"}"#,
         ] {
             assert_eq!(request(wrong), None, "{}", wrong.escape_ascii());

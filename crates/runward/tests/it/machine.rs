@@ -4,6 +4,7 @@
 //! A runner is played by its shape: GitHub's is a listener that starts a worker for each job, which starts the steps and
 //! says in their environment what they are. The programs have the names of the real ones and are shells.
 
+mod gitlab;
 mod power;
 mod schedules;
 mod service;

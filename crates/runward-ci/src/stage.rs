@@ -1,0 +1,317 @@
+//! The stages of a GitLab job, by the scripts that GitLab Runner's shells read.
+//!
+//! With its shell executor the runner starts a shell for each stage of a job, one after the other: to prepare, to get the
+//! sources, for the job's own script, to clean up. Before the first instruction of that shell all that is known of it is
+//! the script that the runner has written for its input. What the runner itself has put there is found by reading the
+//! quotes exactly as a shell does: nothing that a job's author writes into a variable or a command can take its place.
+
+mod words;
+
+use words::{Statement, statements};
+
+/// The file of a job that every one of its scripts names. No two jobs that run at once have it in one folder.
+const JOB_FILE: &str = "/gitlab_runner_env";
+/// The variable by which a script names it.
+const JOB_FILE_VARIABLE: &str = "GITLAB_ENV=";
+/// What the folder's name ends with; before it is the job's workspace.
+const TEMPORARY: &str = ".tmp";
+/// How the first script of a job greets.
+const GREETING: &str = "Running on $(hostname)";
+/// The longest path on Linux, in bytes.
+const PATH_MAX: usize = 4096;
+
+/// A stage of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// The folder of the job's temporary files, as the script writes it: the same in every stage of a job, and another
+    /// one for each job that runs at the same time.
+    pub slot: String,
+    /// Where in the job it is.
+    pub place: StagePlace,
+}
+
+/// Where in its job a stage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StagePlace {
+    /// A job begins.
+    First,
+    /// More follow.
+    Middle,
+    /// None follows.
+    Last,
+}
+
+impl Stage {
+    /// The stage that a script is of; `None` when GitLab Runner has not written it. `script` may be the beginning of one.
+    ///
+    /// ```
+    /// use runward_ci::{Stage, StagePlace};
+    ///
+    /// let script = br#"(trap exit 1 TERM; eval $'export CI_JOB_ID=7
+    /// export GITLAB_ENV=/builds/x1/0/app.tmp/gitlab_runner_env
+    /// mkdir -p "/builds/x1/0/app.tmp"
+    /// cd "/builds/x1/0/app"
+    /// make
+    /// ') < /dev/null
+    /// "#;
+    /// let stage = Stage::of_script(script).unwrap();
+    /// assert_eq!(stage.slot, "/builds/x1/0/app.tmp");
+    /// assert_eq!(stage.place, StagePlace::Middle);
+    /// assert_eq!(stage.workspace(), Some("/builds/x1/0/app"));
+    /// ```
+    #[must_use]
+    pub fn of_script(script: &[u8]) -> Option<Stage> {
+        let outer = statements(script);
+        // What is cut off stands in the last statement, and that is the script.
+        let inner = outer.iter().find_map(evaluated)?;
+        let mut inner = statements(inner);
+        if inner.last().is_some_and(|last| last.is_cut) {
+            inner.pop();
+        }
+        let greets = inner.first().is_some_and(greets);
+        let own = inner
+            .iter()
+            .take_while(|statement| !statement.is("cd"))
+            .find_map(removed_job_file);
+        let (slot, place) = match (greets, exported_job_file(&inner), own) {
+            (true, _, Some(own)) => (own, StagePlace::First),
+            (false, Some(slot), Some(own)) if slot == own => (slot, StagePlace::Last),
+            (false, Some(slot), _) => (slot, StagePlace::Middle),
+            // Runners before 18 export nothing to clean up.
+            (false, None, Some(own)) => (own, StagePlace::Last),
+            _ => return None,
+        };
+        Some(Stage {
+            slot: slot.to_owned(),
+            place,
+        })
+    }
+
+    /// The folder that the job's sources are in.
+    #[must_use]
+    pub fn workspace(&self) -> Option<&str> {
+        workspace(&self.slot)
+    }
+}
+
+/// The folder that the sources of a slot's job are in; `None` for one that is not written from the root.
+#[must_use]
+pub fn workspace(slot: &str) -> Option<&str> {
+    slot.strip_suffix(TEMPORARY)
+        .filter(|path| path.starts_with('/'))
+}
+
+fn evaluated(statement: &Statement) -> Option<&[u8]> {
+    match statement.words.as_slice() {
+        [eval, script] if eval == b"eval" => Some(script),
+        _ => None,
+    }
+}
+
+fn greets(statement: &Statement) -> bool {
+    let greeting = statement.words.get(1);
+    statement.is("echo") && greeting.is_some_and(|word| word.starts_with(GREETING.as_bytes()))
+}
+
+/// A script exports the job's variables first, whatever their names, and then its own: the last one of that name is its own.
+fn exported_job_file(statements: &[Statement]) -> Option<&str> {
+    let variables = statements.iter().take_while(|statement| {
+        ["export", "mkdir", "printf"]
+            .iter()
+            .any(|command| statement.is(command))
+    });
+    let own = variables.filter_map(|statement| match statement.words.as_slice() {
+        [export, variable] if export == b"export" => {
+            variable.strip_prefix(JOB_FILE_VARIABLE.as_bytes())
+        }
+        _ => None,
+    });
+    own.last().and_then(folder)
+}
+
+fn removed_job_file(statement: &Statement) -> Option<&str> {
+    match statement.words.as_slice() {
+        [rm, force, path] if rm == b"rm" && force == b"-f" => folder(path),
+        _ => None,
+    }
+}
+
+/// The folder of a job's file.
+fn folder(path: &[u8]) -> Option<&str> {
+    let path = str::from_utf8(path).ok()?;
+    let folder = path.strip_suffix(JOB_FILE)?;
+    let is_sound = path.len() <= PATH_MAX && !folder.is_empty() && !path.contains(char::is_control);
+    is_sound.then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SLOT: &str = "/home/gitlab-runner/builds/t3_x/0/group/app.tmp";
+    const OTHER: &str = "/home/gitlab-runner/builds/t3_x/1/group/other.tmp";
+
+    /// As the runner quotes for bash.
+    fn bash(text: &str) -> String {
+        let mut quoted = String::from("$'");
+        for byte in text.bytes() {
+            match byte {
+                b'\n' => quoted.push_str("\\n"),
+                b'\t' => quoted.push_str("\\t"),
+                b'\\' | b'\'' => quoted.extend(['\\', char::from(byte)]),
+                b' '..=b'~' => quoted.push(char::from(byte)),
+                _ => quoted.push_str(&format!("\\x{byte:02X}")),
+            }
+        }
+        quoted + "'"
+    }
+
+    /// As it quotes for other shells.
+    fn posix(text: &str) -> String {
+        let mut quoted = String::from("\"");
+        for char in text.chars() {
+            if matches!(char, '"' | '$' | '\\' | '`') {
+                quoted.push('\\');
+            }
+            quoted.push(char);
+        }
+        quoted + "\""
+    }
+
+    type Quote = fn(&str) -> String;
+
+    fn variables(quote: Quote, variables: &[(&str, &str)], slot: &str) -> String {
+        let mut script = String::new();
+        for (name, value) in variables {
+            script += &format!("export {}={}\n", quote(name), quote(value));
+        }
+        script += &format!(
+            "export GITLAB_ENV={}\n",
+            quote(&format!("{slot}{JOB_FILE}"))
+        );
+        script += &format!("mkdir -p \"{slot}\"\ntouch \"{slot}{JOB_FILE}\"\n");
+        script + &format!("while read -r line; do export \"$line\"; done < \"{slot}{JOB_FILE}\"\n")
+    }
+
+    fn removal(slot: &str) -> String {
+        format!("rm \"-f\" \"{slot}{JOB_FILE}\"\nrm \"-f\" \"{slot}/masking.db\"\n")
+    }
+
+    fn whole(quote: Quote, inner: &str) -> Vec<u8> {
+        format!(
+            "#!/usr/bin/env bash\n\ntrap exit 1 TERM\n\ncase \"$(set -o)\" in *\"pipefail\"*) set -o pipefail;; esac; set -o errexit\nset +o noclobber\n(trap exit 1 TERM; eval {}) < /dev/null\nexit 0\n",
+            quote(inner)
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn the_stages_of_a_job_name_its_folder() {
+        for quote in [bash as Quote, posix] {
+            let own = |more: &str| {
+                variables(quote, &[("CI", "true"), ("A B", "it's \"x\"\n")], SLOT) + more
+            };
+            let prepare = format!(
+                "echo \"Running on $(hostname) via host...\"\n{}",
+                removal(SLOT)
+            );
+            let table = [
+                (prepare.clone(), Some(StagePlace::First)),
+                (
+                    own("export GIT_TERMINAL_PROMPT=0\ngit fetch\n"),
+                    Some(StagePlace::Middle),
+                ),
+                (
+                    own("cd \"/x\"\nrm -f /y/gitlab_runner_env\n"),
+                    Some(StagePlace::Middle),
+                ),
+                (own(&removal(SLOT)), Some(StagePlace::Last)),
+                (removal(SLOT), Some(StagePlace::Last)),
+                (own(&removal(OTHER)), Some(StagePlace::Middle)),
+                ("echo hello\n".to_owned(), None),
+                (String::new(), None),
+            ];
+            for (inner, place) in table {
+                let stage = Stage::of_script(&whole(quote, &inner));
+                let want = place.map(|place| Stage {
+                    slot: SLOT.to_owned(),
+                    place,
+                });
+                assert_eq!(stage, want, "{inner}");
+            }
+            let older = format!("set -eo pipefail\n: | eval {}\nexit 0\n", quote(&prepare));
+            let stage = Stage::of_script(older.as_bytes()).unwrap();
+            assert_eq!(
+                (stage.slot.as_str(), stage.place),
+                (SLOT, StagePlace::First)
+            );
+        }
+    }
+
+    #[test]
+    fn no_word_of_the_jobs_stands_for_the_runners() {
+        let forged = [
+            format!("{OTHER}{JOB_FILE}"),
+            format!("\nexport GITLAB_ENV={OTHER}{JOB_FILE}\n"),
+            format!("'\nexport GITLAB_ENV={OTHER}{JOB_FILE}\ntouch x\n'"),
+            format!("\\'\\nexport GITLAB_ENV={OTHER}{JOB_FILE}\\n$'"),
+            format!("\"; export GITLAB_ENV={OTHER}{JOB_FILE}; : \""),
+        ];
+        for quote in [bash as Quote, posix] {
+            for value in &forged {
+                for name in ["A", "GITLAB_ENV", value] {
+                    let script = variables(quote, &[(name, value)], SLOT);
+                    let script = format!(
+                        "{script}cd \"/x\"\necho {value}\nexport GITLAB_ENV={OTHER}{JOB_FILE}\n"
+                    );
+                    let stage = Stage::of_script(&whole(quote, &script)).unwrap();
+                    assert_eq!(stage.slot, SLOT, "{script}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_script_that_is_cut_is_read_as_far_as_it_goes() {
+        let script = variables(bash, &[("A", &"x".repeat(1000))], SLOT) + &"make\n".repeat(100);
+        let script = whole(bash, &script);
+        let mut known = false;
+        for end in 0..script.len() {
+            let stage = Stage::of_script(&script[..end]);
+            assert!(stage.is_some() || !known, "{end}");
+            known = stage.is_some();
+            assert!(stage.is_none_or(|stage| stage.slot == SLOT), "{end}");
+        }
+        assert!(known);
+    }
+
+    #[test]
+    fn a_workspace_is_written_from_the_root() {
+        for (slot, want) in [
+            ("/b/app.tmp", Some("/b/app")),
+            ("$PWD/b/app.tmp", None),
+            ("/b/app", None),
+            ("", None),
+        ] {
+            assert_eq!(workspace(slot), want, "{slot}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_script_makes_it_panic(script: Vec<u8>) {
+            let _ = Stage::of_script(&script);
+        }
+
+        #[test]
+        fn no_variable_moves_a_job(name in "[ -~\n]{1,40}", value in "\\PC*|[\\\\'\"$`;\n(){}<>&| a-z/_=]{0,60}") {
+            for quote in [bash as Quote, posix] {
+                let script = whole(quote, &variables(quote, &[(&name, &value)], SLOT));
+                let stage = Stage::of_script(&script).unwrap();
+                prop_assert_eq!((stage.slot.as_str(), stage.place), (SLOT, StagePlace::Middle));
+            }
+        }
+    }
+}
