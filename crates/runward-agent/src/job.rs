@@ -589,6 +589,7 @@ impl Job {
         if self.fenced.is_some() && self.ticks.is_multiple_of(SOCKET_TICKS * self.hurry) {
             self.sensor.tag_open_sockets()?;
         }
+        self.recorder.name_containers();
         self.recorder.look_for_unheard();
         self.recorder.flush();
         Ok(busy)
@@ -779,6 +780,7 @@ impl Job {
         self.follow_mounts();
         self.drain_files(true);
         self.note_losses()?;
+        self.recorder.name_last_containers();
         self.recorder.end_stragglers();
         if let Some(count) = self.policies_refused.checked_sub(POLICIES_TOLD)
             && count > 0

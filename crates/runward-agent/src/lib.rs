@@ -5,6 +5,7 @@
 //! and one that sends the record where it goes to a control plane.
 
 mod block_list;
+mod container_names;
 mod containers;
 mod context;
 mod environment;

@@ -15,6 +15,7 @@ use runward_sensor::{Clock, Loss, SensorEvent};
 use runward_tree::Tree;
 
 use crate::Finished;
+use crate::container_names::ContainerNames;
 use crate::environment::{environment_of, names_a_job};
 use crate::fence::JobGate;
 use crate::findings::Findings;
@@ -51,6 +52,7 @@ pub(crate) struct Recorder {
     refusals: Refusals,
     findings: Findings,
     lockdown: Option<Lockdown>,
+    container_names: ContainerNames,
     /// When the job began, once it has.
     began: Option<Time>,
     /// Who is to say in its environment who the job is, until one has.
@@ -83,6 +85,7 @@ impl Recorder {
             refusals: Refusals::default(),
             findings: Findings::default(),
             lockdown,
+            container_names: ContainerNames::default(),
             began: None,
             asks: None,
             environment: None,
@@ -139,6 +142,9 @@ impl Recorder {
         let ours = event.job == Some(self.job);
         if ours {
             self.listen(&event);
+            if let Body::ProcessExec(exec) = &event.body {
+                self.container_names.see(exec);
+            }
         }
         if let Body::Dns(dns) = &event.body {
             self.names.learn(dns, ours.then_some(dns.process));
@@ -186,6 +192,20 @@ impl Recorder {
             reason,
             listed: None,
         })
+    }
+
+    /// Records what containers are called, as far as that was read by now.
+    pub(crate) fn name_containers(&mut self) {
+        for container in self.container_names.take() {
+            self.record(self.clock.now(), Body::Container(Box::new(container)));
+        }
+    }
+
+    /// The same for the last time.
+    pub(crate) fn name_last_containers(&mut self) {
+        for container in self.container_names.take_last() {
+            self.record(self.clock.now(), Body::Container(Box::new(container)));
+        }
     }
 
     /// The process tree so far.

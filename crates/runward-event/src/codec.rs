@@ -66,6 +66,7 @@ fn parse_body(kind: &str, line: &str) -> Result<Body, serde_json::Error> {
         "file_write" => Body::FileWrite(from_str(line)?),
         "file_rename" => Body::FileRename(from_str(line)?),
         "file_delete" => Body::FileDelete(from_str(line)?),
+        "container" => Body::Container(from_str(line)?),
         "lockdown" => Body::Lockdown(from_str(line)?),
         "lost" => Body::Lost(from_str(line)?),
         unknown => Body::Unknown(unknown.to_owned()),

@@ -74,6 +74,8 @@ pub enum Body {
     FileRename(Box<FileChange>),
     /// A name of a file was removed.
     FileDelete(Box<FileChange>),
+    /// A process of the job was the first to be seen in a container, and this is what its engine calls that container.
+    Container(Box<Container>),
     /// The job did what it was in lockdown for, and was killed.
     Lockdown(Lockdown),
     /// Events of one kind were lost.
@@ -104,6 +106,7 @@ impl Body {
             Body::FileWrite(_) => "file_write",
             Body::FileRename(_) => "file_rename",
             Body::FileDelete(_) => "file_delete",
+            Body::Container(_) => "container",
             Body::Lost(_) => "lost",
             Body::Lockdown(_) => "lockdown",
             Body::Unknown(kind) => kind,
@@ -124,6 +127,7 @@ impl Body {
             Body::MemoryAccess(access) => Some(access.process),
             Body::SensitiveFile(file) => Some(file.process),
             Body::SecretFound(secret) => secret.process,
+            Body::Container(container) => Some(container.process),
             Body::FileCreate(change)
             | Body::FileWrite(change)
             | Body::FileRename(change)
@@ -493,6 +497,24 @@ pub enum MemoryWay {
     /// A way that a newer writer knows.
     #[serde(other)]
     Other,
+}
+
+/// What an engine calls a container that the job has. Told at most once for each container, and for none of which nothing
+/// could be read. Where the job could have started the engine, these are its words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Container {
+    /// The process of the job that was seen first in it.
+    pub process: ProcessId,
+    /// Its process id.
+    pub pid: u32,
+    /// The container's id, as in [`ProcessExec::container`].
+    pub container: String,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The image that it was made from, as it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// A secret stands in what the job printed or left behind. The secret itself is nowhere.

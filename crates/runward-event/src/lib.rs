@@ -20,9 +20,9 @@ pub use codec::{LineError, parse_line, write_line};
 pub use job::{JobContext, JobIdentity, Mode, Provider, Tier};
 pub use kinds::{
     Act, AttributionVar, BlockListEntry, BlockListInForce, Body, Connect, ConnectClose,
-    ConnectOutcome, ConnectionId, Direction, Dns, DnsAnswer, DnsMessageKind, DnsTransport,
-    Encoding, Event, EventKind, ExecFacts, FileAct, FileChange, FileDiff, JobEnd, JobStart,
-    Lockdown, LossReason, Lost, MemoryAccess, MemoryWay, MountOver, NoDiff, OutputPlace,
+    ConnectOutcome, ConnectionId, Container, Direction, Dns, DnsAnswer, DnsMessageKind,
+    DnsTransport, Encoding, Event, EventKind, ExecFacts, FileAct, FileChange, FileDiff, JobEnd,
+    JobStart, Lockdown, LossReason, Lost, MemoryAccess, MemoryWay, MountOver, NoDiff, OutputPlace,
     PolicyRule, ProcessExec, ProcessExit, ProcessFork, ProcessId, Protocol, Reason, Refused,
     RulesInForce, SecretFound, SensitiveClass, SensitiveFile, Status, Stream, StreamEnd,
     StreamName, Tamper,

@@ -195,6 +195,13 @@ fn examples() -> Vec<Event> {
             hash: "b0344c61d8db38535ca8afceaf0bf12b".to_owned(),
             raw: BTreeMap::new(),
         })),
+        Body::Container(Box::new(Container {
+            process,
+            pid: 70,
+            container: "4f1c2d3e".repeat(8),
+            name: Some("scan".to_owned()),
+            image: None,
+        })),
         Body::ConnectClose(ConnectClose {
             connection: ConnectionId(9),
             process,

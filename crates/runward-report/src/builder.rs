@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use runward_detect::{ContentChange, Finding, Observer, Refusal, Severity};
 use runward_event::{
-    Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Dns, DnsMessageKind, Event,
-    EventKind, FileChange, JobEnd, JobStart, Lockdown, LossReason, Lost, NoDiff, PolicyRule,
+    Body, Connect, ConnectClose, ConnectOutcome, ConnectionId, Container, Dns, DnsMessageKind,
+    Event, EventKind, FileChange, JobEnd, JobStart, Lockdown, LossReason, Lost, NoDiff, PolicyRule,
     ProcessId, Refused, RulesInForce, Status, Time,
 };
 use runward_tree::{Parent, Process, Tree};
@@ -11,7 +11,8 @@ use runward_tree::{Parent, Process, Tree};
 use crate::blocked::{Refusals, Stop};
 use crate::destinations::{self, Destinations};
 use crate::model::{
-    Detection, Ended, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, ProcessRow, Report,
+    ContainerRow, Detection, Ended, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow,
+    ProcessRow, Report,
 };
 use crate::names::Names;
 use crate::people::{self, People, clip_args, size_of_args};
@@ -152,6 +153,7 @@ impl ReportBuilder {
             Body::FileWrite(change) => self.file(event.time, FileChangeKind::Write, change),
             Body::FileRename(change) => self.file(event.time, FileChangeKind::Rename, change),
             Body::FileDelete(change) => self.file(event.time, FileChangeKind::Delete, change),
+            Body::Container(container) => self.container(container),
             Body::Lockdown(lockdown) => self.lockdown(lockdown),
             Body::Lost(lost) => self.lost(lost),
             // What is to be said of it, its detection says.
@@ -274,6 +276,19 @@ impl ReportBuilder {
                 "The command is longer than shown here; events.jsonl has all of it.".to_owned(),
             );
         }
+    }
+
+    fn container(&mut self, container: &Container) {
+        let report = &mut self.report;
+        if report.containers.len() >= limits::CONTAINERS {
+            report.omitted.containers += 1;
+            return;
+        }
+        report.containers.push(ContainerRow {
+            id: short(&container.container),
+            name: container.name.as_deref().map(short),
+            image: container.image.as_deref().map(short),
+        });
     }
 
     /// The first one counts: a job dies once.

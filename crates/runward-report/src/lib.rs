@@ -39,9 +39,9 @@ pub use json::{json, write_json};
 pub use line::line_to_paste;
 pub use markdown::{code_span, markdown};
 pub use model::{
-    Ancestor, Blocked, Counts, Dependency, Destination, Detection, DnsClient, DnsName, Ecosystem,
-    Ended, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, Omitted, ProcessDetail,
-    ProcessRow, Report, Statuses,
+    Ancestor, Blocked, ContainerRow, Counts, Dependency, Destination, Detection, DnsClient,
+    DnsName, Ecosystem, Ended, Exit, FileChangeKind, FileRow, Image, Loss, NetworkRow, Omitted,
+    ProcessDetail, ProcessRow, Report, Statuses,
 };
 pub use runward_detect::{ContentChange, Refusal, reason_sentence};
 pub use sarif::{sarif, write_sarif};

@@ -13,6 +13,9 @@ pub const TRACKED_ROWS: usize = 10_000;
 /// Processes that are listed one by one.
 pub const PROCESS_ROWS: usize = 50_000;
 
+/// Containers whose names are given.
+pub const CONTAINERS: usize = 1000;
+
 /// Findings of one detection that are listed one by one, so that a flood of one kind cannot hide another.
 pub const DETECTIONS: usize = 10_000;
 

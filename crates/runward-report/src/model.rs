@@ -96,6 +96,35 @@ pub struct Report {
     pub file_events: Vec<FileRow>,
     /// Every process, in the order in which they were first seen.
     pub processes: Vec<ProcessRow>,
+    /// The containers of which it is known what their engine calls them, in the order in which they were first seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerRow>,
+}
+
+impl Report {
+    /// A container as a person knows it: by its name and image, where these are known, else by its id.
+    pub fn container_label(&self, id: &str) -> String {
+        let row = self.containers.iter().find(|row| row.id == id);
+        match row.map(|row| (row.name.as_deref(), row.image.as_deref())) {
+            Some((Some(name), Some(image))) => format!("{name} ({image})"),
+            Some((Some(name), None)) => name.to_owned(),
+            Some((None, Some(image))) => image.to_owned(),
+            _ => id.to_owned(),
+        }
+    }
+}
+
+/// A container of the job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContainerRow {
+    /// Its id, as rows of processes name it.
+    pub id: String,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The image that it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// A job that was killed by lockdown.
@@ -191,6 +220,9 @@ pub struct Omitted {
     pub row_details: u64,
     /// Processes without a row in `processes`.
     pub processes: u64,
+    /// Containers without a row in `containers`.
+    #[serde(default)]
+    pub containers: u64,
     /// Findings without a row in `detections`.
     pub detections: u64,
 }

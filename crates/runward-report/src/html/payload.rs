@@ -290,8 +290,11 @@ impl<'a> Builder<'a> {
             let (args, cut) = self.args(&process.args);
             columns.args.push(args);
             columns.cwd.push(self.text(&process.cwd));
-            let container = process.container.as_deref().unwrap_or_default();
-            columns.container.push(self.text(container));
+            let container = process.container.as_deref();
+            let container = container.map(|id| report.container_label(id));
+            columns
+                .container
+                .push(self.owned(container.unwrap_or_default()));
             columns.uid.push(process.uid.map_or(-1, i64::from));
             columns.code.push(process.exit.and_then(|exit| exit.code));
             columns

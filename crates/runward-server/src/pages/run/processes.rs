@@ -126,7 +126,7 @@ impl Row {
             container: row
                 .container
                 .as_deref()
-                .map(|container| Text::new(container, 24)),
+                .map(|id| Text::new(&source.report.container_label(id), 48)),
             cause: (!cause.is_empty()).then(|| Text::new(&cause, 48)),
             end: ended_badly(row),
             start: Moment::since(row.start, source.report.start),

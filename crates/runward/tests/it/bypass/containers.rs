@@ -393,7 +393,7 @@ fn a_container_that_a_daemon_starts_for_a_job_is_in_the_job() {
             "{words}
 echo >$W/begun
 stay asked
-{client} sh -c '/actors/net udp {own} 4430; sh -c \"/actors/net udp {own} 4430; true\"; echo >/job/mine; until [ -e /job/theirs ]; do sleep 0.05; done'
+MORE=--name=own {client} sh -c '/actors/net udp {own} 4430; sh -c \"/actors/net udp {own} 4430; true\"; echo >/job/mine; until [ -e /job/theirs ]; do sleep 0.05; done'
 MORE='--detach --label=mine' {client} sh -c 'sleep 1; /actors/net udp {later} 4430; echo >/job/detached; sleep 600'
 stay detached
 podman --remote --url $URL exec $(podman --remote --url $URL ps --quiet --filter label=mine) sh -c 'sleep 0.5; /actors/net udp {last} 4430; true'
@@ -441,6 +441,17 @@ echo >$W/theirs"
             .iter()
             .filter(|process| process["container"].is_string());
         assert!(inside.count() >= 4, "{client}: {processes:?}");
+        let containers = report["containers"].as_array().expect("containers");
+        let named = containers.iter().find(|row| row["name"] == "own");
+        let named = named.unwrap_or_else(|| panic!("{client}: {containers:?}"));
+        let image = service.run("host").pop().expect("an image");
+        let told = named["image"].as_str().unwrap_or_default();
+        assert!(told.contains(&image), "{client}: {image}: {named}");
+        assert!(
+            processes
+                .iter()
+                .any(|process| process["container"] == named["id"])
+        );
     }
 }
 
