@@ -41,7 +41,7 @@ const fn target(name: &'static str) -> Target {
     }
 }
 
-const TARGETS: [Target; 12] = [
+const TARGETS: [Target; 13] = [
     target("policy-list"),
     target("policy-file"),
     target("block-list"),
@@ -60,6 +60,7 @@ const TARGETS: [Target; 12] = [
     target("secrets"),
     target("rules"),
     target("migrate"),
+    target("stage"),
 ];
 
 /// What libFuzzer needs to see which way an input went: counters at each edge, and the values of comparisons. These are
