@@ -495,6 +495,11 @@ impl Job {
         Some(self.recorder.tree().process(self.root?)?.pid)
     }
 
+    /// Whether lockdown has ended the job.
+    pub fn is_killed(&self) -> bool {
+        self.recorder.is_killed()
+    }
+
     /// Who is at the other end of a socket of the UNIX domain.
     pub fn peer(&self, stream: BorrowedFd<'_>) -> std::io::Result<Peer> {
         self.sensor.peer(stream)

@@ -104,6 +104,11 @@ impl Arrival {
         state.is_some_and(|state| state.eq_ignore_ascii_case("t"))
     }
 
+    /// Who has started it, as long as that one lives.
+    pub fn parent(&self) -> Option<u32> {
+        crate::pins::stat_field(self.pid, 4)?.parse().ok()
+    }
+
     /// Lets it run.
     pub fn release(&self) -> io::Result<()> {
         self.send(Signal::CONT)

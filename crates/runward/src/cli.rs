@@ -235,8 +235,8 @@ pub(crate) struct AttendOptions {
     /// The job had an attendant before, which has ended
     #[arg(long)]
     pub(crate) again: bool,
-    /// The folder by which the stages of a GitLab job are known: the process is the first of several
-    #[arg(long, value_name = "DIR")]
+    /// What the stages of a GitLab job are known by: the process is the first of several
+    #[arg(long, value_name = "PID:DIR")]
     pub(crate) slot: Option<String>,
 }
 

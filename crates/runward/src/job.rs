@@ -17,7 +17,8 @@ mod wire;
 use std::process::ExitCode;
 
 pub(crate) use attend::attend;
-pub(crate) use client::{close, jobs_at_a_glance, join};
+pub(crate) use client::{Joined, close, jobs_at_a_glance, join};
+pub(crate) use root::slot_of;
 pub(crate) use wire::{Begun, Status};
 
 use crate::cli::JobCommand;

@@ -21,7 +21,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::machine::Machine;
 use super::script::{self, Script};
 use crate::cli;
-use crate::job::{Begun, Status, close, jobs_at_a_glance, join};
+use crate::job::{Begun, Joined, Status, close, jobs_at_a_glance, join, slot_of};
 use crate::{exit, output};
 
 /// How long an attendant may take until it holds its job.
@@ -155,6 +155,11 @@ impl Attendants {
     /// A stage of a job: the first one begins it, and the others go on in it.
     fn begin_stage(&mut self, root: Arrival, stage: Stage, machine: &Machine, spool: &Spool) {
         let Stage { slot, place } = stage;
+        // Only who has started the stage before starts the next one.
+        let Some(starter) = root.parent() else {
+            return self.begin_job(root, None, machine, spool);
+        };
+        let slot = slot_of(starter, &slot);
         let is_it = |known: &Option<String>| known.as_deref() == Some(slot.as_str());
         let earlier = self.between.iter().position(|status| is_it(&status.slot));
         let earlier = earlier.map(|at| Earlier::Found(self.between.swap_remove(at)));
@@ -173,9 +178,15 @@ impl Attendants {
             }
         };
         match joined {
-            Some(Ok(found)) => {
+            Some(Ok(Next::Goes(found))) => {
                 self.jobs.extend(found);
                 return release(&root);
+            }
+            Some(Ok(Next::Killed(why))) => {
+                return output::say(format_args!(
+                    "process {} begins a stage of a job that was ended ({why}), and was ended, too",
+                    root.pid
+                ));
             }
             Some(Err(error)) => output::say(format_args!(
                 "process {} begins a stage of a job, whose attendant does not take it: {error:#}: it is watched as a job of its own",
@@ -400,6 +411,14 @@ impl Held {
     }
 }
 
+/// What becomes of a stage that goes on in its job.
+enum Next {
+    /// It is held. The job, if it was not among the others.
+    Goes(Option<Held>),
+    /// The job was ended before, and so is its stage; with the reason.
+    Killed(String),
+}
+
 impl Earlier<'_> {
     /// Whether its stage is over.
     fn is_between(&self) -> bool {
@@ -409,8 +428,8 @@ impl Earlier<'_> {
         }
     }
 
-    /// Has its attendant go on with the next one. Returns the job, if it was not among the others.
-    fn go_on(self, root: &Arrival, last: bool) -> Result<Option<Held>> {
+    /// Has its attendant go on with the next one.
+    fn go_on(self, root: &Arrival, last: bool) -> Result<Next> {
         match self {
             Earlier::Held(held) => {
                 // Whatever comes of it: what it has now is not known otherwise.
@@ -418,12 +437,23 @@ impl Earlier<'_> {
                 let Holder::Holding { status, .. } = &mut held.holder else {
                     anyhow::bail!("it does not hold the job yet");
                 };
-                *status = join(&status.job, root.pid, last)?;
-                held.slot = slot.filter(|_| !last);
-                held.root = Arrival::of(root.pid)?.context("the process has ended")?;
-                Ok(None)
+                match join(&status.job, root.pid, last)? {
+                    Joined::Killed(why) => {
+                        held.slot = slot;
+                        Ok(Next::Killed(why))
+                    }
+                    Joined::Goes(now) => {
+                        *status = now;
+                        held.slot = slot.filter(|_| !last);
+                        held.root = Arrival::of(root.pid)?.context("the process has ended")?;
+                        Ok(Next::Goes(None))
+                    }
+                }
             }
-            Earlier::Found(status) => Ok(Held::found(join(&status.job, root.pid, last)?)),
+            Earlier::Found(status) => Ok(match join(&status.job, root.pid, last)? {
+                Joined::Killed(why) => Next::Killed(why),
+                Joined::Goes(now) => Next::Goes(Held::found(now)),
+            }),
         }
     }
 

@@ -84,6 +84,8 @@ struct Attendant {
     between: Option<Instant>,
     /// Whether no more stages come.
     is_last: bool,
+    /// Why the job was ended before its time, if it was.
+    ended: Option<String>,
     /// When reports were made last because somebody asked for them.
     reported: Option<Instant>,
     signals: SignalsInfo,
@@ -200,6 +202,7 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
         held: options.held,
         between: None,
         is_last: options.slot.is_none(),
+        ended: None,
         reported: None,
         signals,
     }))
@@ -400,9 +403,7 @@ impl Attendant {
                 hurried = true;
                 pace.hurry();
             }
-            if let Err(error) = self.learn() {
-                end(&self.job, &self.status.job, &error);
-            }
+            self.learn_or_end();
             let told = self.job.take_refusals().into_iter();
             let told = told.chain(self.job.take_findings());
             for sentence in told.chain(self.job.take_lockdown()) {
@@ -425,32 +426,47 @@ impl Attendant {
         if self.is_last || !has_ended(&self.root) {
             return Answer::NotYours;
         }
+        let failed = |error: anyhow::Error| Answer::Failed {
+            why: format!("{error:#}"),
+        };
+        let root = match root::find(asker, Some(pid), true) {
+            Ok(root) => root,
+            Err(error) => return failed(error),
+        };
         // What the stage before has told of the job is in force before the next one begins.
-        let caught_up = self.job.tick().map_err(anyhow::Error::from);
-        let caught_up = caught_up.and_then(|_| self.learn());
-        let found = caught_up.and_then(|()| root::find(asker, Some(pid), true));
-        let joined = found.and_then(|root| {
-            self.job
-                .join(root.handle.as_fd(), root.pid)
-                .inspect_err(|_| {
-                    // It has a place in the job perhaps, and must not run past the fence.
-                    if self.status.mode == Mode::Block.name() {
-                        let _ = pidfd_send_signal(&root.handle, Signal::KILL);
-                    }
-                })?;
-            Ok(root)
-        });
-        match joined {
-            Ok(root) => {
+        let caught_up = self.job.tick();
+        self.learn_or_end();
+        let killed = self.job.is_killed().then(|| "lockdown".to_owned());
+        let result = match self.ended.clone().or(killed) {
+            Some(why) => Err(Answer::Killed { why }),
+            None => caught_up
+                .and_then(|_| self.job.join(root.handle.as_fd(), root.pid))
+                .map_err(|error| failed(error.into())),
+        };
+        match result {
+            Ok(()) => {
                 self.status.root = root.pid;
                 self.root = root;
                 self.between = None;
                 self.is_last = last;
                 Answer::Joined(self.status.clone())
             }
-            Err(error) => Answer::Failed {
-                why: format!("{error:#}"),
-            },
+            Err(answer) => {
+                // It has a place in the job perhaps, and must not run past the fence.
+                let is_over = matches!(answer, Answer::Killed { .. });
+                if is_over || self.status.mode == Mode::Block.name() {
+                    let _ = pidfd_send_signal(&root.handle, Signal::KILL);
+                }
+                answer
+            }
+        }
+    }
+
+    /// Who asks for more than can be had must not go on with less.
+    fn learn_or_end(&mut self) {
+        if let Err(error) = self.learn() {
+            end(&self.job, &self.status.job, &error);
+            self.ended = Some(format!("{error:#}"));
         }
     }
 
@@ -502,7 +518,9 @@ impl Attendant {
                 let handed = learner.take(policy, &lockdown, &mut self.job, &self.reporter.folder);
                 let handed = handed.unwrap_or_else(|error| {
                     end(&self.job, &self.status.job, &error);
-                    Handed::Wrong(format!("{error:#}"))
+                    let why = format!("{error:#}");
+                    self.ended = Some(why.clone());
+                    Handed::Wrong(why)
                 });
                 if matches!(handed, Handed::InForce) {
                     self.reporter.fail_on = fail_on;

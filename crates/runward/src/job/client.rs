@@ -64,11 +64,20 @@ pub(crate) fn jobs_at_a_glance() -> Vec<Status> {
     jobs(|| Some(GLANCE).filter(|_| began.elapsed() < GLANCES))
 }
 
+/// What became of a stage whose job goes on.
+pub(crate) enum Joined {
+    /// The attendant holds it.
+    Goes(Status),
+    /// The job was ended before, and the stage now; with the reason.
+    Killed(String),
+}
+
 /// Has the attendant of a job in stages go on with the next one.
-pub(crate) fn join(job: &str, root: u32, last: bool) -> Result<Status> {
+pub(crate) fn join(job: &str, root: u32, last: bool) -> Result<Joined> {
     let request = Request::Join { root, last };
     match ask(&place::socket_of(job), &request, JOIN)? {
-        Answer::Joined(status) => Ok(status),
+        Answer::Joined(status) => Ok(Joined::Goes(status)),
+        Answer::Killed { why } => Ok(Joined::Killed(why)),
         Answer::Failed { why } => bail!("{why}"),
         _ => bail!("another stage of the same job still runs"),
     }

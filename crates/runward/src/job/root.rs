@@ -94,9 +94,15 @@ pub(crate) fn work_folder(worker: u32) -> Option<PathBuf> {
     })
 }
 
+/// What the stages of a job are known by: who starts them, and the folder that their scripts name.
+pub(crate) fn slot_of(starter: u32, folder: &str) -> String {
+    format!("{starter}:{folder}")
+}
+
 /// Where the sources of a GitLab job are going to be, by the slot of its stages. GitLab's runner makes the folder when the
 /// job has begun; until then everything that is there of it lies above.
 pub(crate) fn workspace_of(slot: &str) -> Option<PathBuf> {
+    let (_, slot) = slot.split_once(':')?;
     let workspace = PathBuf::from(runward_ci::workspace(slot)?);
     let found = workspace.ancestors().find(|folder| folder.is_dir());
     // The whole machine is nobody's workspace.

@@ -65,6 +65,10 @@ pub(crate) enum Answer {
     },
     /// The stage is in the job.
     Joined(Status),
+    /// The job was ended, and so is the stage.
+    Killed {
+        why: String,
+    },
     /// Another one asked for the same just now.
     Busy,
     /// The request is none.

@@ -96,20 +96,26 @@ fn whole(inner: &str) -> String {
     )
 }
 
-/// What the runner does with a job: it starts a shell for each stage and hands it the script through a pipe. It has no
-/// programs of its own to run between them. `before_script`: before the job's own commands.
+/// What the runner does for a stage: it starts a shell and hands it the script through a pipe.
+fn stage(name: &str, script: &str) -> String {
+    format!("bash -l <<'SCRIPT' >>$W/said 2>&1\n{script}SCRIPT\necho \"{name} $?\" >>$W/said\n")
+}
+
+/// What it does with a job. It has no programs of its own to run between the stages. `before_script`: before the job's own
+/// commands.
 fn run(name: &str, job: &Job<'_>, before_script: &str) -> String {
-    let mut program = format!("sed \"s#@W@#$W#g\" >$W/{name} <<'PROGRAM'\n");
-    for (stage, script) in job.stages().iter().enumerate() {
-        if stage == SCRIPT {
+    let mut program = String::new();
+    for (number, script) in job.stages().iter().enumerate() {
+        if number == SCRIPT {
             program += before_script;
         }
-        let _ = writeln!(
-            program,
-            "bash -l <<'SCRIPT' >>$W/said 2>&1\n{script}SCRIPT\necho \"{name} $?\" >>$W/said"
-        );
+        program += &stage(name, script);
     }
-    program + "PROGRAM\n"
+    written(name, &program)
+}
+
+fn written(name: &str, program: &str) -> String {
+    format!("sed \"s#@W@#$W#g\" >$W/{name} <<'PROGRAM'\n{program}PROGRAM\n")
 }
 
 fn job_of(record: &Record) -> &str {
@@ -272,6 +278,7 @@ kill $agent; wait $agent
     assert_eq!(rows, [("build", 5, true)], "{}", machine.told());
 }
 
+/// A job of the same runner, and one of another runner, have the folder of a job that runs.
 #[test]
 fn no_gitlab_job_gets_into_another_one_whose_place_it_claims() {
     requires!(
@@ -286,11 +293,23 @@ fn no_gitlab_job_gets_into_another_one_whose_place_it_claims() {
     let own = format!(
         "echo >$W/inside; until [ -e $W/go ]; do sleep 0.05; done; $A/net tcp {one} 4430 >/dev/null; echo own $?"
     );
-    let mut job = Job::new(0, "build", &[one]);
-    job.script = &own;
-    let foreign = format!("$A/net tcp {LAST} 4430 2>/dev/null || echo last $?");
-    let mut claim = Job::new(0, "claim", &[]);
-    claim.script = &foreign;
+    let mut build = Job::new(0, "build", &[one]);
+    build.script = &own;
+    let mut same = Job::new(0, "same", &[one]);
+    let call = format!("$A/net tcp {LATER} 4430 2>/dev/null || echo same $?");
+    same.script = &call;
+    let mut other = Job::new(0, "other", &[one]);
+    let call = format!("$A/net tcp {LAST} 4430 2>/dev/null || echo other $?");
+    other.script = &call;
+    let [first, sources, script, rest @ ..] = &build.stages()[..] else {
+        panic!("too few stages");
+    };
+    let mut program = stage("build", first) + &stage("build", sources);
+    program += &stage("build", script).replacen("2>&1\n", "2>&1 &\n", 1);
+    program += "read go <$W/claim\n";
+    program.extend(same.stages().iter().map(|script| stage("same", script)));
+    program += "echo >$W/go; wait\n";
+    program.extend(rest.iter().map(|script| stage("build", script)));
     let mut machine = Machine::boot(
         &ground,
         &format!("egress-policy: block\nallowed-endpoints: '{one}:4430'\n"),
@@ -298,23 +317,24 @@ fn no_gitlab_job_gets_into_another_one_whose_place_it_claims() {
         &format!(
             r#"
 cp /bin/sh $W/gitlab-runner
+mkfifo $W/claim
 {}{}
 agent
 $W/gitlab-runner $W/build & build=$!
 stay inside
-$W/gitlab-runner $W/claim
-pass go
+$W/gitlab-runner $W/other
+echo >$W/claim
 wait $build
 records
 kill $agent; wait $agent
 "#,
-            run("build", &job, ""),
-            run("claim", &claim, ""),
+            written("build", &program),
+            run("other", &other, ""),
         ),
     );
     machine.finish();
     let said = machine.text("said");
-    for line in ["own 0", "last 1"] {
+    for line in ["own 0", "same 1", "other 1"] {
         assert!(
             said.lines().any(|said| said == line),
             "{line}: {}",
@@ -327,13 +347,66 @@ kill $agent; wait $agent
         "{}",
         machine.told()
     );
-    assert_eq!(ground.packets(LAST), 0, "{}", machine.told());
+    assert_eq!(ground.packets(LATER) + ground.packets(LAST), 0);
     let records = machine.records();
-    let with_call: Vec<&str> = records
-        .iter()
-        .filter(|record| record.report["blocked"].to_string().contains(LAST))
-        .map(job_of)
-        .collect();
-    assert_eq!(with_call, ["claim"], "{}", machine.told());
+    let with_call = |address: &str| -> Vec<&str> {
+        let blocked = |record: &&Record| record.report["blocked"].to_string().contains(address);
+        records.iter().filter(blocked).map(job_of).collect()
+    };
+    assert_eq!(with_call(LATER), ["same"], "{}", machine.told());
+    assert_eq!(with_call(LAST), ["other"], "{}", machine.told());
+    let of_other = records.iter().find(|record| job_of(record) == "other");
+    assert_eq!(of_other.map(stages), Some(5), "{}", machine.told());
     assert!(records.iter().all(Record::has_ended), "{}", machine.told());
+}
+
+#[test]
+fn no_stage_follows_in_a_gitlab_job_that_was_ended() {
+    requires!(
+        Root,
+        Netns,
+        Program("unshare"),
+        Program("bash"),
+        Program("git")
+    );
+    let ground = Ground::new();
+    let mut job = Job::new(0, "build", &[ground.allowed_v4()]);
+    job.variables
+        .push(("RUNWARD_EGRESS_POLICY", "blok".to_owned()));
+    job.script = "echo ran >>$W/said";
+    job.after = "echo ran >>$W/said";
+    let mut machine = Machine::boot(
+        &ground,
+        "",
+        &[],
+        &format!(
+            r#"
+cp /bin/sh $W/gitlab-runner
+{}
+agent
+$W/gitlab-runner $W/build
+records
+kill $agent; wait $agent
+"#,
+            run("build", &job, ""),
+        ),
+    );
+    machine.finish();
+    let said = machine.text("said");
+    assert!(!said.contains("ran\n"), "{}", machine.told());
+    let killed = said.lines().filter(|line| *line == "build 137").count();
+    assert!(killed >= 3, "{}", machine.told());
+    let log = machine.text("agent.log");
+    assert!(
+        log.contains("begins a stage of a job that was ended"),
+        "{}",
+        machine.told()
+    );
+    let records = machine.records();
+    let rows: Vec<_> = records
+        .iter()
+        .map(|record| (record.has_ended(), record.findings().len()))
+        .collect();
+    assert_eq!(rows.len(), 1, "{}", machine.told());
+    assert!(rows[0].0, "{}", machine.told());
 }
