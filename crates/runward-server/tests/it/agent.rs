@@ -118,7 +118,8 @@ fn a_server_that_is_away_until_after_the_job_gets_all_of_it_by_upload() {
 
 #[test]
 fn a_quiet_job_goes_on_and_one_whose_agent_died_is_given_up() {
-    const PATIENCE: Duration = Duration::from_secs(3);
+    // Long beside the moments for which a busy machine lets nobody of this run.
+    const PATIENCE: Duration = Duration::from_secs(10);
     let patience = PATIENCE.as_secs().to_string();
     let server = Server::with(&["--silent-after".to_owned(), patience]);
     let key = server.key("admin");
@@ -133,14 +134,15 @@ fn a_quiet_job_goes_on_and_one_whose_agent_died_is_given_up() {
     let is = |state: &str| run()["state"] == state;
     assert!(within(|| run()["events"] == 20));
     let quiet = Instant::now();
-    while quiet.elapsed() < 3 * PATIENCE {
+    while quiet.elapsed() < 2 * PATIENCE {
         assert!(is("running"), "{}", run());
         thread::sleep(Duration::from_millis(200));
     }
     // Nobody speaks for the job any more.
     drop(following);
     assert!(within(|| is("silent")), "{}", run());
-    assert!(quiet.elapsed() > 4 * PATIENCE);
+    // It is counted from the last beat, which may be some seconds old.
+    assert!(quiet.elapsed() > 2 * PATIENCE + PATIENCE / 4);
 
     let following = upload(&server, &key).follow(spool.open()).unwrap();
     assert!(within(|| is("running")), "{}", run());
