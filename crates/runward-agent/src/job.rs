@@ -1,6 +1,6 @@
 use std::cell::RefCell;
 use std::fs::File;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use runward_report::Report;
 use runward_sensor::files::{Change, Config, Place, Watcher};
 use runward_sensor::{Clock, Loss, Peer, Sensor, SensorError, SensorEvent, SensorOptions};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::block_list;
@@ -29,6 +30,8 @@ use crate::resolvers;
 const JOB: u64 = 1;
 /// How many full batches one tick takes, so that a storm cannot keep the caller from its signals for long.
 const BATCHES: usize = 32;
+/// How often it is looked for others behind the fence of an attendant that is gone: what they start is in the job with them.
+const TAKE_OVER_LOOKS: usize = 16;
 /// How many ticks pass between two looks at the loss counters.
 const LOSS_TICKS: u32 = 16;
 /// How many ticks pass between two looks for sockets that were handed to a fenced job.
@@ -134,10 +137,8 @@ pub struct Job {
     /// What else a reader should know and could not be said at the start.
     end_notes: Vec<String>,
     start: JobStart,
-    /// The process that an adopted job stands and falls with.
-    root: Option<ProcessId>,
-    /// How the first of those before it ended that did not end well.
-    failed: Option<(i32, Option<i32>)>,
+    /// The processes that an adopted job stands and falls with: one after the other, or several at once.
+    roots: Vec<ProcessId>,
     policies_refused: u64,
     containers: Containers,
     started_boot_ns: u64,
@@ -279,8 +280,7 @@ impl Job {
             fence_notes: Vec::new(),
             end_notes: Vec::new(),
             start,
-            root: None,
-            failed: None,
+            roots: Vec::new(),
             policies_refused: 0,
             containers: Containers::default(),
             started_boot_ns,
@@ -339,10 +339,11 @@ impl Job {
             clock.wall(self.started_boot_ns),
             Body::JobStart(Box::new(self.start.clone())),
         );
-        self.root = told.first().and_then(|event| event.body.process());
+        let root = told.first().and_then(|event| event.body.process());
+        self.roots.extend(root);
         match self.learns {
             Learns::Nothing => {}
-            Learns::FromChildren => self.recorder.ask(Whom::ChildrenOf(self.root)),
+            Learns::FromChildren => self.recorder.ask(Whom::ChildrenOf(root)),
             Learns::FromAll => self.recorder.ask(Whom::All),
         }
         let is_program = |event: &&SensorEvent| matches!(event.body, Body::ProcessExec(_));
@@ -354,19 +355,43 @@ impl Job {
         Ok(count)
     }
 
-    /// Goes on with another process that the job stands and falls with from now on. It must be stopped, and the one before
-    /// must have ended.
+    /// Goes on with another process that the job stands and falls with. It must be stopped.
     ///
     /// After an error it may be in the job and yet not fenced as it should be.
     pub fn join(&mut self, root: BorrowedFd<'_>, root_pid: u32) -> Result<(), JobError> {
         let told = self.take_in(root, root_pid, &[])?;
-        self.failed = self.root_exit().filter(|exit| *exit != (0, None));
-        self.root = told.first().and_then(|event| event.body.process());
+        self.roots
+            .extend(told.first().and_then(|event| event.body.process()));
         for event in told {
             take(&mut self.recorder, self.fenced.as_ref(), event);
         }
         self.recorder.flush();
         Ok(())
+    }
+
+    /// Takes in whoever else stands behind the fence of an attendant that is gone, together with this process: who was left
+    /// by its parent, and who came from elsewhere, is not found by ancestry. Returns those.
+    pub fn take_over(&mut self, root_pid: u32) -> Result<Vec<OwnedFd>, JobError> {
+        let mut taken = Vec::new();
+        for _ in 0..TAKE_OVER_LOOKS {
+            let strays = self.sensor.strays(root_pid)?;
+            if strays.is_empty() {
+                break;
+            }
+            for (pid, handle) in strays {
+                match self.take_in(handle.as_fd(), pid, &[]) {
+                    Ok(told) => {
+                        for event in told {
+                            take(&mut self.recorder, self.fenced.as_ref(), event);
+                        }
+                        taken.push(handle);
+                    }
+                    Err(_) if has_ended(&handle) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(taken)
     }
 
     fn take_in(
@@ -482,17 +507,26 @@ impl Job {
     /// How the process ended that an adopted job stands and falls with: its exit code as a shell tells it, and the signal
     /// that ended it. Of several, the first that did not end well. `None` while it runs, and when its end was lost.
     pub fn root_exit(&self) -> Option<(i32, Option<i32>)> {
-        if self.failed.is_some() {
-            return self.failed;
+        let tree = self.recorder.tree();
+        let exits = self.roots.iter().filter_map(|root| {
+            let exit = tree.process(*root)?.exit?;
+            let code = exit.code.or(exit.signal.map(|signal| 128 + signal));
+            Some((code.unwrap_or(0), exit.signal))
+        });
+        let mut ended_well = None;
+        for exit in exits {
+            if exit != (0, None) {
+                return Some(exit);
+            }
+            ended_well = Some(exit);
         }
-        let exit = self.recorder.tree().process(self.root?)?.exit?;
-        let code = exit.code.or(exit.signal.map(|signal| 128 + signal));
-        Some((code.unwrap_or(0), exit.signal))
+        ended_well
     }
 
     /// The process id of what an adopted job stands and falls with.
     pub fn root_pid(&self) -> Option<u32> {
-        Some(self.recorder.tree().process(self.root?)?.pid)
+        let root = *self.roots.last()?;
+        Some(self.recorder.tree().process(root)?.pid)
     }
 
     /// Whether lockdown has ended the job.
@@ -820,6 +854,11 @@ impl Job {
                 .collect(),
         }
     }
+}
+
+fn has_ended(process: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 /// Records an event, and has the fence look at a program that it tells of.

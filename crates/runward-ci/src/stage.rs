@@ -7,7 +7,13 @@
 
 mod words;
 
+use crate::clean::Environment;
 use words::{Statement, statements};
+
+/// What stands before the job that containers are known by.
+const CONTAINERS: &str = "container:";
+/// Digits of the largest number of a job.
+const NUMBER_MAX: usize = 20;
 
 /// The file of a job that every one of its scripts names. No two jobs that run at once have it in one folder.
 const JOB_FILE: &str = "/gitlab_runner_env";
@@ -99,6 +105,22 @@ impl Stage {
 pub fn workspace(slot: &str) -> Option<&str> {
     slot.strip_suffix(TEMPORARY)
         .filter(|path| path.starts_with('/'))
+}
+
+/// What the containers of a job in GitLab's docker executor are known by: the server and the number of the job, which all of
+/// them have in their environment.
+pub fn container_slot(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let env = Environment::new(env);
+    let job = env.text("CI_JOB_ID")?;
+    let is_number = job.len() <= NUMBER_MAX && job.bytes().all(|byte| byte.is_ascii_digit());
+    let server = env.text("CI_SERVER_URL").unwrap_or_default();
+    (env.is_on("GITLAB_CI") && is_number).then(|| format!("{CONTAINERS}{server}#{job}"))
+}
+
+/// Whether this is what the containers of a job are known by, of which several run at the same time.
+#[must_use]
+pub fn is_of_containers(slot: &str) -> bool {
+    slot.starts_with(CONTAINERS)
 }
 
 fn evaluated(statement: &Statement) -> Option<&[u8]> {
@@ -296,6 +318,37 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(workspace(slot), want, "{slot}");
+        }
+    }
+
+    #[test]
+    fn containers_are_known_by_server_and_job() {
+        type Set = &'static [(&'static str, &'static str)];
+        let table: [(Set, Option<&str>); 5] = [
+            (
+                &[
+                    ("GITLAB_CI", "true"),
+                    ("CI_JOB_ID", "7"),
+                    ("CI_SERVER_URL", "https://a.example"),
+                ],
+                Some("container:https://a.example#7"),
+            ),
+            (
+                &[("GITLAB_CI", "true"), ("CI_JOB_ID", "7")],
+                Some("container:#7"),
+            ),
+            (&[("GITLAB_CI", "true"), ("CI_JOB_ID", "7#8")], None),
+            (&[("GITLAB_CI", "true")], None),
+            (&[("CI_JOB_ID", "7")], None),
+        ];
+        for (set, want) in table {
+            let value = |name: &str| {
+                let found = set.iter().find(|(known, _)| *known == name)?;
+                Some(found.1.to_owned())
+            };
+            let slot = container_slot(&value);
+            assert_eq!(slot.as_deref(), want, "{set:?}");
+            assert!(slot.is_none_or(|slot| is_of_containers(&slot) && workspace(&slot).is_none()));
         }
     }
 

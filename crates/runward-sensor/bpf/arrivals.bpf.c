@@ -19,7 +19,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 enum {
 	ARRIVES = 1, /* is itself the first process of a job */
 	STARTS = 2, /* starts the first process of each job */
+	KEEPS = 3, /* looks after a container, which is a job's if its environment says so */
 };
+
+/* By which a container of a GitLab job is known. */
+#define VARIABLE "CI_JOB_ID="
+#define VARIABLE_READ 256
+#define VARIABLES_READ 2048
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -39,7 +45,7 @@ struct {
 /* Who was stopped. When it is full, nobody reads it; who reads again looks at all processes first. */
 struct arrival {
 	__u32 pid;
-	/* What it is itself, or 0: then who started it begins jobs. */
+	/* What it is itself, or what who started it does. */
 	__u32 kind;
 };
 
@@ -72,15 +78,73 @@ static __always_inline bool has_arrived(struct task_struct *task)
 	return false;
 }
 
+struct search {
+	__u64 at;
+	__u64 end;
+	bool found;
+};
+
+/* Looks at the next variable, or at the next part of one that is long: what begins there is looked at again elsewhere. */
+static long look_at_variable(__u32 index, struct search *search)
+{
+	static const char wanted[] = VARIABLE;
+	char variable[VARIABLE_READ];
+	long size;
+	int i;
+
+	if (search->at >= search->end)
+		return 1;
+	size = bpf_probe_read_user_str(variable, sizeof(variable), (void *)search->at);
+	if (size <= 0)
+		return 1;
+	search->at += size == sizeof(variable) ? size - 1 : size;
+	for (i = 0; i < sizeof(wanted) - 1; i++) {
+		if (variable[i] != wanted[i])
+			return 0;
+	}
+	search->found = true;
+	return 1;
+}
+
+/* Whether the program that this process has just been given says in its environment that it is of a GitLab job. */
+static __always_inline bool says_job(struct task_struct *task)
+{
+	struct search search = {
+		.at = BPF_CORE_READ(task, mm, env_start),
+		.end = BPF_CORE_READ(task, mm, env_end),
+	};
+
+	bpf_loop(VARIABLES_READ, look_at_variable, &search, 0);
+	return search.found;
+}
+
+static __always_inline bool is_inside_of(struct task_struct *parent, struct task_struct *task)
+{
+	return task->nsproxy->mnt_ns != BPF_CORE_READ(parent, nsproxy, mnt_ns);
+}
+
+/* By what a job begins with this process; 0 when none does. */
+static __always_inline __u32 arrives(struct task_struct *task)
+{
+	__u32 own = runner(task), above;
+
+	/* What a runner starts of its own programs is the runner. */
+	if (own == STARTS)
+		return 0;
+	if (own == ARRIVES)
+		return own;
+	above = runner(task->real_parent);
+	if (above == STARTS)
+		return above;
+	return above == KEEPS && is_inside_of(task->real_parent, task) && says_job(task) ? above : 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hold_arrival, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct arrival arrival = { .kind = runner(task) };
+	struct arrival arrival = { .kind = arrives(task) };
 
-	/* What a runner starts of its own programs is the runner. */
-	if (arrival.kind == STARTS || (arrival.kind != ARRIVES && runner(task->real_parent) != STARTS))
-		return 0;
-	if (has_arrived(task))
+	if (!arrival.kind || has_arrived(task))
 		return 0;
 	bpf_task_storage_get(&arrived, task->group_leader, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	arrival.pid = process_pid(task);

@@ -22,6 +22,8 @@ use crate::pins::Pins;
 
 /// How long the kernel's name of a process is, with the byte that ends it.
 const COMM_SIZE: usize = 16;
+/// By which variable a container of a GitLab job is known, as in `bpf/arrivals.bpf.c`.
+const GITLAB_JOB: &[u8] = b"CI_JOB_ID=";
 /// How the pin of the program is called.
 const PROGRAM: &str = "hold_arrival";
 
@@ -32,20 +34,24 @@ pub enum RunnerProgram<'a> {
     Job(&'a str),
     /// Starts the first process of every job.
     Starter(&'a str),
+    /// Looks after a container, and a job's containers say in their environment which GitLab job they are of.
+    Keeper(&'a str),
 }
 
 impl RunnerProgram<'_> {
     fn name(&self) -> &str {
         match self {
-            RunnerProgram::Job(name) | RunnerProgram::Starter(name) => name,
+            RunnerProgram::Job(name)
+            | RunnerProgram::Starter(name)
+            | RunnerProgram::Keeper(name) => name,
         }
     }
 
-    /// As in `bpf/arrivals.bpf.c`.
-    fn kind(&self) -> u32 {
+    fn kind(&self) -> Kind {
         match self {
-            RunnerProgram::Job(_) => 1,
-            RunnerProgram::Starter(_) => 2,
+            RunnerProgram::Job(_) => Kind::Job,
+            RunnerProgram::Starter(_) => Kind::Starter,
+            RunnerProgram::Keeper(_) => Kind::Keeper,
         }
     }
 
@@ -60,11 +66,31 @@ impl RunnerProgram<'_> {
     }
 }
 
+/// What a program is, as in `bpf/arrivals.bpf.c`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum Kind {
+    Job = 1,
+    Starter = 2,
+    Keeper = 3,
+}
+
+/// By what a process is known that a job begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrivalKind {
+    /// By its own program.
+    Program,
+    /// By who has started it.
+    Started,
+    /// It is the first program of a container, or was started in one from outside, and says so itself.
+    Contained,
+}
+
 /// Stops the first process of every job that a runner of this machine starts.
 pub struct Arrivals {
     ring: RingBuffer<'static>,
-    inbox: Rc<RefCell<Vec<(u32, u32)>>>,
-    programs: Vec<([u8; COMM_SIZE], u32)>,
+    inbox: Rc<RefCell<Vec<(u32, ArrivalKind)>>>,
+    programs: Vec<([u8; COMM_SIZE], Kind)>,
     // The link goes before the object that owns its program.
     _link: Link,
     _object: libbpf_rs::Object,
@@ -76,8 +102,8 @@ pub struct Arrivals {
 pub struct Arrival {
     /// Its process id.
     pub pid: u32,
-    /// Whether it is known by who started it, and not by its own program.
-    pub is_started: bool,
+    /// By what it is known.
+    pub kind: ArrivalKind,
     handle: OwnedFd,
 }
 
@@ -90,7 +116,7 @@ impl Arrival {
         match pidfd_open(raw, PidfdFlags::empty()) {
             Ok(handle) => Ok(Some(Arrival {
                 pid,
-                is_started: false,
+                kind: ArrivalKind::Program,
                 handle,
             })),
             Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
@@ -149,7 +175,7 @@ impl Arrivals {
         let mut known = Vec::new();
         for program in programs {
             let (comm, kind) = (program.comm(), program.kind());
-            map.update(&comm, &kind.to_ne_bytes(), MapFlags::ANY)
+            map.update(&comm, &(kind as u32).to_ne_bytes(), MapFlags::ANY)
                 .map_err(|source| SensorError::Map {
                     map: "runners",
                     source,
@@ -203,7 +229,7 @@ impl Arrivals {
         let told = mem::take(&mut *self.inbox.borrow_mut());
         let arrived = told
             .into_iter()
-            .filter_map(|(pid, kind)| still_there(pid, kind == 0));
+            .filter_map(|(pid, kind)| still_there(pid, kind));
         Ok(arrived.collect())
     }
 
@@ -217,26 +243,29 @@ impl Arrivals {
                 continue;
             };
             // The handle before the look: what is seen then is of this process.
-            if let Some(mut arrival) = still_there(pid, false)
-                && let Some(is_started) = self.arrives(pid)
+            if let Some(mut arrival) = still_there(pid, ArrivalKind::Program)
+                && let Some(kind) = self.arrives(pid)
             {
-                arrival.is_started = is_started;
+                arrival.kind = kind;
                 earlier.push(arrival);
             }
         }
         Ok(earlier)
     }
 
-    /// Whether a job begins with a process; and if it does, whether that is known by who started it.
-    fn arrives(&self, pid: u32) -> Option<bool> {
+    /// By what a job begins with a process, if one does.
+    fn arrives(&self, pid: u32) -> Option<ArrivalKind> {
         let (own, parent) = runner_and_parent(pid, &self.programs)?;
         match own {
-            Some(1) => Some(false),
-            Some(_) => None,
-            None => {
-                let (above, _) = runner_and_parent(parent, &self.programs)?;
-                (above == Some(2)).then_some(true)
-            }
+            Some(Kind::Job) => return Some(ArrivalKind::Program),
+            Some(Kind::Starter) => return None,
+            Some(Kind::Keeper) | None => {}
+        }
+        let (above, _) = runner_and_parent(parent, &self.programs)?;
+        match above? {
+            Kind::Job => None,
+            Kind::Starter => Some(ArrivalKind::Started),
+            Kind::Keeper => says_job(pid).then_some(ArrivalKind::Contained),
         }
     }
 
@@ -246,23 +275,35 @@ impl Arrivals {
     }
 }
 
-fn still_there(pid: u32, is_started: bool) -> Option<Arrival> {
+fn still_there(pid: u32, kind: ArrivalKind) -> Option<Arrival> {
     let arrival = Arrival::of(pid).ok().flatten()?;
-    Some(Arrival {
-        is_started,
-        ..arrival
-    })
+    Some(Arrival { kind, ..arrival })
 }
 
-/// What the kernel side tells of an arrival: its process id, and what it is itself.
-fn told(bytes: &[u8]) -> Option<(u32, u32)> {
+/// What the kernel side tells of an arrival: its process id, and by what it is known.
+fn told(bytes: &[u8]) -> Option<(u32, ArrivalKind)> {
     let (pid, rest) = bytes.split_first_chunk()?;
-    let kind = rest.first_chunk()?;
-    Some((u32::from_ne_bytes(*pid), u32::from_ne_bytes(*kind)))
+    let kind = match u32::from_ne_bytes(*rest.first_chunk()?) {
+        1 => ArrivalKind::Program,
+        2 => ArrivalKind::Started,
+        3 => ArrivalKind::Contained,
+        _ => return None,
+    };
+    Some((u32::from_ne_bytes(*pid), kind))
+}
+
+/// Whether a process says in its environment that it is of a GitLab job.
+fn says_job(pid: u32) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let mut variables = environment.split(|byte| *byte == 0);
+    variables.any(|variable| variable.starts_with(GITLAB_JOB))
 }
 
 /// Which program of a runner a process runs, and who its parent is.
-fn runner_and_parent(pid: u32, programs: &[([u8; COMM_SIZE], u32)]) -> Option<(Option<u32>, u32)> {
+fn runner_and_parent(
+    pid: u32,
+    programs: &[([u8; COMM_SIZE], Kind)],
+) -> Option<(Option<Kind>, u32)> {
     let comm = fs::read(format!("/proc/{pid}/comm")).ok()?;
     let comm = comm.strip_suffix(b"\n").unwrap_or(&comm);
     let is = |name: &[u8; COMM_SIZE]| {

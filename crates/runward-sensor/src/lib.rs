@@ -35,7 +35,7 @@ mod reset;
 mod sensor;
 mod tamper;
 
-pub use arrivals::{Arrival, Arrivals, RunnerProgram};
+pub use arrivals::{Arrival, ArrivalKind, Arrivals, RunnerProgram};
 pub use capabilities::{Capabilities, WATCHES, Watch, check_machine};
 pub use clock::Clock;
 pub use container::container_of;

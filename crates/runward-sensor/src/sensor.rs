@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ use crate::load::{self, Loaded, MemorySight, Protection, Setup, SocketTagging};
 use crate::lockdown::{Bans, Lockdown};
 use crate::netns;
 use crate::peer::Peer;
-use crate::pins::{Pins, all_tracked, tracked};
+use crate::pins::{Pins, StillRunning, all_tracked, leftovers, tracked};
 use crate::reset::{self, Stream};
 
 /// How a sensor is set up.
@@ -336,6 +336,28 @@ impl Sensor {
             }));
         }
         Ok(told)
+    }
+
+    /// Who stands behind the fence of an agent that is gone, together with this process, and is in no job of this sensor.
+    pub fn strays(&self, pid: u32) -> Result<Vec<(u32, OwnedFd)>, SensorError> {
+        let failed = |source| SensorError::Adopt { source };
+        let mut strays = Vec::new();
+        for leftover in leftovers().map_err(failed)? {
+            let StillRunning::Processes(pids) = &leftover.running else {
+                continue;
+            };
+            if !pids.contains(&pid) {
+                continue;
+            }
+            for pid in pids {
+                // The handle first: what is seen then is of that process.
+                let handle = Pid::from_raw(pid.cast_signed())
+                    .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+                let is_in = tracked(&self.tasks, *pid).map_err(failed)?.is_some();
+                strays.extend(handle.filter(|_| !is_in).map(|handle| (*pid, handle)));
+            }
+        }
+        Ok(strays)
     }
 
     /// What the kernel says of the process at the other end of a stream of the UNIX domain.

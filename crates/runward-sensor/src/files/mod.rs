@@ -55,7 +55,7 @@ mod tracked;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use runward_event::{Body, ProcessId};
@@ -72,6 +72,16 @@ pub use crate::files::places::Place;
 use crate::files::places::Places;
 use crate::files::sensitive::Sensitive;
 use crate::files::tracked::Baseline;
+
+/// Where a path of another process's mount namespace is in this one: a volume of a container, or a folder of the machine
+/// that was mounted into it. `None` when what is there can't be reached from here.
+pub fn place_here(pid: u32, path: &Path) -> Option<PathBuf> {
+    let table = |process: &str| {
+        let mountinfo = std::fs::read(format!("/proc/{process}/mountinfo")).ok()?;
+        Some(MountTable::parse(&mountinfo))
+    };
+    table(&pid.to_string())?.place_in(&table("self")?, path)
+}
 
 /// Events are read again when folding has taken this long, so that the kernel's queue doesn't fill meanwhile.
 const PUMP_EVERY: Duration = Duration::from_millis(5);

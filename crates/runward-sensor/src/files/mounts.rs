@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use runward_event::{Body, FileChange, MountOver, ProcessId, Texts};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -650,13 +650,35 @@ impl MountTable {
 
     /// The type of the file system that `path` is on.
     pub(crate) fn kind_of(&self, path: &Path) -> String {
+        let nearest = self.nearest(path);
+        nearest.map_or_else(|| "unknown".to_owned(), |line| line.kind.clone())
+    }
+
+    /// The mount that `path` is on.
+    fn nearest(&self, path: &Path) -> Option<&Line> {
         let mounts = self
             .lines
             .iter()
             .filter(|line| path.starts_with(as_path(&line.point)));
         // Of mounts on the same point, the last one is on top.
-        let nearest = mounts.max_by_key(|line| as_path(&line.point).components().count());
-        nearest.map_or_else(|| "unknown".to_owned(), |line| line.kind.clone())
+        mounts.max_by_key(|line| as_path(&line.point).components().count())
+    }
+
+    /// What `path` of this namespace is in another one, where what is mounted there is mounted, too.
+    pub(crate) fn place_in(&self, other: &MountTable, path: &Path) -> Option<PathBuf> {
+        let mount = self.nearest(path)?;
+        let below = path.strip_prefix(as_path(&mount.point)).ok()?;
+        let inside = as_path(&mount.root).join(below);
+        let same = other
+            .lines
+            .iter()
+            .filter(|line| line.device == mount.device);
+        let mut places = same.filter_map(|line| {
+            let below = inside.strip_prefix(as_path(&line.root)).ok()?;
+            // Without the slash that an empty end would leave.
+            Some(as_path(&line.point).join(below).components().collect())
+        });
+        places.next()
     }
 
     /// The mounts below the workspace.
@@ -744,6 +766,33 @@ mod tests {
         assert!(table.lines.iter().all(|line| !line.writes_elsewhere));
         let told = b"5 1 0:9 / /x rw - overlay o rw,lowerdir=/l,upperdir=u,workdir=w";
         assert!(MountTable::parse(told).lines[0].writes_elsewhere);
+    }
+
+    #[test]
+    fn a_path_of_a_container_is_found_outside() {
+        let inside = MountTable::parse(
+            b"50 40 0:50 / / rw - overlay overlay rw\n\
+              51 50 8:1 /var/lib/volumes/v/_data /builds rw - ext4 /dev/sda rw\n\
+              52 50 0:60 / /secret rw - tmpfs tmpfs rw\n",
+        );
+        let outside = MountTable::parse(
+            b"29 1 8:1 / / rw - ext4 /dev/sda rw\n30 29 0:50 / /var/merged rw - overlay overlay rw\n",
+        );
+        for (path, want) in [
+            (
+                "/builds/group/app",
+                Some("/var/lib/volumes/v/_data/group/app"),
+            ),
+            ("/builds", Some("/var/lib/volumes/v/_data")),
+            ("/home/app", Some("/var/merged/home/app")),
+            ("/secret/app", None),
+            ("builds", None),
+        ] {
+            let place = inside.place_in(&outside, Path::new(path));
+            assert_eq!(place.as_deref(), want.map(Path::new), "{path}");
+            let text = place.map(|place| place.into_os_string());
+            assert_eq!(text.as_deref(), want.map(std::ffi::OsStr::new), "{path}");
+        }
     }
 
     #[test]

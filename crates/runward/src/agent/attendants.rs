@@ -11,10 +11,10 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use runward_agent::Spool;
-use runward_ci::{Stage, StagePlace};
+use runward_agent::{Spool, environment_of, variables};
+use runward_ci::{Stage, StagePlace, container_slot};
 use runward_event::Mode;
-use runward_sensor::{Arrival, StillRunning, leftovers};
+use runward_sensor::{Arrival, ArrivalKind, StillRunning, leftovers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -44,14 +44,24 @@ pub(crate) struct Attendants {
     between: Vec<Status>,
     /// Those for whom there was no room yet, and what their jobs' stages are known by.
     waiting: Vec<(Arrival, Option<String>)>,
-    /// Those of whom a script tells which job they are of.
-    unread: Vec<(Arrival, Script)>,
+    /// Those of whom it is not known yet which job they are of, or whose job nobody holds yet.
+    unread: Vec<(Arrival, Clue)>,
     /// Those that an agent which is gone has had attended to, as it seems; since when.
     unclear: Vec<(Arrival, Instant)>,
 }
 
+/// By what it is found which job a process is of.
+enum Clue {
+    /// The script that it is going to read.
+    Script(Script),
+    /// What the job is known by. Its attendant does not hold it yet.
+    Slot(String),
+}
+
 struct Held {
     root: Arrival,
+    /// Other processes that it stands and falls with, some of which may have ended.
+    others: Vec<Arrival>,
     /// What the stages of a job are known by that has more than one.
     slot: Option<String>,
     holder: Holder,
@@ -117,7 +127,11 @@ impl Attendants {
             Holder::Starting { told, .. } => told.as_fd(),
             Holder::Holding { attendant, .. } => attendant.as_fd(),
         });
-        jobs.chain(self.unread.iter().map(|(_, script)| script.as_fd()))
+        let scripts = self.unread.iter().filter_map(|(_, clue)| match clue {
+            Clue::Script(script) => Some(script.as_fd()),
+            Clue::Slot(_) => None,
+        });
+        jobs.chain(scripts)
     }
 
     /// The jobs that are held.
@@ -135,19 +149,69 @@ impl Attendants {
             // A process of a job took a runner's name, or the job was begun by hand.
             return release(&root);
         }
-        match Script::of(&root) {
-            Some(script) => self.unread.push((root, script)),
+        let contained = || {
+            let variables = variables(&environment_of(root.pid));
+            container_slot(&|name| variables.get(name).cloned())
+        };
+        let clue = match root.kind {
+            ArrivalKind::Program => None,
+            ArrivalKind::Started => Script::of(&root).map(Clue::Script),
+            ArrivalKind::Contained => contained().map(Clue::Slot),
+        };
+        match clue {
+            Some(clue) => self.unread.push((root, clue)),
             None => self.begin_job(root, None, machine, spool),
         }
     }
 
     /// Goes on with those whose script can be read by now.
     fn read(&mut self, machine: &Machine, spool: &Spool) {
-        for (root, script) in std::mem::take(&mut self.unread) {
-            match script.look() {
-                script::Looked::NotYet => self.unread.push((root, script)),
-                script::Looked::Is(None) => self.begin_job(root, None, machine, spool),
-                script::Looked::Is(Some(stage)) => self.begin_stage(root, stage, machine, spool),
+        for (root, clue) in std::mem::take(&mut self.unread) {
+            match clue {
+                Clue::Slot(slot) => self.begin_contained(root, slot, machine, spool),
+                Clue::Script(script) => match script.look() {
+                    script::Looked::NotYet => self.unread.push((root, Clue::Script(script))),
+                    script::Looked::Is(None) => self.begin_job(root, None, machine, spool),
+                    script::Looked::Is(Some(stage)) => {
+                        self.begin_stage(root, stage, machine, spool);
+                    }
+                },
+            }
+        }
+    }
+
+    /// A container of a job that may have others: the first one begins it.
+    fn begin_contained(&mut self, root: Arrival, slot: String, machine: &Machine, spool: &Spool) {
+        let known = self
+            .jobs
+            .iter()
+            .position(|held| held.slot.as_deref() == Some(slot.as_str()));
+        if let Some(at) = known
+            && matches!(
+                self.jobs.get(at).map(|held| &held.holder),
+                Some(Holder::Starting { .. })
+            )
+        {
+            return self.unread.push((root, Clue::Slot(slot)));
+        }
+        match self.earlier(&slot) {
+            None => self.begin_job(root, Some(slot), machine, spool),
+            Some(earlier) => match follow(earlier, root, false) {
+                Followed::Goes(found) => self.jobs.extend(found.map(|found| *found)),
+                Followed::Not(root) => self.begin_job(root, None, machine, spool),
+            },
+        }
+    }
+
+    /// The job that is known by this.
+    fn earlier(&mut self, slot: &str) -> Option<Earlier<'_>> {
+        let is_it = |known: &Option<String>| known.as_deref() == Some(slot);
+        let found = self.between.iter().position(|status| is_it(&status.slot));
+        match found {
+            Some(at) => Some(Earlier::Found(self.between.swap_remove(at))),
+            None => {
+                let held = self.jobs.iter_mut().find(|held| is_it(&held.slot));
+                held.map(Earlier::Held)
             }
         }
     }
@@ -160,44 +224,26 @@ impl Attendants {
             return self.begin_job(root, None, machine, spool);
         };
         let slot = slot_of(starter, &slot);
-        let is_it = |known: &Option<String>| known.as_deref() == Some(slot.as_str());
-        let earlier = self.between.iter().position(|status| is_it(&status.slot));
-        let earlier = earlier.map(|at| Earlier::Found(self.between.swap_remove(at)));
-        let held = self.jobs.iter_mut().find(|held| is_it(&held.slot));
-        let earlier = earlier.or(held.map(Earlier::Held));
-        let is_free = earlier.as_ref().is_none_or(Earlier::is_between);
-        let joined = match earlier {
-            None => None,
-            Some(earlier) if is_free && place != StagePlace::First => {
-                Some(earlier.go_on(&root, place == StagePlace::Last))
-            }
-            // Two that claim the same are told apart by nothing: neither gets what comes later.
-            Some(earlier) => {
-                earlier.close();
-                None
-            }
-        };
-        match joined {
-            Some(Ok(Next::Goes(found))) => {
-                self.jobs.extend(found);
-                return release(&root);
-            }
-            Some(Ok(Next::Killed(why))) => {
-                return output::say(format_args!(
-                    "process {} begins a stage of a job that was ended ({why}), and was ended, too",
+        let (root, is_free) = match self.earlier(&slot) {
+            None => (root, true),
+            Some(earlier) if !earlier.is_between() => {
+                output::say(format_args!(
+                    "process {} begins a stage of a job of which another one still runs: it is watched as a job of its own",
                     root.pid
                 ));
+                // Two that claim the same are told apart by nothing: neither gets what comes later.
+                earlier.close();
+                (root, false)
             }
-            Some(Err(error)) => output::say(format_args!(
-                "process {} begins a stage of a job, whose attendant does not take it: {error:#}: it is watched as a job of its own",
-                root.pid
-            )),
-            None if !is_free => output::say(format_args!(
-                "process {} begins a stage of a job of which another one still runs: it is watched as a job of its own",
-                root.pid
-            )),
-            None => {}
-        }
+            Some(earlier) if place == StagePlace::First => {
+                earlier.close();
+                (root, true)
+            }
+            Some(earlier) => match follow(earlier, root, place == StagePlace::Last) {
+                Followed::Goes(found) => return self.jobs.extend(found.map(|found| *found)),
+                Followed::Not(root) => (root, true),
+            },
+        };
         let slot = Some(slot).filter(|_| is_free && place != StagePlace::Last);
         self.begin_job(root, slot, machine, spool);
     }
@@ -264,6 +310,7 @@ impl Attendants {
         match Holder::start(&root, slot.as_deref(), runs, before > 0, machine, spool) {
             Ok(holder) => self.jobs.push(Held {
                 root,
+                others: Vec::new(),
                 slot,
                 holder,
                 before,
@@ -283,6 +330,7 @@ impl Attendants {
         for held in std::mem::take(&mut self.jobs) {
             let Held {
                 root,
+                others,
                 slot,
                 mut holder,
                 before,
@@ -290,6 +338,7 @@ impl Attendants {
             match holder.look() {
                 Looked::Goes => self.jobs.push(Held {
                     root,
+                    others,
                     slot,
                     holder,
                     before,
@@ -301,6 +350,7 @@ impl Attendants {
                         release(&root);
                         self.jobs.push(Held {
                             root,
+                            others,
                             slot,
                             holder,
                             before,
@@ -315,9 +365,11 @@ impl Attendants {
                 Looked::Failed { .. } => self.again(root, slot, before, machine, spool),
                 Looked::Ended => {
                     finished = true;
-                    if has_ended(&root) {
+                    let roots = std::iter::once(root).chain(others);
+                    // The next attendant finds the others by the fence that stands round all of them.
+                    let Some(root) = roots.into_iter().find(|root| !has_ended(root)) else {
                         continue;
-                    }
+                    };
                     output::say(format_args!(
                         "the attendant of the job that begins with process {} has ended before it: another one follows",
                         root.pid
@@ -400,6 +452,7 @@ impl Held {
         let attendant = handle(status.attendant).ok()?;
         Some(Held {
             root,
+            others: Vec::new(),
             slot: status.slot.clone(),
             holder: Holder::Holding {
                 attendant,
@@ -411,10 +464,42 @@ impl Held {
     }
 }
 
+/// Has a process go on in its job, if that can be.
+fn follow(earlier: Earlier<'_>, root: Arrival, last: bool) -> Followed {
+    match earlier.go_on(&root, last) {
+        Ok(Next::Goes(found)) => {
+            release(&root);
+            Followed::Goes(found)
+        }
+        Ok(Next::Killed(why)) => {
+            output::say(format_args!(
+                "process {} begins a stage of a job that was ended ({why}), and was ended, too",
+                root.pid
+            ));
+            Followed::Goes(None)
+        }
+        Err(error) => {
+            output::say(format_args!(
+                "process {} begins a stage of a job, whose attendant does not take it: {error:#}: it is watched as a job of its own",
+                root.pid
+            ));
+            Followed::Not(root)
+        }
+    }
+}
+
+/// What became of a process that may go on in a job.
+enum Followed {
+    /// It does, or was ended. The job, if it was not among the others.
+    Goes(Option<Box<Held>>),
+    /// It needs a job of its own.
+    Not(Arrival),
+}
+
 /// What becomes of a stage that goes on in its job.
 enum Next {
     /// It is held. The job, if it was not among the others.
-    Goes(Option<Held>),
+    Goes(Option<Box<Held>>),
     /// The job was ended before, and so is its stage; with the reason.
     Killed(String),
 }
@@ -445,14 +530,16 @@ impl Earlier<'_> {
                     Joined::Goes(now) => {
                         *status = now;
                         held.slot = slot.filter(|_| !last);
-                        held.root = Arrival::of(root.pid)?.context("the process has ended")?;
+                        let root = Arrival::of(root.pid)?.context("the process has ended")?;
+                        held.others.retain(|other| !has_ended(other));
+                        held.others.push(std::mem::replace(&mut held.root, root));
                         Ok(Next::Goes(None))
                     }
                 }
             }
             Earlier::Found(status) => Ok(match join(&status.job, root.pid, last)? {
                 Joined::Killed(why) => Next::Killed(why),
-                Joined::Goes(now) => Next::Goes(Held::found(now)),
+                Joined::Goes(now) => Next::Goes(Held::found(now).map(Box::new)),
             }),
         }
     }

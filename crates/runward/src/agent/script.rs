@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
 
 use runward_ci::Stage;
-use runward_sensor::Arrival;
+use runward_sensor::{Arrival, ArrivalKind};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, tee};
@@ -40,7 +40,7 @@ impl Script {
             .as_os_str()
             .to_string_lossy()
             .starts_with("pipe:");
-        if !is_pipe || !process.is_started {
+        if !is_pipe || process.kind != ArrivalKind::Started {
             return None;
         }
         let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits();

@@ -21,11 +21,14 @@ use super::status::{self, AgentStatus};
 use crate::output;
 
 /// Where jobs begin.
-const PROGRAMS: [RunnerProgram<'static>; 2] = [
+const PROGRAMS: [RunnerProgram<'static>; 4] = [
     // GitHub's runner starts one of these for each job.
     RunnerProgram::Job("Runner.Worker"),
     // GitLab's starts a shell for each stage of a job.
     RunnerProgram::Starter("gitlab-runner"),
+    // These look after the containers that it has docker, containerd or podman start.
+    RunnerProgram::Keeper("containerd-shim-runc-v2"),
+    RunnerProgram::Keeper("conmon"),
 ];
 
 const RUN: &str = "/run/runward";

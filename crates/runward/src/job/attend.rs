@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use runward_agent::{Finished, Job, JobError, Learns, Outputs, ReportFolder, Spool};
+use runward_ci::is_of_containers;
 use runward_event::{Mode, ProcessId};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal, setsid};
@@ -26,7 +27,7 @@ use super::control::{Asked, Control, answer};
 use super::learn::{Handed, Learner};
 use super::place::Place;
 use super::pod;
-use super::root::{self, Root};
+use super::root;
 use super::so_far::{Eyes, Reporter};
 use super::wire::{self, Answer, Begun, Request, Status, line};
 use crate::cli::AttendOptions;
@@ -68,7 +69,8 @@ pub(crate) fn attend(options: &AttendOptions) -> ExitCode {
 
 struct Attendant {
     job: Job,
-    root: Root,
+    /// What it stands and falls with, as far as it has not ended.
+    roots: Vec<OwnedFd>,
     processes: usize,
     place: Place,
     control: Control,
@@ -116,10 +118,17 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
     let rules = watch.rules.as_deref().map(rules::text).transpose()?;
     let invoker = Invoker::find()?;
     let script = if options.held {
-        let of_slot = || options.slot.as_deref().and_then(root::workspace_of);
-        let found = || of_slot().or_else(|| root::work_folder(root.pid));
+        let variables = root::variables(root.pid);
+        let found = || match options.slot.as_deref() {
+            Some(slot) if is_of_containers(slot) => {
+                let project = variables.get("CI_PROJECT_DIR");
+                Some(root::workspace_of_container(root.pid, project))
+            }
+            Some(slot) => root::workspace_of(slot),
+            None => root::work_folder(root.pid),
+        };
         watch.workspace = watch.workspace.or_else(found);
-        root::variables(root.pid)
+        variables
     } else {
         root::environment(options.starter)
     };
@@ -164,19 +173,30 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
         }
         let own = pidfd_open(getpid(), PidfdFlags::empty()).context("cannot find myself")?;
         let spared = [own.as_fd(), starter.as_fd()];
-        Ok(job.adopt(root.handle.as_fd(), root.pid, &spared)?)
+        let processes = job.adopt(root.handle.as_fd(), root.pid, &spared)?;
+        let others = match options.again {
+            true => job.take_over(root.pid)?,
+            false => Vec::new(),
+        };
+        Ok((processes + others.len(), others))
     });
-    let processes = match begun {
-        Ok(processes) => processes,
+    let (processes, others) = match begun {
+        Ok(begun) => begun,
         Err(error) => {
             job.abandon();
             return Err(error);
         }
     };
-    Ok(Some(Attendant {
+    let root_pid = root.pid;
+    let mut roots = vec![root.handle];
+    if options.slot.as_deref().is_some_and(is_of_containers) {
+        // Each is the first process of a container.
+        roots.extend(others);
+    }
+    let mut attendant = Attendant {
         status: Status {
             job: place.id.clone(),
-            root: root.pid,
+            root: root_pid,
             attendant: std::process::id(),
             mode: mode.name().to_owned(),
             policy: sources,
@@ -192,7 +212,7 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
             busy: Arc::new(AtomicBool::new(false)),
         },
         job,
-        root,
+        roots,
         processes,
         place,
         control,
@@ -205,7 +225,10 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
         ended: None,
         reported: None,
         signals,
-    }))
+    };
+    // A container says in its own environment who the job is: then that is in force before its first instruction.
+    attendant.learn_or_end();
+    Ok(Some(attendant))
 }
 
 fn notes(options: &AttendOptions) -> Vec<String> {
@@ -230,8 +253,8 @@ fn notes(options: &AttendOptions) -> Vec<String> {
         .collect()
 }
 
-fn has_ended(root: &Root) -> bool {
-    let mut fds = [PollFd::new(&root.handle, PollFlags::IN)];
+fn has_ended(process: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
     poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
@@ -372,9 +395,11 @@ impl Attendant {
                 self.job.urgent_fd(),
                 PollFlags::IN,
             )];
-            if self.between.is_none() {
-                fds.push(PollFd::new(&self.root.handle, PollFlags::IN));
-            }
+            fds.extend(
+                self.roots
+                    .iter()
+                    .map(|root| PollFd::new(root, PollFlags::IN)),
+            );
             let waits_for = fds.len();
             if rested {
                 // Every other time at most, so that a job that asks or reads such files over and over does not keep us
@@ -386,9 +411,7 @@ impl Attendant {
             let _ = poll(&mut fds, timeout.as_ref());
             let woken = |fd: &PollFd<'_>| !fd.revents().is_empty();
             rested = !fds.iter().skip(waits_for).any(woken);
-            if has_ended(&self.root) {
-                self.between.get_or_insert_with(Instant::now);
-            }
+            self.look_at_roots();
             let told_to_end = self.signals.pending().next().is_some();
             let asked = self.control.take(&self.job);
             let ticked = asked
@@ -415,7 +438,14 @@ impl Attendant {
         }
     }
 
-    /// Whether its process has ended, and none follows.
+    fn look_at_roots(&mut self) {
+        self.roots.retain(|root| !has_ended(root));
+        if self.roots.is_empty() {
+            self.between.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Whether its processes have ended, and none follows.
     fn is_over(&self) -> bool {
         let is_late = |since: Instant| self.is_last || since.elapsed() >= BETWEEN_STAGES;
         self.between.is_some_and(is_late)
@@ -423,7 +453,10 @@ impl Attendant {
 
     /// Goes on with the next stage.
     fn join(&mut self, asker: u32, pid: u32, last: bool) -> Answer {
-        if self.is_last || !has_ended(&self.root) {
+        self.look_at_roots();
+        let slot = self.status.slot.as_deref();
+        let is_free = self.roots.is_empty() || slot.is_some_and(is_of_containers);
+        if self.is_last || !is_free {
             return Answer::NotYours;
         }
         let failed = |error: anyhow::Error| Answer::Failed {
@@ -446,7 +479,7 @@ impl Attendant {
         match result {
             Ok(()) => {
                 self.status.root = root.pid;
-                self.root = root;
+                self.roots.push(root.handle);
                 self.between = None;
                 self.is_last = last;
                 Answer::Joined(self.status.clone())

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use runward_sensor::files::place_here;
 use rustix::process::{Pid, PidfdFlags, geteuid, pidfd_open};
 use serde::Deserialize;
 
@@ -22,6 +23,8 @@ const SETTINGS_MAX: u64 = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Parts of a path that are no place for sources: the root, and what lies directly in it.
 const ROOTS: usize = 2;
+/// Where no job writes.
+const NOWHERE: &str = "/run/runward";
 /// The machine's, or the container's, first process.
 const INIT: u32 = 1;
 
@@ -103,7 +106,19 @@ pub(crate) fn slot_of(starter: u32, folder: &str) -> String {
 /// job has begun; until then everything that is there of it lies above.
 pub(crate) fn workspace_of(slot: &str) -> Option<PathBuf> {
     let (_, slot) = slot.split_once(':')?;
-    let workspace = PathBuf::from(runward_ci::workspace(slot)?);
+    nearest_folder(Path::new(runward_ci::workspace(slot)?))
+}
+
+/// Where the sources of a job in containers are going to be on this machine, by where the job says that they are in them.
+/// A folder that no job writes to, where that can't be told.
+pub(crate) fn workspace_of_container(pid: u32, project: Option<&String>) -> PathBuf {
+    let place = project.and_then(|project| place_here(pid, Path::new(project)));
+    place
+        .and_then(|place| nearest_folder(&place))
+        .unwrap_or_else(|| PathBuf::from(NOWHERE))
+}
+
+fn nearest_folder(workspace: &Path) -> Option<PathBuf> {
     let found = workspace.ancestors().find(|folder| folder.is_dir());
     // The whole machine is nobody's workspace.
     let found = found.filter(|folder| folder.components().count() > ROOTS)?;

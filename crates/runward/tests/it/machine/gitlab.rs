@@ -1,5 +1,6 @@
-//! The jobs of GitLab's runner with its shell executor, by their shape: a shell for each stage, which reads a script that
-//! the runner has written. The scripts have the form of the real runner's, version 19.
+//! The jobs of GitLab's runner, by their shape. With its shell executor, a shell for each stage, which reads a script that
+//! the runner has written: the scripts have the form of the real runner's, version 19. With its docker executor, containers
+//! that have the job's variables in their environment.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -9,6 +10,7 @@ use runward_lab::requires;
 
 use super::{FIRST, LAST, LATER, Machine, Record};
 use crate::bypass::Ground;
+use crate::image::Image;
 
 /// Which of a job's stages runs its own commands.
 const SCRIPT: usize = 2;
@@ -36,6 +38,7 @@ impl<'a> Job<'a> {
                 ("CI_PIPELINE_ID", "4711".to_owned()),
                 ("CI_JOB_ID", (100 + slot).to_string()),
                 ("CI_JOB_NAME", name.to_owned()),
+                ("CI_PROJECT_DIR", "/builds/group/app".to_owned()),
                 ("CI_COMMIT_MESSAGE", "It's\na \"test\" of $HOME".to_owned()),
                 ("RUNWARD_EGRESS_POLICY", "block".to_owned()),
                 ("RUNWARD_ALLOWED_ENDPOINTS", endpoints.join(" ")),
@@ -43,6 +46,14 @@ impl<'a> Job<'a> {
             script: "",
             after: "",
         }
+    }
+
+    fn name(&self) -> &str {
+        let name = self
+            .variables
+            .iter()
+            .find(|(name, _)| *name == "CI_JOB_NAME");
+        name.map_or("", |(_, name)| name)
     }
 
     fn temporary(&self) -> String {
@@ -409,4 +420,126 @@ kill $agent; wait $agent
         .collect();
     assert_eq!(rows.len(), 1, "{}", machine.told());
     assert!(rows[0].0, "{}", machine.told());
+}
+
+/// What the runner does with docker: it has no part in the containers but that it asked for them. `contain JOB COMMAND` runs
+/// one of a job.
+fn docker(image: &Image, jobs: &[&Job<'_>]) -> String {
+    let mut script = String::new();
+    for job in jobs {
+        let _ = writeln!(script, "cat >$W/{}.env <<'VARIABLES'", job.name());
+        for (name, value) in &job.variables {
+            let _ = writeln!(script, "{name}={}", value.replace('\n', " "));
+        }
+        script += "VARIABLES\n";
+    }
+    script
+        + &format!(
+            "contain() {{ env CONTAINERS_CONF={} podman --root {} --runroot {} --tmpdir {} run --rm --network host --env-file $W/$1.env --volume $A:/actors:ro --volume $W:/w --volume $W/builds:/builds --rootfs {} /bin/sh -c \"$2\" >>$W/said 2>&1; }}\n",
+            image.place("containers.conf"),
+            image.place("store"),
+            image.place("run"),
+            image.place("tmp"),
+            image.place("root"),
+        )
+}
+
+#[test]
+fn the_containers_of_a_gitlab_job_are_one_job_under_its_own_policy() {
+    requires!(
+        Root,
+        Netns,
+        Program("unshare"),
+        Program("podman"),
+        Program("runc"),
+        Program("busybox")
+    );
+    let ground = Ground::new();
+    let image = Image::new();
+    for folder in ["actors", "w", "builds"] {
+        std::fs::create_dir(image.place(&format!("root/{folder}"))).unwrap();
+    }
+    let (one, other) = (ground.allowed_v4(), ground.free(7));
+    let jobs = [Job::new(0, "build", &[one]), Job::new(1, "test", &[other])];
+    let calls = |name: &str| {
+        format!(
+            "for at in {one} {other}; do /actors/net tcp $at 4430 >/dev/null 2>&1 && c=0 || c=$?; echo called {name} $at $c; done"
+        )
+    };
+    let mut machine = Machine::boot(
+        &ground,
+        &format!("allowed-endpoints: '{one}:4430 {other}:4430'\n"),
+        &[],
+        &format!(
+            r#"
+{docker}
+# A container of the job is held by another attendant than before.
+is_followed() {{ [ "$(grep -c ' is build of ' $W/agent.log)" = 2 ]; }}
+agent
+mkdir $W/builds
+contain build '/actors/net tcp {other} 4430 >/dev/null 2>&1 || echo first $?; mkdir -p /builds/group/app; : >/builds/group/app/new'
+contain build 'until [ -e /w/over ]; do sleep 0.05; done; /actors/net udp-sendto {LATER} 4430 >/dev/null || echo service $?' & service=$!
+contain test '{test}'
+contain build '{build}; exit 3' || echo build $?
+# The attendants are killed while a container runs.
+kill -KILL $($R job status --json | sed -n 's/.*"attendant": \([0-9]*\),/\1/p')
+until_it is_followed
+pass over
+wait $service
+records
+kill $agent; wait $agent
+"#,
+            docker = docker(&image, &[&jobs[0], &jobs[1]]),
+            build = calls("build"),
+            test = calls("test"),
+        ),
+    );
+    machine.finish();
+    let said = machine.text("said");
+    for line in [
+        "first 1".to_owned(),
+        "service 1".to_owned(),
+        "build 3".to_owned(),
+        format!("called build {one} 0"),
+        format!("called build {other} 1"),
+        format!("called test {one} 1"),
+        format!("called test {other} 0"),
+    ] {
+        assert!(
+            said.lines().any(|said| said == line),
+            "{line}: {}",
+            machine.told()
+        );
+    }
+    assert_eq!(ground.packets(LATER), 0, "{}", machine.told());
+    let records = machine.records();
+    let mut rows: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let Some(Body::JobStart(start)) = record.events.first().map(|event| &event.body) else {
+                panic!("no beginning: {}", machine.told());
+            };
+            (
+                start.identity.job.clone().unwrap_or_default(),
+                record.has_ended(),
+                stages(record),
+            )
+        })
+        .collect();
+    rows.sort();
+    let row = |job: &str, has_ended, containers| (job.to_owned(), has_ended, containers);
+    let want = [
+        row("build", false, 3),
+        row("build", true, 1),
+        row("test", false, 1),
+    ];
+    assert_eq!(rows, want, "{}", machine.told());
+    let mut bodies = records.iter().flat_map(|record| &record.events);
+    let is_new =
+        |body: &Body| matches!(body, Body::FileCreate(file) if file.path == "group/app/new");
+    assert!(
+        bodies.any(|event| is_new(&event.body)),
+        "{}",
+        machine.told()
+    );
 }
