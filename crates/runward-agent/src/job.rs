@@ -107,6 +107,9 @@ pub enum JobError {
     /// The fence.
     #[error("cannot block traffic, so nothing was started: {0}")]
     Block(#[from] BlockError),
+    /// Processes of a job whose attendant is gone.
+    #[error("the job's processes make others faster than they can be taken over")]
+    TooMany,
     /// Something that a job has already, and that a fence round it could not stop.
     #[error(
         "process {pid} of the job has a socket of family {family}, through which it could send past the fence: begin the job before such a socket is made"
@@ -371,12 +374,14 @@ impl Job {
 
     /// Takes in whoever else stands behind the fence of an attendant that is gone, together with this process: who was left
     /// by its parent, and who came from elsewhere, is not found by ancestry. Returns those.
+    ///
+    /// After an error, the job is to be given up: [`Job::abandon`].
     pub fn take_over(&mut self, root_pid: u32) -> Result<Vec<OwnedFd>, JobError> {
         let mut taken = Vec::new();
         for _ in 0..TAKE_OVER_LOOKS {
             let strays = self.sensor.strays(root_pid)?;
             if strays.is_empty() {
-                break;
+                return Ok(taken);
             }
             for (pid, handle) in strays {
                 match self.take_in(handle.as_fd(), pid, &[]) {
@@ -391,7 +396,7 @@ impl Job {
                 }
             }
         }
-        Ok(taken)
+        Err(JobError::TooMany)
     }
 
     fn take_in(

@@ -106,7 +106,10 @@ static long look_at_variable(__u32 index, struct search *search)
 	return 1;
 }
 
-/* Whether the program that this process has just been given says in its environment that it is of a GitLab job. */
+/*
+ * Whether the program that this process has just been given says in its environment that it is of a GitLab job. Where not
+ * all of it can be read, it may: an image can have as many variables of its own as it likes.
+ */
 static __always_inline bool says_job(struct task_struct *task)
 {
 	struct search search = {
@@ -115,7 +118,7 @@ static __always_inline bool says_job(struct task_struct *task)
 	};
 
 	bpf_loop(VARIABLES_READ, look_at_variable, &search, 0);
-	return search.found;
+	return search.found || search.at < search.end;
 }
 
 static __always_inline bool is_inside_of(struct task_struct *parent, struct task_struct *task)
