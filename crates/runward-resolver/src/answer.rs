@@ -673,6 +673,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_record_without_the_data_that_its_type_has_is_passed_over() {
+        let mut message = Message::from_vec(&upstream()).unwrap();
+        message.add_answer(Record::update0(name("cdn.example."), 50, RecordType::A));
+        let inquiry = inquiry(RecordType::A);
+        let Verdict::Answer(reply) = inquiry.judge(7, &message.to_vec().unwrap()) else {
+            panic!("{message:?}");
+        };
+        let (answer, left_out) = Answer::new(&inquiry, reply).unwrap();
+        assert_eq!(left_out.unrelated, 1);
+        assert_eq!(answer.addresses(0).len(), 2);
+        let bytes = written(&answer, &head(None), 0, 512, None);
+        assert_eq!(Message::from_vec(&bytes).unwrap().answers.len(), 3);
+    }
+
     /// A whole upstream message with aliases, addresses and odd records.
     fn upstream() -> Vec<u8> {
         let mut message = Message::response(7, OpCode::Query);

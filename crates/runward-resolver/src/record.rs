@@ -22,13 +22,17 @@ pub(crate) fn read(decoder: &mut BinDecoder<'_>) -> Result<Option<Record>, Decod
     let bytes = decoder
         .read_slice(usize::from(length))?
         .unverified(/* any bytes will do */);
-    let data = if bytes.is_empty() {
-        RData::Update0(kind)
-    } else if is_parsed(kind) {
+    let data = if is_parsed(kind) {
+        // None of these is ever empty. What reads messages takes an empty one for a part of an update.
+        if bytes.is_empty() {
+            return Ok(None);
+        }
         match RData::read(&mut inside, kind, Restrict::new(length)) {
             Ok(data) => data,
             Err(_) => return Ok(None),
         }
+    } else if bytes.is_empty() {
+        RData::Update0(kind)
     } else {
         opaque(kind, bytes)
     };
