@@ -5,16 +5,16 @@
 //! ever: a thread reads it.
 
 use std::collections::HashSet;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use runward_event::{Container, ProcessExec, ProcessId};
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 use serde::Deserialize;
 
 /// How many containers of one job are told apart.
@@ -156,7 +156,7 @@ fn by_keeper(pid: u32, id: &str) -> Option<Called> {
     // Its files are where it sees them.
     let list = list.and_then(|list| {
         let list = list.strip_prefix("/").ok()?;
-        read(&process.join("root").join(list), LIST_MAX)
+        read_below(&process.join("root"), list, LIST_MAX)
     });
     Some(Called {
         name,
@@ -250,19 +250,29 @@ fn clean(word: &str) -> Option<String> {
 }
 
 fn read(path: &Path, max: u64) -> Option<Vec<u8>> {
-    // A pipe in its place keeps nobody waiting.
-    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.cast_signed())
-        .open(path)
-        .ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
+    read_below(Path::new("/"), path.strip_prefix("/").ok()?, max)
+}
+
+/// A file as who has `root` for its root sees it.
+fn read_below(root: &Path, path: &Path, max: u64) -> Option<Vec<u8>> {
+    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = open(root, folder, Mode::empty()).ok()?;
+    let opened = |flags| {
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        openat2(&root, path, flags | OFlags::CLOEXEC, Mode::empty(), within).ok()
+    };
+    // Opening a device can do things, so it is looked at before; and a pipe that takes its place makes nobody wait.
+    is_file(&opened(OFlags::PATH)?)?;
+    let file = opened(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    is_file(&file)?;
     let mut bytes = Vec::new();
-    file.take(max).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    let read = File::from(file).take(max).read_to_end(&mut bytes);
+    read.ok().map(|_| bytes)
+}
+
+fn is_file(file: &OwnedFd) -> Option<()> {
+    let kind = FileType::from_raw_mode(fstat(file).ok()?.st_mode);
+    (kind == FileType::RegularFile).then_some(())
 }
 
 #[cfg(test)]
@@ -358,12 +368,33 @@ mod tests {
         rustix::fs::mknodat(
             rustix::fs::CWD,
             &pipe,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
             0,
         )
         .unwrap();
         assert_eq!(read(&pipe, 10), None);
+    }
+
+    #[test]
+    fn a_link_leads_nowhere_but_below_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text| std::fs::write(folder.path().join(name), text).unwrap();
+        write("outer", "outer");
+        std::fs::create_dir(folder.path().join("root")).unwrap();
+        write("root/inner", "inner");
+        let read = |target: &str| {
+            let link = folder.path().join("root/link");
+            let _ = std::fs::remove_file(&link);
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            read_below(&folder.path().join("root"), Path::new("link"), 10)
+        };
+        assert_eq!(read("/inner").unwrap(), b"inner");
+        assert_eq!(read("../inner").unwrap(), b"inner");
+        assert_eq!(read("../outer"), None);
+        let outer = folder.path().join("outer");
+        assert_eq!(read(outer.to_str().unwrap()), None);
+        assert_eq!(read("/proc/self/root"), None);
     }
 
     proptest! {

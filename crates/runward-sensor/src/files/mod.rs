@@ -55,7 +55,7 @@ mod tracked;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use runward_event::{Body, ProcessId};
@@ -74,13 +74,14 @@ use crate::files::sensitive::Sensitive;
 use crate::files::tracked::Baseline;
 
 /// Where a path of another process's mount namespace is in this one: a volume of a container, or a folder of the machine
-/// that was mounted into it. `None` when what is there can't be reached from here.
+/// that was mounted into it. `None` when what is there can't be reached from here, and for a path that goes back up.
 pub fn place_here(pid: u32, path: &Path) -> Option<PathBuf> {
-    let table = |process: &str| {
-        let mountinfo = std::fs::read(format!("/proc/{process}/mountinfo")).ok()?;
-        Some(MountTable::parse(&mountinfo))
-    };
-    table(&pid.to_string())?.place_in(&table("self")?, path)
+    let goes_up = |part: Component<'_>| part == Component::ParentDir;
+    if path.components().any(goes_up) {
+        return None;
+    }
+    let theirs = MountTable::of(&pid.to_string())?;
+    theirs.place_in(&MountTable::of("self")?, path)
 }
 
 /// Events are read again when folding has taken this long, so that the kernel's queue doesn't fill meanwhile.

@@ -624,6 +624,14 @@ struct Line {
 }
 
 impl MountTable {
+    /// The mounts that a process sees.
+    pub(crate) fn of(process: &str) -> Option<MountTable> {
+        let table = File::open(format!("/proc/{process}/mountinfo")).ok()?;
+        let mut mountinfo = Vec::new();
+        table.take(MAX_TABLE).read_to_end(&mut mountinfo).ok()?;
+        Some(MountTable::parse(&mountinfo))
+    }
+
     pub(crate) fn parse(mountinfo: &[u8]) -> MountTable {
         let lines = mountinfo.split(|byte| *byte == b'\n').filter_map(|line| {
             let (mount, source) = split_once(line, b" - ")?;

@@ -115,13 +115,17 @@ pub(crate) fn workspace_of_container(pid: u32, project: Option<&String>) -> Path
     let place = project.and_then(|project| place_here(pid, Path::new(project)));
     place
         .and_then(|place| nearest_folder(&place))
+        // A link may lead out of what the job's containers see.
+        .filter(|place| place.canonicalize().is_ok_and(|real| real == *place))
         .unwrap_or_else(|| PathBuf::from(NOWHERE))
 }
 
 fn nearest_folder(workspace: &Path) -> Option<PathBuf> {
     let found = workspace.ancestors().find(|folder| folder.is_dir());
     // The whole machine is nobody's workspace.
-    let found = found.filter(|folder| folder.components().count() > ROOTS)?;
+    let is_small = |folder: &Path| folder.components().count() > ROOTS;
+    let is_place = |folder: &&Path| folder.canonicalize().is_ok_and(|real| is_small(&real));
+    let found = found.filter(is_place)?;
     Some(found.to_path_buf())
 }
 
