@@ -384,6 +384,10 @@ impl Job {
                 return Ok(taken);
             }
             for (pid, handle) in strays {
+                // Those that another one has started came with it.
+                if self.sensor.has(pid)? {
+                    continue;
+                }
                 match self.take_in(handle.as_fd(), pid, &[]) {
                     Ok(told) => {
                         for event in told {
@@ -528,10 +532,11 @@ impl Job {
         ended_well
     }
 
-    /// The process id of what an adopted job stands and falls with.
-    pub fn root_pid(&self) -> Option<u32> {
-        let root = *self.roots.last()?;
-        Some(self.recorder.tree().process(root)?.pid)
+    /// The process ids of what an adopted job stands and falls with, of those that have ended, too.
+    pub fn root_pids(&self) -> impl Iterator<Item = u32> {
+        let tree = self.recorder.tree();
+        let roots = self.roots.iter();
+        roots.filter_map(|root| Some(tree.process(*root)?.pid))
     }
 
     /// Whether lockdown has ended the job.

@@ -22,7 +22,7 @@ use runward_event::{JobIdentity, Provider};
 use clean::Environment;
 pub use context::{context, is_fork, pinned};
 pub use kubernetes::{Pod, PodName};
-pub use stage::{Stage, StagePlace, container_slot, is_of_containers, workspace};
+pub use stage::{Stage, StagePlace, container_slot, is_of_containers, is_of_job, workspace};
 
 /// Tells who the job is in whose environment this runs; `env` gives the value of a variable.
 ///

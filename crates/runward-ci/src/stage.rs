@@ -7,11 +7,17 @@
 
 mod words;
 
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
 use crate::clean::Environment;
 use words::{Statement, statements};
 
 /// What stands before the job that containers are known by.
 const CONTAINERS: &str = "container:";
+/// What stands between a job and what its containers ask for.
+const ASKS: char = '+';
 /// Digits of the largest number of a job.
 const NUMBER_MAX: usize = 20;
 
@@ -108,13 +114,46 @@ pub fn workspace(slot: &str) -> Option<&str> {
 }
 
 /// What the containers of a job in GitLab's docker executor are known by: the server and the number of the job, which all of
-/// them have in their environment.
-pub fn container_slot(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+/// them have in their environment, and what they ask for there, by the variables in `asks`.
+///
+/// Whoever gives a container the number of another job is in that job only if it asks for the same.
+pub fn container_slot(env: &dyn Fn(&str) -> Option<String>, asks: &[&str]) -> Option<String> {
+    let env_of = env;
     let env = Environment::new(env);
     let job = env.text("CI_JOB_ID")?;
     let is_number = job.len() <= NUMBER_MAX && job.bytes().all(|byte| byte.is_ascii_digit());
     let server = env.text("CI_SERVER_URL").unwrap_or_default();
-    (env.is_on("GITLAB_CI") && is_number).then(|| format!("{CONTAINERS}{server}#{job}"))
+    let asked: Vec<_> = asks.iter().map(|name| env_of(name)).collect();
+    let asked = match asked.iter().any(Option::is_some) {
+        true => format!("{ASKS}{}", digest(&asked)),
+        false => String::new(),
+    };
+    (env.is_on("GITLAB_CI") && is_number).then(|| format!("{CONTAINERS}{server}#{job}{asked}"))
+}
+
+/// A number for values, different ones for different values.
+fn digest(values: &[Option<String>]) -> String {
+    let mut hash = Sha256::new();
+    for value in values {
+        let value = value.as_deref();
+        // Neither an end nor a missing value is what a value can be.
+        let size = value.map_or(u64::MAX, |value| value.len() as u64);
+        hash.update(size.to_le_bytes());
+        hash.update(value.unwrap_or_default());
+    }
+    let hash = hash.finalize();
+    hash.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Whether what is known by `slot` is of the job that is known by `job`. A container that asks for nothing, as one of a
+/// service may, is of a job that does.
+#[must_use]
+pub fn is_of_job(slot: &str, job: &str) -> bool {
+    let rest = job.strip_prefix(slot);
+    rest.is_some_and(|rest| rest.is_empty() || is_of_containers(slot) && rest.starts_with(ASKS))
 }
 
 /// Whether this is what the containers of a job are known by, of which several run at the same time.
@@ -136,19 +175,24 @@ fn greets(statement: &Statement) -> bool {
 }
 
 /// A script exports the job's variables first, whatever their names, and then its own: the last one of that name is its own.
+/// `None` where the last one may be missing, because the script is cut off before something else begins.
 fn exported_job_file(statements: &[Statement]) -> Option<&str> {
-    let variables = statements.iter().take_while(|statement| {
-        ["export", "mkdir", "printf"]
+    let end = statements.iter().position(|statement| {
+        !["export", "mkdir", "printf"]
             .iter()
             .any(|command| statement.is(command))
-    });
-    let own = variables.filter_map(|statement| match statement.words.as_slice() {
-        [export, variable] if export == b"export" => {
-            variable.strip_prefix(JOB_FILE_VARIABLE.as_bytes())
-        }
-        _ => None,
-    });
-    own.last().and_then(folder)
+    })?;
+    let (variables, _) = statements.split_at_checked(end)?;
+    let own = variables
+        .iter()
+        .rev()
+        .find_map(|statement| match statement.words.as_slice() {
+            [export, variable] if export == b"export" => {
+                variable.strip_prefix(JOB_FILE_VARIABLE.as_bytes())
+            }
+            _ => None,
+        });
+    own.and_then(folder)
 }
 
 fn removed_job_file(statement: &Statement) -> Option<&str> {
@@ -297,7 +341,9 @@ mod tests {
 
     #[test]
     fn a_script_that_is_cut_is_read_as_far_as_it_goes() {
-        let script = variables(bash, &[("A", &"x".repeat(1000))], SLOT) + &"make\n".repeat(100);
+        let (file, long) = (format!("{OTHER}{JOB_FILE}"), "x".repeat(1000));
+        let job = [("GITLAB_ENV", file.as_str()), ("A", &long)];
+        let script = variables(bash, &job, SLOT) + &"make\n".repeat(100);
         let script = whole(bash, &script);
         let mut known = false;
         for end in 0..script.len() {
@@ -342,14 +388,39 @@ mod tests {
             (&[("CI_JOB_ID", "7")], None),
         ];
         for (set, want) in table {
-            let value = |name: &str| {
-                let found = set.iter().find(|(known, _)| *known == name)?;
-                Some(found.1.to_owned())
-            };
-            let slot = container_slot(&value);
+            let slot = container_slot(&|name| value(set, name), &ASKED);
             assert_eq!(slot.as_deref(), want, "{set:?}");
             assert!(slot.is_none_or(|slot| is_of_containers(&slot) && workspace(&slot).is_none()));
         }
+    }
+
+    const ASKED: [&str; 2] = ["MODE", "ALLOWED"];
+
+    fn value(set: &[(&str, &str)], name: &str) -> Option<String> {
+        let found = set.iter().find(|(known, _)| *known == name)?;
+        Some(found.1.to_owned())
+    }
+
+    #[test]
+    fn a_container_is_of_the_job_whose_number_it_has_if_it_asks_for_no_more() {
+        let of = |asked: &[(&str, &str)]| {
+            let set = [&[("GITLAB_CI", "true"), ("CI_JOB_ID", "7")], asked].concat();
+            container_slot(&|name| value(&set, name), &ASKED).unwrap()
+        };
+        let block = of(&[("MODE", "block")]);
+        let table: [(&[_], bool); 6] = [
+            (&[("MODE", "block")], true),
+            (&[], true),
+            (&[("MODE", "audit")], false),
+            (&[("MODE", "block"), ("ALLOWED", "")], false),
+            (&[("ALLOWED", "block")], false),
+            (&[("MODE", "bloc"), ("ALLOWED", "k")], false),
+        ];
+        for (asked, want) in table {
+            assert_eq!(is_of_job(&of(asked), &block), want, "{asked:?}");
+        }
+        assert!(!is_of_job(&block, &of(&[])));
+        assert!(!is_of_job("4:/b/1", "4:/b/1+2"));
     }
 
     proptest! {

@@ -42,7 +42,7 @@ struct {
 	__type(value, __u32);
 } arrived SEC(".maps");
 
-/* Who was stopped. When it is full, nobody reads it; who reads again looks at all processes first. */
+/* Who was stopped. */
 struct arrival {
 	__u32 pid;
 	/* What it is itself, or what who started it does. */
@@ -53,6 +53,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 64 << 10);
 } arrivals SEC(".maps");
+
+/* How many were stopped of whom there was no room to tell: who reads looks at all processes then. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} untold SEC(".maps");
 
 static __always_inline __u32 runner(struct task_struct *task)
 {
@@ -129,23 +137,25 @@ static __always_inline bool is_inside_of(struct task_struct *parent, struct task
 /* By what a job begins with this process; 0 when none does. */
 static __always_inline __u32 arrives(struct task_struct *task)
 {
-	__u32 own = runner(task), above;
+	__u32 own = runner(task), above = runner(task->real_parent);
 
+	/* Whatever the program is called: an image can call its own as it likes. */
+	if (above == KEEPS && is_inside_of(task->real_parent, task) && says_job(task))
+		return above;
 	/* What a runner starts of its own programs is the runner. */
 	if (own == STARTS)
 		return 0;
 	if (own == ARRIVES)
 		return own;
-	above = runner(task->real_parent);
-	if (above == STARTS)
-		return above;
-	return above == KEEPS && is_inside_of(task->real_parent, task) && says_job(task) ? above : 0;
+	return above == STARTS ? above : 0;
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hold_arrival, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
 	struct arrival arrival = { .kind = arrives(task) };
+	__u32 only = 0;
+	__u64 *missed;
 
 	if (!arrival.kind || has_arrived(task))
 		return 0;
@@ -155,6 +165,10 @@ int BPF_PROG(hold_arrival, struct task_struct *task, int old_pid, struct linux_b
 	if (!arrival.pid)
 		return 0;
 	bpf_send_signal(SIGSTOP);
-	bpf_ringbuf_output(&arrivals, &arrival, sizeof(arrival), BPF_RB_FORCE_WAKEUP);
+	if (bpf_ringbuf_output(&arrivals, &arrival, sizeof(arrival), BPF_RB_FORCE_WAKEUP)) {
+		missed = bpf_map_lookup_elem(&untold, &only);
+		if (missed)
+			__sync_fetch_and_add(missed, 1);
+	}
 	return 0;
 }

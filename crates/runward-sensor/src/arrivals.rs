@@ -11,7 +11,7 @@ use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
-use libbpf_rs::{Link, MapCore, MapFlags, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -26,6 +26,7 @@ const COMM_SIZE: usize = 16;
 const GITLAB_JOB: &[u8] = b"CI_JOB_ID=";
 /// How the pin of the program is called.
 const PROGRAM: &str = "hold_arrival";
+const UNTOLD: &str = "untold";
 
 /// A program of a CI runner, by the name of its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub struct Arrivals {
     ring: RingBuffer<'static>,
     inbox: Rc<RefCell<Vec<(u32, ArrivalKind)>>>,
     programs: Vec<([u8; COMM_SIZE], Kind)>,
+    untold: MapHandle,
+    missed: u64,
     // The link goes before the object that owns its program.
     _link: Link,
     _object: libbpf_rs::Object,
@@ -210,6 +213,8 @@ impl Arrivals {
             ring,
             inbox,
             programs: known,
+            untold: load::map(&object, UNTOLD)?,
+            missed: 0,
             _link: link,
             _object: object,
             pins,
@@ -223,14 +228,31 @@ impl Arrivals {
         unsafe { BorrowedFd::borrow_raw(self.ring.epoll_fd()) }
     }
 
-    /// Who has arrived since the last call.
+    /// Who has arrived since the last call. After more than the ring has room for, some were told before.
     pub fn take(&mut self) -> Result<Vec<Arrival>, SensorError> {
         self.ring.consume().map_err(SensorError::Ring)?;
-        let told = mem::take(&mut *self.inbox.borrow_mut());
-        let arrived = told
-            .into_iter()
-            .filter_map(|(pid, kind)| still_there(pid, kind));
-        Ok(arrived.collect())
+        let mut arrived = there(&mut self.inbox.borrow_mut());
+        let missed = self.count_missed()?;
+        if missed != self.missed {
+            self.missed = missed;
+            let all = self
+                .earlier()
+                .map_err(|source| SensorError::Adopt { source })?;
+            arrived.extend(all.into_iter().filter(Arrival::waits));
+        }
+        Ok(arrived)
+    }
+
+    /// How many were stopped of whom there was no room to tell.
+    fn count_missed(&self) -> Result<u64, SensorError> {
+        let only = 0_u32.to_ne_bytes();
+        let failed = |source| SensorError::Map {
+            map: UNTOLD,
+            source,
+        };
+        let count = self.untold.lookup(&only, MapFlags::ANY).map_err(failed)?;
+        let count = count.and_then(|count| Some(u64::from_ne_bytes(*count.first_chunk()?)));
+        Ok(count.unwrap_or(0))
     }
 
     /// Who arrived before this was opened: those that an agent which is gone has not got to or did, and those that began
@@ -256,23 +278,42 @@ impl Arrivals {
     /// By what a job begins with a process, if one does.
     fn arrives(&self, pid: u32) -> Option<ArrivalKind> {
         let (own, parent) = runner_and_parent(pid, &self.programs)?;
-        match own {
-            Some(Kind::Job) => return Some(ArrivalKind::Program),
-            Some(Kind::Starter) => return None,
-            Some(Kind::Keeper) | None => {}
+        let above = runner_and_parent(parent, &self.programs).and_then(|(above, _)| above);
+        // Whatever the program is called: an image can call its own as it likes.
+        if above == Some(Kind::Keeper) && says_job(pid) {
+            return Some(ArrivalKind::Contained);
         }
-        let (above, _) = runner_and_parent(parent, &self.programs)?;
-        match above? {
-            Kind::Job => None,
-            Kind::Starter => Some(ArrivalKind::Started),
-            Kind::Keeper => says_job(pid).then_some(ArrivalKind::Contained),
+        match own {
+            Some(Kind::Job) => Some(ArrivalKind::Program),
+            Some(Kind::Starter) => None,
+            Some(Kind::Keeper) | None => {
+                (above == Some(Kind::Starter)).then_some(ArrivalKind::Started)
+            }
         }
     }
 
-    /// Lets jobs begin that nobody watches, from now on. To be called when the agent ends because it was told to.
-    pub fn leave(mut self) {
-        self.pins.discard();
+    /// Lets jobs begin that nobody watches, from now on. To be called when the agent ends because it was told to. Returns
+    /// who was stopped since the last look.
+    pub fn leave(self) -> Result<Vec<Arrival>, SensorError> {
+        let Arrivals {
+            ring,
+            inbox,
+            _link: link,
+            mut pins,
+            ..
+        } = self;
+        pins.discard();
+        drop(link);
+        ring.consume().map_err(SensorError::Ring)?;
+        Ok(there(&mut inbox.borrow_mut()))
     }
+}
+
+/// Those of whom was told and who have not ended.
+fn there(told: &mut Vec<(u32, ArrivalKind)>) -> Vec<Arrival> {
+    let told = mem::take(told).into_iter();
+    told.filter_map(|(pid, kind)| still_there(pid, kind))
+        .collect()
 }
 
 fn still_there(pid: u32, kind: ArrivalKind) -> Option<Arrival> {

@@ -46,5 +46,5 @@ pub use fence::{BOUND_MAX, Fence, FenceError, FenceRules, GRANTS_MAX, Grant, SCO
 pub use listed::{Listed, ListedName};
 pub use lockdown::{Bans, Ended, Lockdown};
 pub use peer::{Peer, is_in_another_job, is_stranger_root};
-pub use pins::{Leftover, StillRunning, leftovers, own_leftovers};
+pub use pins::{Leftover, StillRunning, leftovers, life_of, own_leftovers};
 pub use sensor::{EngineClients, Loss, NamespaceUse, Sensor, SensorOptions, StrangeSocket};

@@ -318,9 +318,13 @@ fn is_absent(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// A process id and when it started: together, never used again.
 fn name(pid: u32) -> String {
-    format!("{pid}-{}", start_time(pid).unwrap_or(0))
+    life_of(pid).unwrap_or_else(|| format!("{pid}-0"))
+}
+
+/// The id of a process and when it started, `PID-TIME`: together, never used again. `None` when there is no such process.
+pub fn life_of(pid: u32) -> Option<String> {
+    Some(format!("{pid}-{}", start_time(pid)?))
 }
 
 fn start_time(pid: u32) -> Option<u64> {

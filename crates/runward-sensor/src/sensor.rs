@@ -353,11 +353,17 @@ impl Sensor {
                 // The handle first: what is seen then is of that process.
                 let handle = Pid::from_raw(pid.cast_signed())
                     .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-                let is_in = tracked(&self.tasks, *pid).map_err(failed)?.is_some();
+                let is_in = self.has(*pid)?;
                 strays.extend(handle.filter(|_| !is_in).map(|handle| (*pid, handle)));
             }
         }
         Ok(strays)
+    }
+
+    /// Whether a process is in a job of this sensor.
+    pub fn has(&self, pid: u32) -> Result<bool, SensorError> {
+        let tracked = tracked(&self.tasks, pid).map_err(|source| SensorError::Adopt { source })?;
+        Ok(tracked.is_some())
     }
 
     /// What the kernel says of the process at the other end of a stream of the UNIX domain.

@@ -235,6 +235,9 @@ pub(crate) struct AttendOptions {
     /// The job had an attendant before, which has ended
     #[arg(long)]
     pub(crate) again: bool,
+    /// Only what the process itself starts tells who the job is
+    #[arg(long)]
+    pub(crate) children_tell: bool,
     /// What the stages of a GitLab job are known by: the process is the first of several
     #[arg(long, value_name = "PID:DIR")]
     pub(crate) slot: Option<String>,

@@ -6,6 +6,7 @@
 mod attend;
 mod client;
 mod control;
+mod kept;
 mod learn;
 mod place;
 mod pod;

@@ -3,6 +3,7 @@
 //! A job waits, stopped, until its attendant holds it. An attendant that ends before its job is followed by another one:
 //! meanwhile the fence stands by itself.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use runward_agent::{Spool, environment_of, variables};
-use runward_ci::{Stage, StagePlace, container_slot};
+use runward_ci::{Stage, StagePlace, container_slot, is_of_job};
 use runward_event::Mode;
 use runward_sensor::{Arrival, ArrivalKind, StillRunning, leftovers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -22,12 +23,15 @@ use super::machine::Machine;
 use super::script::{self, Script};
 use crate::cli;
 use crate::job::{Begun, Joined, Status, close, jobs_at_a_glance, join, slot_of};
+use crate::policy::sources::VARIABLES;
 use crate::{exit, output};
 
 /// How long an attendant may take until it holds its job.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an attendant that has hung up may take to end.
 const BREATH: Duration = Duration::from_secs(1);
+/// How long the agent waits, when it is told to end, for attendants that are about to hold a job.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
 /// How often one job gets another attendant.
 const ATTENDANTS_MAX: u32 = 10;
@@ -43,7 +47,7 @@ pub(crate) struct Attendants {
     /// Those in stages that an earlier agent has left between two of them.
     between: Vec<Status>,
     /// Those for whom there was no room yet, and what their jobs' stages are known by.
-    waiting: Vec<(Arrival, Option<String>)>,
+    waiting: VecDeque<(Arrival, Option<String>)>,
     /// Those of whom it is not known yet which job they are of, or whose job nobody holds yet.
     unread: Vec<(Arrival, Clue)>,
     /// Those that an agent which is gone has had attended to, as it seems; since when.
@@ -115,20 +119,24 @@ impl Attendants {
         Attendants {
             jobs,
             between,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
             unread: Vec::new(),
             unclear: Vec::new(),
         }
     }
 
     /// What tells that [`Attendants::look`] has something to do.
-    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    pub(crate) fn fds(&self) -> impl Iterator<Item = PollFd<'_>> {
         let jobs = self.jobs.iter().map(|held| match &held.holder {
             Holder::Starting { told, .. } => told.as_fd(),
             Holder::Holding { attendant, .. } => attendant.as_fd(),
         });
+        let jobs = jobs.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         let scripts = self.unread.iter().filter_map(|(_, clue)| match clue {
-            Clue::Script(script) => Some(script.as_fd()),
+            // That it is written to says nothing yet.
+            Clue::Script(script) => {
+                Some(PollFd::from_borrowed_fd(script.as_fd(), PollFlags::empty()))
+            }
             Clue::Slot(_) => None,
         });
         jobs.chain(scripts)
@@ -145,13 +153,20 @@ impl Attendants {
 
     /// Has an attendant hold a job that begins, or that runs already.
     pub(crate) fn begin(&mut self, root: Arrival, machine: &Machine, spool: &Spool) {
+        if self.knows(&root) {
+            return;
+        }
         if is_held(&root) {
             // A process of a job took a runner's name, or the job was begun by hand.
             return release(&root);
         }
+        if has_ended(&root) {
+            // It may have been held, and is not to be found any more.
+            return;
+        }
         let contained = || {
             let variables = variables(&environment_of(root.pid));
-            container_slot(&|name| variables.get(name).cloned())
+            container_slot(&|name| variables.get(name).cloned(), &VARIABLES)
         };
         let clue = match root.kind {
             ArrivalKind::Program => None,
@@ -164,6 +179,18 @@ impl Attendants {
         }
     }
 
+    /// Whether a process was told before.
+    fn knows(&self, process: &Arrival) -> bool {
+        let held = self.jobs.iter().map(|held| &held.root);
+        let waiting = self.waiting.iter().map(|(root, _)| root);
+        let unread = self.unread.iter().map(|(root, _)| root);
+        let unclear = self.unclear.iter().map(|(root, _)| root);
+        held.chain(waiting)
+            .chain(unread)
+            .chain(unclear)
+            .any(|known| known.pid == process.pid && !has_ended(known))
+    }
+
     /// Goes on with those whose script can be read by now.
     fn read(&mut self, machine: &Machine, spool: &Spool) {
         for (root, clue) in std::mem::take(&mut self.unread) {
@@ -171,7 +198,13 @@ impl Attendants {
                 Clue::Slot(slot) => self.begin_contained(root, slot, machine, spool),
                 Clue::Script(script) => match script.look() {
                     script::Looked::NotYet => self.unread.push((root, Clue::Script(script))),
-                    script::Looked::Is(None) => self.begin_job(root, None, machine, spool),
+                    script::Looked::Is(None) => {
+                        output::say(format_args!(
+                            "process {}, which a runner has started, reads no script of a stage: it is watched as a job of its own",
+                            root.pid
+                        ));
+                        self.begin_job(root, None, machine, spool);
+                    }
                     script::Looked::Is(Some(stage)) => {
                         self.begin_stage(root, stage, machine, spool);
                     }
@@ -182,10 +215,7 @@ impl Attendants {
 
     /// A container of a job that may have others: the first one begins it.
     fn begin_contained(&mut self, root: Arrival, slot: String, machine: &Machine, spool: &Spool) {
-        let known = self
-            .jobs
-            .iter()
-            .position(|held| held.slot.as_deref() == Some(slot.as_str()));
+        let known = best(self.jobs.iter().map(|held| held.slot.as_deref()), &slot);
         if let Some(at) = known
             && matches!(
                 self.jobs.get(at).map(|held| &held.holder),
@@ -194,24 +224,32 @@ impl Attendants {
         {
             return self.unread.push((root, Clue::Slot(slot)));
         }
+        if is_held(&root) {
+            // An attendant has taken it over with others, behind the fence of one that is gone.
+            release(&root);
+            if let Some(held) = known.and_then(|at| self.jobs.get_mut(at)) {
+                held.others.push(root);
+            }
+            return;
+        }
         match self.earlier(&slot) {
             None => self.begin_job(root, Some(slot), machine, spool),
             Some(earlier) => match follow(earlier, root, false) {
                 Followed::Goes(found) => self.jobs.extend(found.map(|found| *found)),
-                Followed::Not(root) => self.begin_job(root, None, machine, spool),
+                // The other job is known by nothing any more.
+                Followed::Not(root) => self.begin_job(root, Some(slot), machine, spool),
             },
         }
     }
 
     /// The job that is known by this.
     fn earlier(&mut self, slot: &str) -> Option<Earlier<'_>> {
-        let is_it = |known: &Option<String>| known.as_deref() == Some(slot);
-        let found = self.between.iter().position(|status| is_it(&status.slot));
-        match found {
+        let between = self.between.iter().map(|status| status.slot.as_deref());
+        match best(between, slot) {
             Some(at) => Some(Earlier::Found(self.between.swap_remove(at))),
             None => {
-                let held = self.jobs.iter_mut().find(|held| is_it(&held.slot));
-                held.map(Earlier::Held)
+                let held = best(self.jobs.iter().map(|held| held.slot.as_deref()), slot);
+                held.and_then(|at| self.jobs.get_mut(at)).map(Earlier::Held)
             }
         }
     }
@@ -254,7 +292,7 @@ impl Attendants {
                 "{JOBS_MAX} jobs are watched already: the one that begins with process {} waits",
                 root.pid
             ));
-            self.waiting.push((root, slot));
+            self.waiting.push_back((root, slot));
             return;
         }
         self.start(root, slot, 0, machine, spool);
@@ -324,9 +362,22 @@ impl Attendants {
 
     /// Goes on with every job whose attendant has something to tell or has ended. Returns whether a record was finished.
     pub(crate) fn look(&mut self, machine: &Machine, spool: &Spool) -> bool {
-        let mut finished = false;
         self.clear_up(machine, spool);
         self.read(machine, spool);
+        let finished = self.look_at_holders(machine, spool);
+        if finished {
+            sweep();
+        }
+        while self.jobs.len() < JOBS_MAX
+            && let Some((root, slot)) = self.waiting.pop_front()
+        {
+            self.start(root, slot, 0, machine, spool);
+        }
+        finished
+    }
+
+    fn look_at_holders(&mut self, machine: &Machine, spool: &Spool) -> bool {
+        let mut finished = false;
         for held in std::mem::take(&mut self.jobs) {
             let Held {
                 root,
@@ -378,14 +429,6 @@ impl Attendants {
                 }
             }
         }
-        if finished {
-            sweep();
-        }
-        while self.jobs.len() < JOBS_MAX
-            && let Some((root, slot)) = self.waiting.pop()
-        {
-            self.start(root, slot, 0, machine, spool);
-        }
         finished
     }
 
@@ -408,6 +451,40 @@ impl Attendants {
             return give_up(&root, machine);
         }
         self.start(root, slot, before + 1, machine, spool);
+    }
+}
+
+impl Attendants {
+    /// Waits for those attendants that are about to hold their jobs, and lets go of everybody else who waits. To be called
+    /// when the agent ends because it was told to, and no more arrive.
+    pub(crate) fn leave(mut self, late: Vec<Arrival>, machine: &Machine, spool: &Spool) {
+        let since = Instant::now();
+        while self.starts() && since.elapsed() < LEAVE_PATIENCE {
+            self.look_at_holders(machine, spool);
+            std::thread::sleep(LOOK);
+        }
+        let waiting = self.waiting.into_iter().map(|(root, _)| root);
+        let unread = self.unread.into_iter().map(|(root, _)| root);
+        let unclear = self.unclear.into_iter().map(|(root, _)| root);
+        let starting = self.jobs.into_iter().filter_map(|held| match held.holder {
+            Holder::Starting { .. } => Some(held.root),
+            Holder::Holding { .. } => None,
+        });
+        let nobodys = late.into_iter().chain(waiting).chain(unread);
+        for root in nobodys.chain(unclear).chain(starting) {
+            if root.waits() {
+                output::say(format_args!(
+                    "effective mode: none: process {}, with which a job begins, runs unwatched",
+                    root.pid
+                ));
+                release(&root);
+            }
+        }
+    }
+
+    fn starts(&self) -> bool {
+        let mut jobs = self.jobs.iter();
+        jobs.any(|held| matches!(held.holder, Holder::Starting { .. }))
     }
 }
 
@@ -444,7 +521,10 @@ impl Held {
             // Begun by hand, and nobody's but its own.
             return None;
         }
-        let root = Arrival::of(status.root).ok()??;
+        let mut root = Arrival::of(status.root).ok()??;
+        if status.slot.is_some() {
+            root.kind = ArrivalKind::Started;
+        }
         // The agent that its attendant told was gone before it could let the job go on.
         if root.waits() {
             release(&root);
@@ -462,6 +542,15 @@ impl Held {
             before: 0,
         })
     }
+}
+
+/// Which of these is the job that something known by `slot` is of.
+fn best<'a>(known: impl Iterator<Item = Option<&'a str>> + Clone, slot: &str) -> Option<usize> {
+    let same = known.clone().position(|known| known == Some(slot));
+    same.or_else(|| {
+        let mut known = known;
+        known.position(|known| known.is_some_and(|known| is_of_job(slot, known)))
+    })
 }
 
 /// Has a process go on in its job, if that can be.
@@ -530,7 +619,9 @@ impl Earlier<'_> {
                     Joined::Goes(now) => {
                         *status = now;
                         held.slot = slot.filter(|_| !last);
-                        let root = Arrival::of(root.pid)?.context("the process has ended")?;
+                        let kind = root.kind;
+                        let mut root = Arrival::of(root.pid)?.context("the process has ended")?;
+                        root.kind = kind;
                         held.others.retain(|other| !has_ended(other));
                         held.others.push(std::mem::replace(&mut held.root, root));
                         Ok(Next::Goes(None))
@@ -577,6 +668,9 @@ impl Holder {
             words.push("--again".into());
         } else if runs {
             words.push("--runs".into());
+        }
+        if root.kind == ArrivalKind::Program {
+            words.push("--children-tell".into());
         }
         words.extend(slot.map(|slot| format!("--slot={slot}").into()));
         let mut report = OsString::from("--report=");

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use runward_ci::Stage;
 use runward_sensor::{Arrival, ArrivalKind};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, tee};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, tee};
 
-/// How long the runner may take to write after it has started the shell.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// What is looked at: as much as a pipe holds.
-const SCRIPT_MAX: usize = 64 << 10;
+/// How long the runner may take to write it all after it has started the shell.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What is looked at, in bytes: as much as a pipe may hold. A runner writes no more until the shell reads.
+const SCRIPT_MAX: usize = 1 << 20;
 
 /// A script that may still be on its way.
 pub(super) struct Script {
@@ -49,6 +50,8 @@ impl Script {
             .custom_flags(flags.cast_signed())
             .open(path)
             .ok()?;
+        // Where that can't be, it holds less.
+        let _ = fcntl_setpipe_size(&pipe, SCRIPT_MAX);
         Some(Script {
             pipe,
             since: Instant::now(),
@@ -57,15 +60,22 @@ impl Script {
 
     /// Looks, and takes nothing out of the pipe.
     pub(super) fn look(&self) -> Looked {
-        match self.copy() {
-            Err(Errno::AGAIN) if self.since.elapsed() < PATIENCE => Looked::NotYet,
-            Ok(script) => Looked::Is(Stage::of_script(&script)),
-            Err(_) => Looked::Is(None),
+        if !self.is_whole() && self.since.elapsed() < PATIENCE {
+            return Looked::NotYet;
         }
+        let script = self.copy().ok();
+        Looked::Is(script.and_then(|script| Stage::of_script(&script)))
+    }
+
+    /// Whether the runner has written it all, and hung up.
+    fn is_whole(&self) -> bool {
+        let mut fds = [PollFd::new(&self.pipe, PollFlags::empty())];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     fn copy(&self) -> Result<Vec<u8>, Errno> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let _ = fcntl_setpipe_size(&writer, SCRIPT_MAX);
         tee(&self.pipe, &writer, SCRIPT_MAX, SpliceFlags::NONBLOCK)?;
         drop(writer);
         let mut script = Vec::new();
@@ -78,7 +88,7 @@ impl Script {
 }
 
 impl AsFd for Script {
-    /// Readable when there is something to look at.
+    /// Hung up when there is all to look at.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }

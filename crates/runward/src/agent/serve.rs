@@ -1,7 +1,7 @@
 //! The service itself: one thread that waits for jobs, for attendants, for who asks, and for its end.
 
 use std::fs::{self, File};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -68,12 +68,13 @@ pub(crate) fn serve(settings: &Path) -> Result<()> {
         machine.mode.name()
     ));
     loop {
-        let fds = std::iter::once(arrivals.fd()).chain(std::iter::once(asked.as_fd()));
+        let fds =
+            [arrivals.fd(), asked.as_fd()].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         let tick = match attendants.is_in_doubt() {
             true => SOON,
             false => TICK,
         };
-        wait(fds.chain(attendants.fds()), tick);
+        wait(fds.into_iter().chain(attendants.fds()), tick);
         if signals.pending().next().is_some() {
             break;
         }
@@ -100,15 +101,13 @@ pub(crate) fn serve(settings: &Path) -> Result<()> {
         let _ = supervisor.alive(Duration::from_nanos(Clock::boot_ns()));
     }
     let _ = supervisor.stopping();
-    arrivals.leave();
+    attendants.leave(arrivals.leave()?, &machine, &spool);
     output::say("the agent ends: jobs that run stay watched, later ones are not");
     Ok(())
 }
 
-fn wait<'fd>(fds: impl Iterator<Item = BorrowedFd<'fd>>, tick: Duration) {
-    let mut fds: Vec<PollFd<'_>> = fds
-        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-        .collect();
+fn wait<'fd>(fds: impl Iterator<Item = PollFd<'fd>>, tick: Duration) {
+    let mut fds: Vec<PollFd<'_>> = fds.collect();
     let tick = Timespec::try_from(tick).ok();
     // A signal ends it early.
     let _ = poll(&mut fds, tick.as_ref());

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use runward_agent::{Finished, Job, JobError, Learns, Outputs, ReportFolder, Spool};
 use runward_ci::is_of_containers;
+use runward_detect::Selection;
 use runward_event::{Mode, ProcessId};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal, setsid};
@@ -24,6 +26,7 @@ use signal_hook::iterator::SignalsInfo;
 
 use super::client;
 use super::control::{Asked, Control, answer};
+use super::kept::Kept;
 use super::learn::{Handed, Learner};
 use super::place::Place;
 use super::pod;
@@ -138,9 +141,9 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
     let mut plan = Plan::of(&watch, invoker.as_ref(), &variable)?;
     plan.note(&notes(options));
     if options.held {
-        plan.learn(match options.slot {
-            Some(_) => Learns::FromAll,
-            None => Learns::FromChildren,
+        plan.learn(match options.children_tell {
+            true => Learns::FromChildren,
+            false => Learns::FromAll,
         });
     }
     plan.note(pod::note(root.pid).as_slice());
@@ -174,7 +177,8 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
         let own = pidfd_open(getpid(), PidfdFlags::empty()).context("cannot find myself")?;
         let spared = [own.as_fd(), starter.as_fd()];
         let processes = job.adopt(root.handle.as_fd(), root.pid, &spared)?;
-        let others = match options.again {
+        // Also where the agent that knew of the one before is gone.
+        let others = match options.held {
             true => job.take_over(root.pid)?,
             false => Vec::new(),
         };
@@ -226,6 +230,12 @@ fn begin(options: &AttendOptions) -> Result<Option<Attendant>> {
         reported: None,
         signals,
     };
+    if options.held
+        && let Err(error) = attendant.resume(root_pid)
+    {
+        attendant.job.abandon();
+        return Err(error);
+    }
     // A container says in its own environment who the job is: then that is in force before its first instruction.
     attendant.learn_or_end();
     Ok(Some(attendant))
@@ -255,6 +265,11 @@ fn notes(options: &AttendOptions) -> Vec<String> {
 
 fn has_ended(process: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(process, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+fn has_hung_up(stream: &UnixStream) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::empty())];
     poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
@@ -478,6 +493,9 @@ impl Attendant {
         };
         match result {
             Ok(()) => {
+                if let Some(learner) = &self.learner {
+                    learner.keep(&self.job);
+                }
                 self.status.root = root.pid;
                 self.roots.push(root.handle);
                 self.between = None;
@@ -530,6 +548,32 @@ impl Attendant {
         }
     }
 
+    /// Puts in force what an attendant before this one had learnt, before the fence that it has left is removed.
+    fn resume(&mut self, root: u32) -> Result<()> {
+        let Some(kept) = Kept::of(root)? else {
+            return Ok(());
+        };
+        let is_handed = kept.handed.is_some();
+        let (fail_on, lockdown) = self.lists(&kept.handed.clone().unwrap_or_default())?;
+        if let Some(learner) = &mut self.learner {
+            learner.resume(kept, &lockdown, &mut self.job, &self.reporter.folder)?;
+        }
+        if is_handed {
+            self.reporter.fail_on = fail_on;
+        }
+        self.hurried |= !lockdown.is_empty();
+        self.know();
+        Ok(())
+    }
+
+    /// What a policy names: the findings on which a job fails, and those on which it is killed.
+    fn lists(&self, policy: &wire::Policy) -> Result<(Selection, Selection)> {
+        let rules = self.reporter.abouts();
+        let fail_on = fail_on::parse("--fail-on", &policy.fail_on, &rules)?;
+        let lockdown = fail_on::parse("--lockdown", &policy.lockdown, &rules)?;
+        Ok((fail_on, lockdown))
+    }
+
     /// A policy of the job's own: where the service holds the job, one is taken, early; else none.
     fn take_policy(
         &mut self,
@@ -537,13 +581,7 @@ impl Attendant {
         process: ProcessId,
         pid: u32,
     ) -> Result<Answer, JobError> {
-        let rules = self.reporter.abouts();
-        let lists = fail_on::parse("--fail-on", &policy.fail_on, &rules).and_then(|fail_on| {
-            Ok((
-                fail_on,
-                fail_on::parse("--lockdown", &policy.lockdown, &rules)?,
-            ))
-        });
+        let lists = self.lists(policy);
         let handed = match (&mut self.learner, lists) {
             (None, _) => Handed::Refused,
             (Some(_), Err(error)) => Handed::Wrong(format!("{error:#}")),
@@ -593,6 +631,8 @@ impl Attendant {
             Request::Join { .. } | Request::Over {} if peer.place.is_some() => {
                 answer(&stream, &Answer::NotYours);
             }
+            // Who waits no longer has the process watched otherwise.
+            Request::Join { .. } if has_hung_up(&stream) => {}
             Request::Join { root, last } => answer(&stream, &self.join(peer.pid, root, last)),
             Request::Over {} => {
                 self.is_last = true;

@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use runward_agent::{Job, Learnt, PolicyStore, ReportFolder, Stored, variables};
 use runward_detect::Selection;
-use runward_event::{JobContext, JobIdentity, Mode};
+use runward_event::{JobIdentity, Mode};
 use runward_policy::{Source, SourcePolicy, parse_file};
 
+use super::kept::Kept;
 use super::wire;
-use crate::policy::sources::{Failure, Inputs, MODE};
+use crate::policy::sources::{Failure, Inputs, MODE, VARIABLES};
 use crate::prepare::{Sending, Sent, context};
 use crate::{cli, output, policy};
 
@@ -43,8 +44,8 @@ pub(super) struct Learner {
     state: State,
     /// Whether a process of the job has handed a policy over.
     handed: bool,
-    /// What is known, once it is.
-    known: Option<(JobIdentity, JobContext)>,
+    /// For the next attendant, should this one be killed.
+    kept: Kept,
 }
 
 enum State {
@@ -87,7 +88,7 @@ impl Learner {
             sending,
             state: State::Nameless,
             handed: false,
-            known: None,
+            kept: Kept::default(),
         }
     }
 
@@ -104,7 +105,9 @@ impl Learner {
     ///
     /// After an error the job must not go on.
     pub(super) fn look(&mut self, job: &mut Job, folder: &ReportFolder) -> Result<Option<Sent>> {
-        if let Some(environment) = job.take_environment() {
+        if let Some(environment) = job.take_environment()
+            && matches!(self.state, State::Nameless)
+        {
             self.state = State::Asked(Box::new(self.ask(variables(&environment))?));
         }
         match &self.state {
@@ -165,6 +168,7 @@ impl Learner {
             self.sources.truncate(before);
             return Ok(Handed::Wrong(format!("{error:#}")));
         }
+        self.kept.handed = Some(policy.clone());
         let in_force = job
             .lock_down(lockdown)
             .map_err(anyhow::Error::from)
@@ -178,8 +182,49 @@ impl Learner {
             Err(error) if job.is_fenced() => Err(error),
             Err(error) => {
                 self.sources.truncate(before);
+                self.kept.handed = None;
                 Ok(Handed::Wrong(format!("{error:#}")))
             }
+        }
+    }
+
+    /// Goes on with what an attendant had learnt of the job that was killed.
+    ///
+    /// After an error the job must not go on.
+    pub(super) fn resume(
+        &mut self,
+        kept: Kept,
+        lockdown: &Selection,
+        job: &mut Job,
+        folder: &ReportFolder,
+    ) -> Result<()> {
+        self.sources.extend(of_pipeline(&kept.pipeline, self.mode)?);
+        if let Some(handed) = &kept.handed {
+            self.sources.extend(read_handed(handed)?);
+            self.handed = true;
+        }
+        if let Some((name, text)) = &kept.stored {
+            self.sources.push(read_stored(name, text)?);
+        }
+        if kept.known.is_some() {
+            // Whether a policy may still be handed over is not known: none is.
+            self.handed = true;
+            self.state = State::Open {
+                since: Instant::now(),
+            };
+        }
+        self.kept = kept;
+        job.lock_down(lockdown)?;
+        self.put_in_force(Vec::new(), job, folder)
+    }
+
+    /// Keeps what was learnt for the next attendant.
+    pub(super) fn keep(&self, job: &Job) {
+        // Without it the next one knows less than this one, and the machine's policy holds all the same.
+        if let Err(error) = self.kept.keep(job.root_pids()) {
+            output::say(format_args!(
+                "should the process that holds this job be killed, the next one knows the machine's policy only: {error:#}"
+            ));
         }
     }
 
@@ -215,19 +260,17 @@ impl Learner {
         folder: &ReportFolder,
     ) -> Result<()> {
         self.sources.extend(asked.sources);
-        if let Some((name, text)) = stored.policy {
-            let read = parse_file(&text, Source::Store(name.clone()));
-            let read = read.map_err(|errors| {
-                policy::tell_errors(&errors);
-                anyhow::anyhow!("the control plane's policy {name} can't be read")
-            })?;
-            self.sources.push(read);
+        if let Some((name, text)) = &stored.policy {
+            self.sources.push(read_stored(name, text)?);
         }
         let variable = |name: &str| asked.variables.get(name).cloned();
         let workspace = variable("GITHUB_WORKSPACE").or_else(|| variable("CI_PROJECT_DIR"));
         let workspace = workspace.map_or_else(PathBuf::new, PathBuf::from);
         let context = context(&asked.identity, &workspace, &variable);
-        self.known = Some((asked.identity, context));
+        let said = VARIABLES.map(|name| Some((name.to_owned(), variable(name)?)));
+        self.kept.pipeline = said.into_iter().flatten().collect();
+        self.kept.stored = stored.policy;
+        self.kept.known = Some((asked.identity, context));
         self.put_in_force(stored.note.into_iter().collect(), job, folder)
     }
 
@@ -239,7 +282,7 @@ impl Learner {
     ) -> Result<()> {
         let policy = policy::joined(self.sources.clone())?;
         let (mode, written) = (policy.mode(), policy::written_in(&policy));
-        let (identity, context) = self.known.clone().unwrap_or_default();
+        let (identity, context) = self.kept.known.clone().unwrap_or_default();
         let (project, name) = (identity.project.clone(), identity.job.clone());
         job.learn(
             Learnt {
@@ -252,9 +295,10 @@ impl Learner {
         )?;
         self.mode = mode;
         self.written = written;
+        self.keep(job);
         output::say(format_args!(
             "process {} is {} of {}: {} mode; policy: {}",
-            job.root_pid().unwrap_or(0),
+            job.root_pids().last().unwrap_or(0),
             shown(name.as_deref().unwrap_or("a job")),
             shown(project.as_deref().unwrap_or("a project")),
             mode.name(),
@@ -277,6 +321,14 @@ impl Asked {
             Err(_) => Some(store.last(&self.identity, "it takes too long")),
         }
     }
+}
+
+fn read_stored(name: &str, text: &str) -> Result<SourcePolicy> {
+    let read = parse_file(text, Source::Store(name.to_owned()));
+    read.map_err(|errors| {
+        policy::tell_errors(&errors);
+        anyhow::anyhow!("the control plane's policy {name} can't be read")
+    })
 }
 
 /// A word of the job's on one line.

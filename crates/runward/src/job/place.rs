@@ -134,7 +134,7 @@ fn sweep() {
 }
 
 /// A folder that only root can change.
-fn own_folder(path: &Path) -> io::Result<()> {
+pub(super) fn own_folder(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o755).create(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
         _ => {}

@@ -18,6 +18,8 @@ const WORKSPACE_FILE: &str = ".runward.yml";
 pub(crate) const MODE: &str = "RUNWARD_EGRESS_POLICY";
 const ALLOWED: &str = "RUNWARD_ALLOWED_ENDPOINTS";
 const DENIED: &str = "RUNWARD_DENIED_ENDPOINTS";
+/// All variables that say something.
+pub(crate) const VARIABLES: [&str; 3] = [MODE, ALLOWED, DENIED];
 
 /// Gives the value of a variable.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;

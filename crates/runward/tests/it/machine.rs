@@ -412,6 +412,61 @@ kill $agent; wait $agent
 }
 
 #[test]
+fn what_a_pipeline_asked_for_stays_in_force_when_all_who_knew_are_gone() {
+    requires!(Root, Netns, Program("unshare"), Program("setsid"));
+    let ground = Ground::new();
+    let (one, other) = (ground.allowed_v4(), ground.free(7));
+    let mut machine = Machine::boot(
+        &ground,
+        &format!("allowed-endpoints: '{one}:4430 {other}:4430'\n"),
+        &["one"],
+        &format!(
+            r#"
+echo "export RUNWARD_EGRESS_POLICY=block RUNWARD_ALLOWED_ENDPOINTS='{one}:4430'" >$W/one/env
+cat >$W/step <<'STEP'
+for i in $(seq 1200); do $A/net tcp {other} 4430 >/dev/null 2>&1 || break; sleep 0.05; done
+# From here on, nothing that runs says whose it is.
+bare() {{ exec env -i A=$A W=$W PATH=$PATH sh -c 'until [ -e $W/go ]; do sleep 0.05; done; '"$1"; }}
+(bare '$A/net udp-sendto {LATER} 4430; echo stray $?; echo >$W/stray' &)
+echo >$W/runs
+bare '$A/net udp-sendto {LAST} 4430; echo again $?; $A/net tcp {one} 4430 >/dev/null; echo one $?; until [ -e $W/stray ]; do sleep 0.05; done'
+STEP
+agent
+runner one $W/step & one=$!
+stay runs
+attendant=$($R job status --json | sed -n 's/.*"attendant": \([0-9]*\),/\1/p')
+kill -KILL $agent $attendant
+agent
+new_one() {{ is_held && [ "$(ls /sys/fs/bpf/runward | grep -vc arrivals)" = 1 ]; }}
+until_it new_one
+pass go
+wait $one
+records
+kill $agent; wait $agent
+"#
+        ),
+    );
+    machine.finish();
+    let said = machine.text("said");
+    for line in ["again 1", "stray 1", "one 0", "worker 0"] {
+        assert!(
+            said.lines().any(|said| said == line),
+            "{line}: {}",
+            machine.told()
+        );
+    }
+    assert_eq!(ground.packets(LATER) + ground.packets(LAST), 0);
+    let records = machine.records();
+    let [before, after] = records.as_slice() else {
+        panic!("{} records: {}", records.len(), machine.told());
+    };
+    assert!(!before.has_ended(), "it broke off");
+    assert!(after.has_ended(), "{}", machine.told());
+    assert_eq!(after.report["effective_mode"], "block");
+    assert_eq!(after.report["job"]["project"], "example/app");
+}
+
+#[test]
 fn a_pipelines_variables_tighten_what_the_machine_says() {
     requires!(Root, Netns, Program("unshare"));
     let ground = Ground::new();

@@ -3,7 +3,9 @@
 //! that have the job's variables in their environment.
 
 use std::fmt::Write as _;
+use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 
 use runward_event::Body;
 use runward_lab::requires;
@@ -422,8 +424,8 @@ kill $agent; wait $agent
     assert!(rows[0].0, "{}", machine.told());
 }
 
-/// What the runner does with docker: it has no part in the containers but that it asked for them. `contain JOB COMMAND` runs
-/// one of a job.
+/// What the runner does with docker: it has no part in the containers but that it asked for them. `contain JOB
+/// PROGRAM ARGUMENT` runs one of a job.
 fn docker(image: &Image, jobs: &[&Job<'_>]) -> String {
     let mut script = String::new();
     for job in jobs {
@@ -435,7 +437,7 @@ fn docker(image: &Image, jobs: &[&Job<'_>]) -> String {
     }
     script
         + &format!(
-            "contain() {{ env CONTAINERS_CONF={} podman --root {} --runroot {} --tmpdir {} run --rm --network host --env-file $W/$1.env --volume $A:/actors:ro --volume $W:/w --volume $W/builds:/builds --rootfs {} /bin/sh -c \"$2\" >>$W/said 2>&1; }}\n",
+            "contain() {{ env CONTAINERS_CONF={} podman --root {} --runroot {} --tmpdir {} run --rm --network host --env-file $W/$1.env --volume $A:/actors:ro --volume $W:/w --volume $W/builds:/builds --rootfs {} $2 ${{3+\"$3\"}} >>$W/said 2>&1; }}\n",
             image.place("containers.conf"),
             image.place("store"),
             image.place("run"),
@@ -457,9 +459,16 @@ fn the_containers_of_a_gitlab_job_are_one_job_under_its_own_policy() {
     let ground = Ground::new();
     let image = Image::new();
     for folder in ["actors", "w", "builds"] {
-        std::fs::create_dir(image.place(&format!("root/{folder}"))).unwrap();
+        fs::create_dir(image.place(&format!("root/{folder}"))).unwrap();
     }
     let (one, other) = (ground.allowed_v4(), ground.free(7));
+    let named = image.place("root/gitlab-runner");
+    fs::write(
+        &named,
+        format!("#!/bin/sh\n/actors/net udp-sendto {LAST} 4430 >/dev/null || echo named $?\n"),
+    )
+    .unwrap();
+    fs::set_permissions(&named, Permissions::from_mode(0o755)).unwrap();
     let jobs = [Job::new(0, "build", &[one]), Job::new(1, "test", &[other])];
     let calls = |name: &str| {
         format!(
@@ -477,15 +486,19 @@ fn the_containers_of_a_gitlab_job_are_one_job_under_its_own_policy() {
 is_followed() {{ [ "$(grep -c ' is build of ' $W/agent.log)" = 2 ]; }}
 agent
 mkdir $W/builds
-contain build '/actors/net tcp {other} 4430 >/dev/null 2>&1 || echo first $?; mkdir -p /builds/group/app; : >/builds/group/app/new'
-contain build 'until [ -e /w/over ]; do sleep 0.05; done; /actors/net udp-sendto {LATER} 4430 >/dev/null || echo service $?' & service=$!
-contain test '{test}'
-contain build '{build}; exit 3' || echo build $?
-# The attendants are killed while a container runs.
-kill -KILL $($R job status --json | sed -n 's/.*"attendant": \([0-9]*\),/\1/p')
+contain build '/bin/sh -c' '/actors/net tcp {other} 4430 >/dev/null 2>&1 || echo first $?; mkdir -p /builds/group/app; : >/builds/group/app/new'
+contain build '/bin/sh -c' 'until [ -e /w/over ]; do sleep 0.05; done; /actors/net udp-sendto {LATER} 4430 >/dev/null || echo service $?' & service=$!
+contain build '/bin/sh -c' 'until [ -e /w/over ]; do sleep 0.05; done; /actors/net udp-sendto {LAST} 4430 >/dev/null || echo other service $?' & other=$!
+# A name that only the runner itself has.
+contain build /gitlab-runner
+contain test '/bin/sh -c' '{test}'
+contain build '/bin/sh -c' '{build}; exit 3' || echo build $?
+# Nobody is left who knows that the two that run are of one job.
+kill -KILL $agent $($R job status --json | sed -n 's/.*"attendant": \([0-9]*\),/\1/p')
+agent
 until_it is_followed
 pass over
-wait $service
+wait $service $other
 records
 kill $agent; wait $agent
 "#,
@@ -499,6 +512,8 @@ kill $agent; wait $agent
     for line in [
         "first 1".to_owned(),
         "service 1".to_owned(),
+        "other service 1".to_owned(),
+        "named 1".to_owned(),
         "build 3".to_owned(),
         format!("called build {one} 0"),
         format!("called build {other} 1"),
@@ -511,7 +526,8 @@ kill $agent; wait $agent
             machine.told()
         );
     }
-    assert_eq!(ground.packets(LATER), 0, "{}", machine.told());
+    let packets = ground.packets(LATER) + ground.packets(LAST);
+    assert_eq!(packets, 0, "{}", machine.told());
     let records = machine.records();
     let mut rows: Vec<_> = records
         .iter()
@@ -529,8 +545,8 @@ kill $agent; wait $agent
     rows.sort();
     let row = |job: &str, has_ended, containers| (job.to_owned(), has_ended, containers);
     let want = [
-        row("build", false, 3),
-        row("build", true, 1),
+        row("build", false, 5),
+        row("build", true, 2),
         row("test", false, 1),
     ];
     assert_eq!(rows, want, "{}", machine.told());
