@@ -452,9 +452,7 @@ impl Attendants {
         }
         self.start(root, slot, before + 1, machine, spool);
     }
-}
 
-impl Attendants {
     /// Waits for those attendants that are about to hold their jobs, and lets go of everybody else who waits. To be called
     /// when the agent ends because it was told to, and no more arrive.
     pub(crate) fn leave(mut self, late: Vec<Arrival>, machine: &Machine, spool: &Spool) {

@@ -220,6 +220,9 @@ impl Learner {
 
     /// Keeps what was learnt for the next attendant.
     pub(super) fn keep(&self, job: &Job) {
+        if self.kept == Kept::default() {
+            return;
+        }
         // Without it the next one knows less than this one, and the machine's policy holds all the same.
         if let Err(error) = self.kept.keep(job.root_pids()) {
             output::say(format_args!(

@@ -138,7 +138,15 @@ fn every_way_to_alter_a_tracked_file_is_reported() {
     let wrong: Vec<String> = WAYS
         .iter()
         .filter_map(|(act, told)| {
-            let difference = check_way(act, *told).err()?;
+            // A mount is told with who was last seen in a call that mounts, if that was not too long ago: a busy machine may
+            // take longer once.
+            let tries = match told {
+                Told::Shown | Told::Hidden => 3,
+                Told::Written | Told::WrittenOrUnknown => 1,
+            };
+            let first = check_way(act, *told);
+            let tried = (1..tries).fold(first, |last, _| last.or_else(|_| check_way(act, *told)));
+            let difference = tried.err()?;
             Some(format!("{}: {difference}", act[0]))
         })
         .collect();

@@ -435,7 +435,7 @@ agent
 runner one $W/step & one=$!
 stay runs
 attendant=$($R job status --json | sed -n 's/.*"attendant": \([0-9]*\),/\1/p')
-kill -KILL $agent $attendant
+kill -KILL $agent $attendant; wait $agent
 agent
 new_one() {{ is_held && [ "$(ls /sys/fs/bpf/runward | grep -vc arrivals)" = 1 ]; }}
 until_it new_one

@@ -494,7 +494,7 @@ contain build /gitlab-runner
 contain test '/bin/sh -c' '{test}'
 contain build '/bin/sh -c' '{build}; exit 3' || echo build $?
 # Nobody is left who knows that the two that run are of one job.
-kill -KILL $agent $($R job status --json | sed -n 's/.*"attendant": \([0-9]*\),/\1/p')
+kill -KILL $agent $($R job status --json | sed -n 's/.*"attendant": \([0-9]*\),/\1/p'); wait $agent
 agent
 until_it is_followed
 pass over
